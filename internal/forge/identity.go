@@ -1,0 +1,111 @@
+package forge
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// GitHub and AzureDevOps are the hosts that a [Subject] or [RepositoryRef] can
+// belong to. One CoderFlow installation serves at most one of each.
+const (
+	GitHub      = "github"
+	AzureDevOps = "azuredevops"
+)
+
+// Subject identifies who acts: a forge host and that host's own immutable id
+// (GitHub: the decimal user id; Azure DevOps: the identity's GUID). The zero
+// value identifies nobody and is never permitted anything.
+type Subject struct {
+	Host string
+	ID   string
+}
+
+var subjectID = map[string]*regexp.Regexp{
+	GitHub:      regexp.MustCompile(`^[1-9][0-9]{0,18}$`),
+	AzureDevOps: regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`),
+}
+
+// ParseSubject reads the form "github:583231".
+func ParseSubject(s string) (Subject, error) {
+	host, id, found := strings.Cut(s, ":")
+	if !found {
+		return Subject{}, fmt.Errorf("subject %q: want HOST:ID, for example github:583231", s)
+	}
+	pattern, known := subjectID[host]
+	if !known {
+		return Subject{}, fmt.Errorf("subject %q: unknown forge host %q (known: github, azuredevops)", s, host)
+	}
+	if !pattern.MatchString(id) {
+		return Subject{}, fmt.Errorf("subject %q: %q is not a numeric (GitHub) or GUID (Azure DevOps) id", s, id)
+	}
+	return Subject{Host: host, ID: id}, nil
+}
+
+// String returns the form that [ParseSubject] reads.
+func (s Subject) String() string { return s.Host + ":" + s.ID }
+
+// IsZero reports whether s identifies nobody.
+func (s Subject) IsZero() bool { return s == Subject{} }
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Subject) MarshalText() ([]byte, error) {
+	if s.IsZero() {
+		return nil, nil
+	}
+	return []byte(s.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Subject) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*s = Subject{}
+		return nil
+	}
+	parsed, err := ParseSubject(string(text))
+	if err != nil {
+		return err
+	}
+	*s = parsed
+	return nil
+}
+
+// UserKind tells people from machines.
+type UserKind string
+
+// The kinds of account. Only [Person] may request or approve anything.
+const (
+	Person UserKind = "person"
+	Bot    UserKind = "bot"
+	Other  UserKind = "other" // organizations, mannequins, whatever a forge adds
+)
+
+// User is an account as the forge reported it. Login and Name are display text.
+type User struct {
+	Subject Subject  `json:"subject"`
+	Login   string   `json:"login"`
+	Name    string   `json:"name,omitempty"`
+	Kind    UserKind `json:"kind"`
+}
+
+// NoreplyEmail is the address that the forge links to the account without
+// publishing a real one. GitHub: ID+LOGIN@users.noreply.github.com, see
+// https://docs.github.com/account-and-profile/reference/email-addresses-reference.
+func (u User) NoreplyEmail() string {
+	return u.Subject.ID + "+" + u.Login + "@users.noreply." + u.Subject.Host + ".com"
+}
+
+// RepositoryRef names a repository. ID is the identity; Owner and Name are how
+// the forge's API addresses it at present.
+type RepositoryRef struct {
+	Host  string `json:"host"`
+	ID    string `json:"id"`
+	Owner string `json:"owner"`
+	Name  string `json:"name"`
+}
+
+// FullName is "owner/name", for display and for the forge's API.
+func (r RepositoryRef) FullName() string { return r.Owner + "/" + r.Name }
+
+// Key is the repository's identity as text, "github:1296269".
+func (r RepositoryRef) Key() string { return r.Host + ":" + r.ID }

@@ -1,0 +1,201 @@
+package forge
+
+import "time"
+
+// Repository is a repository as the forge describes it now.
+type Repository struct {
+	RepositoryRef
+	DefaultBranch string
+	URL           string // page for people
+	Private       bool
+	Archived      bool
+	Fork          bool
+}
+
+// Issue is an issue, or the conversation side of a pull request.
+type Issue struct {
+	Number        int
+	Title         string
+	Body          string
+	Author        User
+	Labels        []string
+	Open          bool
+	IsPullRequest bool
+	URL           string
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+// Comment is a comment in the conversation of an issue or pull request.
+type Comment struct {
+	ID          string
+	IssueNumber int
+	Author      User
+	Body        string
+	URL         string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// Edited reports whether the text may differ from what was first posted.
+func (c Comment) Edited() bool { return c.UpdatedAt.After(c.CreatedAt) }
+
+// LabelEvent is one act of setting a label on an issue.
+type LabelEvent struct {
+	ID          string
+	IssueNumber int
+	Label       string
+	Actor       User
+	CreatedAt   time.Time
+}
+
+// Tip is one end of a pull request: a branch and the commit it points to.
+type Tip struct {
+	RepositoryID string
+	Branch       string
+	Commit       string
+}
+
+// PullRequest is a pull request as the forge describes it now.
+type PullRequest struct {
+	Number   int
+	NodeID   string // GitHub's GraphQL id; empty elsewhere
+	Title    string
+	Body     string
+	Author   User
+	Open     bool
+	Merged   bool
+	Draft    bool
+	Head     Tip
+	Base     Tip
+	URL      string
+	MergedAs string // commit id that the forge reports for the merge, if Merged
+}
+
+// ReviewState is the forge's own word on a review.
+type ReviewState string
+
+// States of a review. Only Approved, read again from the forge, approves.
+const (
+	ReviewApproved         ReviewState = "approved"
+	ReviewChangesRequested ReviewState = "changes_requested"
+	ReviewCommented        ReviewState = "commented"
+	ReviewDismissed        ReviewState = "dismissed"
+	ReviewPending          ReviewState = "pending"
+)
+
+// Review is one submitted review of a pull request.
+type Review struct {
+	ID          string
+	Author      User
+	State       ReviewState
+	Commit      string // the head that was reviewed
+	Body        string
+	URL         string
+	SubmittedAt time.Time
+}
+
+// Access is what the forge itself lets a user do in a repository, ordered.
+type Access int
+
+// Levels of access. Approving takes at least [AccessWrite].
+const (
+	AccessNone Access = iota
+	AccessRead
+	AccessTriage
+	AccessWrite
+	AccessMaintain
+	AccessAdmin
+)
+
+// String returns GitHub's word for the level.
+func (a Access) String() string {
+	names := [...]string{"none", "read", "triage", "write", "maintain", "admin"}
+	if a < 0 || int(a) >= len(names) {
+		return "unknown"
+	}
+	return names[a]
+}
+
+// HeadChange is one update of a pull request's head branch that was not a
+// fast-forward, as the forge recorded it.
+type HeadChange struct {
+	ID        string
+	Actor     User
+	CreatedAt time.Time
+}
+
+// Reaction is an emoji under a comment or issue, in GitHub's spelling.
+type Reaction string
+
+// The reactions CoderFlow uses.
+const (
+	ReactionEyes     Reaction = "eyes"
+	ReactionConfused Reaction = "confused"
+)
+
+// CheckStatus is the state of the gate's check run.
+type CheckStatus string
+
+// States of the gate's check. Everything but CheckSuccess keeps a pull request
+// that requires the check from being merged.
+const (
+	CheckPending        CheckStatus = "in_progress"
+	CheckActionRequired CheckStatus = "action_required"
+	CheckSuccess        CheckStatus = "success"
+	CheckFailure        CheckStatus = "failure"
+	CheckCancelled      CheckStatus = "cancelled"
+)
+
+// GateCheck is the content of the check run "coderflow/gate" on one commit.
+type GateCheck struct {
+	Commit     string
+	ExternalID string // task id; the run is found again by it
+	Status     CheckStatus
+	Title      string
+	Summary    string // Markdown, already escaped
+	DetailsURL string
+}
+
+// DeploymentState is the state of a deployment in the forge's own view.
+type DeploymentState string
+
+// States of a deployment.
+const (
+	DeploymentInProgress DeploymentState = "in_progress"
+	DeploymentSuccess    DeploymentState = "success"
+	DeploymentFailure    DeploymentState = "failure"
+	DeploymentError      DeploymentState = "error" // outcome unknown
+)
+
+// Deployment mirrors one run of a profile at the forge.
+type Deployment struct {
+	ID          string
+	Commit      string
+	Environment string
+	Task        string // coderflow's run id, found again by it
+	Description string
+}
+
+// Token is a short-lived credential for exactly one repository.
+type Token struct {
+	Value   Secret
+	Expires time.Time
+	Source  string // for the audit log: "github app installation 42"
+}
+
+// Secret is a string that prints as "[redacted]" whatever the verb.
+type Secret string
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return "[redacted]" }
+
+// GoString implements fmt.GoStringer.
+func (Secret) GoString() string { return "[redacted]" }
+
+// MarshalText implements encoding.TextMarshaler, so that a secret that slips
+// into JSON or a log attribute does not leak.
+func (Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// Reveal returns the value, for handing it to the one place that needs it.
+func (s Secret) Reveal() string { return string(s) }

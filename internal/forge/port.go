@@ -1,0 +1,149 @@
+package forge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors of every adapter. Callers branch with errors.Is and errors.As.
+var (
+	// ErrNotFound means that the forge does not show the object to us: it does
+	// not exist, or we may not see it, or its name now belongs to another id.
+	ErrNotFound = errors.New("not found at the forge")
+	// ErrForbidden means that our credential does not allow the call.
+	ErrForbidden = errors.New("the forge does not allow this")
+	// ErrDraftsUnsupported means that the repository cannot have draft pull
+	// requests (GitHub: private repositories on some plans).
+	ErrDraftsUnsupported = errors.New("this repository does not support draft pull requests")
+)
+
+// RateLimitError asks to wait. It is returned for primary and secondary limits.
+type RateLimitError struct {
+	RetryAfter time.Duration
+	Cause      error
+}
+
+// Error implements error.
+func (e *RateLimitError) Error() string {
+	return fmt.Sprintf("the forge asks to wait %s: %v", e.RetryAfter.Round(time.Second), e.Cause)
+}
+
+// Unwrap returns the forge's own answer.
+func (e *RateLimitError) Unwrap() error { return e.Cause }
+
+// RefusedError is a refusal in the forge's own words, which are shown to people.
+type RefusedError struct {
+	Operation string
+	Words     string
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string { return e.Operation + ": " + e.Words }
+
+// Repositories reads repositories and what people may do in them.
+type Repositories interface {
+	// Repository reads ref by its present name and fails with ErrNotFound if the
+	// id behind the name is another one.
+	Repository(ctx context.Context, ref RepositoryRef) (Repository, error)
+	// BranchHead returns the commit a branch points to, or ErrNotFound.
+	BranchHead(ctx context.Context, ref RepositoryRef, branch string) (string, error)
+	// AccessOf returns what the forge lets the user do; AccessNone is an answer.
+	// It fails with ErrNotFound if the login now belongs to another id.
+	AccessOf(ctx context.Context, ref RepositoryRef, user User) (Access, error)
+}
+
+// Issues reads issues, comments and label events.
+type Issues interface {
+	Issue(ctx context.Context, ref RepositoryRef, number int) (Issue, error)
+	Comments(ctx context.Context, ref RepositoryRef, number int) ([]Comment, error)
+	// CommentsSince returns comments of the whole repository updated at or after since, oldest first.
+	CommentsSince(ctx context.Context, ref RepositoryRef, since time.Time) ([]Comment, error)
+	// LabelEvents returns the acts of labelling one issue, oldest first.
+	LabelEvents(ctx context.Context, ref RepositoryRef, number int) ([]LabelEvent, error)
+	// LabeledIssues returns the open issues that carry the label.
+	LabeledIssues(ctx context.Context, ref RepositoryRef, label string) ([]Issue, error)
+}
+
+// Conversation writes into issues and pull requests. Bodies are Markdown that
+// is already made inert.
+type Conversation interface {
+	// UpsertComment edits the comment of ours that contains marker, or posts one.
+	// It is idempotent: a lost response does not lead to a second comment.
+	UpsertComment(ctx context.Context, ref RepositoryRef, number int, marker, body string) (Comment, error)
+	// React adds a reaction to a comment; repeating it changes nothing.
+	React(ctx context.Context, ref RepositoryRef, commentID string, reaction Reaction) error
+	// ReactToIssue adds a reaction to an issue.
+	ReactToIssue(ctx context.Context, ref RepositoryRef, number int, reaction Reaction) error
+}
+
+// NewPullRequest is what [PullRequests.Open] needs.
+type NewPullRequest struct {
+	Title, Body, Head, Base string
+	Draft                   bool
+}
+
+// PullRequests reads and writes pull requests.
+type PullRequests interface {
+	PullRequest(ctx context.Context, ref RepositoryRef, number int) (PullRequest, error)
+	// PullRequestByHead finds the pull request of one of our branches, open or
+	// not, or fails with ErrNotFound.
+	PullRequestByHead(ctx context.Context, ref RepositoryRef, branch string) (PullRequest, error)
+	// OpenPullRequest fails with ErrDraftsUnsupported where drafts are refused.
+	OpenPullRequest(ctx context.Context, ref RepositoryRef, pr NewPullRequest) (PullRequest, error)
+	UpdatePullRequest(ctx context.Context, ref RepositoryRef, number int, title, body string) error
+	// MarkReady makes a draft ready for review; a ready one is left alone.
+	MarkReady(ctx context.Context, ref RepositoryRef, pr PullRequest) error
+}
+
+// Reviews reads what reviewers decided.
+type Reviews interface {
+	// Review reads one review as it is now, or ErrNotFound.
+	Review(ctx context.Context, ref RepositoryRef, number int, id string) (Review, error)
+	// Reviews returns all submitted reviews, oldest first.
+	Reviews(ctx context.Context, ref RepositoryRef, number int) ([]Review, error)
+	// HeadChanges returns the recorded force-pushes of the pull request's head, oldest first.
+	HeadChanges(ctx context.Context, ref RepositoryRef, number int) ([]HeadChange, error)
+}
+
+// Checks writes the gate's check run.
+type Checks interface {
+	// SetGate creates or updates the check run "coderflow/gate" on the commit.
+	SetGate(ctx context.Context, ref RepositoryRef, check GateCheck) error
+}
+
+// Deployments mirrors deployments to the forge.
+type Deployments interface {
+	// EnsureDeployment finds the deployment by (commit, environment, task) or creates it.
+	EnsureDeployment(ctx context.Context, ref RepositoryRef, d Deployment) (Deployment, error)
+	SetDeploymentState(ctx context.Context, ref RepositoryRef, id string, state DeploymentState, description, url string) error
+}
+
+// TokenSource mints credentials for git, each for exactly one repository (by
+// id) with the least permissions.
+type TokenSource interface {
+	// ReadToken can fetch.
+	ReadToken(ctx context.Context, ref RepositoryRef) (Token, error)
+	// PushToken can push. Only the publication of inert proposals and the
+	// landing of a Grant ask for it; see approval.Grant.Credential.
+	PushToken(ctx context.Context, ref RepositoryRef) (Token, error)
+	// GitURL is where git finds the repository.
+	GitURL(ref RepositoryRef) string
+}
+
+// Forge is everything an adapter offers. Consumers declare the part they need.
+type Forge interface {
+	Repositories
+	Issues
+	Conversation
+	PullRequests
+	Reviews
+	Checks
+	Deployments
+	TokenSource
+	// Self is the account under which CoderFlow writes to this forge.
+	Self(ctx context.Context) (User, error)
+	// Ping tells whether the forge answers, for /readyz.
+	Ping(ctx context.Context) error
+}
