@@ -1,0 +1,108 @@
+package task
+
+import (
+	"fmt"
+	"slices"
+)
+
+// State is where a task is on its way. The table [Transitions] is the only
+// definition of the way; docs/states.md is drawn from it and the store guards
+// every transition with it in SQL.
+type State string
+
+// States on the way.
+const (
+	Queued     State = "queued"     // accepted, nothing done yet
+	Preparing  State = "preparing"  // mirror fetched, workspace filled, container created
+	Running    State = "running"    // the agent's container runs, on its own
+	Collecting State = "collecting" // the container is gone; its changes become a tree and a proposal
+	Proposed   State = "proposed"   // a draft pull request carries the patch; waits for a human
+	Approved   State = "approved"   // a permitted human approved exactly this proposal
+	Landing    State = "landing"    // the commit is made and pushed
+	Landed     State = "landed"     // the forge has the commit
+	Deploying  State = "deploying"  // armed deployments run
+)
+
+// States in which a task ends. Nothing leaves them.
+const (
+	Done       State = "done"       // landed, and every armed deployment has an outcome
+	NoChange   State = "no_change"  // the agent changed nothing
+	Refused    State = "refused"    // the proposal broke a rule that no approval can lift
+	Failed     State = "failed"     // something went wrong, named in the task
+	Cancelled  State = "cancelled"  // a permitted person cancelled it
+	Rejected   State = "rejected"   // its pull request was closed without landing
+	Superseded State = "superseded" // its proposal is void: the branch or base was changed by someone else
+	Expired    State = "expired"    // nobody decided in time
+)
+
+// Transition is one permitted change of state.
+type Transition struct {
+	From, To State
+	// When says in a few words what causes it, for docs/states.md.
+	When string
+}
+
+// Transitions is the whole state machine.
+var Transitions = []Transition{
+	{Queued, Preparing, "a worker takes the task"},
+	{Queued, Cancelled, "/coderflow cancel"},
+	{Queued, Failed, "it cannot be prepared"},
+	{Preparing, Running, "the container was started"},
+	{Preparing, Cancelled, "/coderflow cancel"},
+	{Preparing, Failed, "it cannot be prepared"},
+	{Running, Collecting, "the agent ended with success"},
+	{Running, Failed, "the agent failed, timed out or broke a limit"},
+	{Running, Cancelled, "/coderflow cancel"},
+	{Collecting, Proposed, "branch, carrier commit and draft pull request exist"},
+	{Collecting, NoChange, "the tree equals the base"},
+	{Collecting, Refused, "a path, size or file kind is not permitted"},
+	{Collecting, Failed, "collecting or proposing failed"},
+	{Collecting, Cancelled, "/coderflow cancel"},
+	{Proposed, Approved, "Gate.Record accepts an approving review"},
+	{Proposed, Superseded, "the branch or the base of the pull request was changed"},
+	{Proposed, Rejected, "the pull request was closed"},
+	{Proposed, Cancelled, "/coderflow cancel"},
+	{Proposed, Expired, "nobody decided in time"},
+	{Approved, Landing, "Gate.Redeem gives a grant"},
+	{Approved, Proposed, "Gate.Redeem refuses: the approval no longer stands"},
+	{Approved, Superseded, "the branch or the base of the pull request was changed"},
+	{Approved, Rejected, "the pull request was closed"},
+	{Approved, Cancelled, "/coderflow cancel"},
+	{Landing, Landed, "the forge has the commit"},
+	{Landing, Proposed, "Gate.Redeem refuses before the push: the approval no longer stands"},
+	{Landing, Superseded, "somebody else moved the branch"},
+	{Landing, Rejected, "the pull request was closed before the push"},
+	{Landing, Failed, "the forge refused the push"},
+	{Landed, Deploying, "the approval armed a deployment"},
+	{Landed, Done, "nothing to deploy"},
+	{Deploying, Done, "every armed deployment has an outcome"},
+}
+
+// States returns every state, those on the way first.
+func States() []State {
+	return []State{
+		Queued, Preparing, Running, Collecting, Proposed, Approved, Landing, Landed, Deploying,
+		Done, NoChange, Refused, Failed, Cancelled, Rejected, Superseded, Expired,
+	}
+}
+
+// CanMove reports whether from → to is in the table.
+func CanMove(from, to State) bool {
+	return slices.ContainsFunc(Transitions, func(t Transition) bool { return t.From == from && t.To == to })
+}
+
+// Ended reports whether nothing leaves s.
+func (s State) Ended() bool {
+	return !slices.ContainsFunc(Transitions, func(t Transition) bool { return t.From == s })
+}
+
+// Valid reports whether s is a state at all.
+func (s State) Valid() bool { return slices.Contains(States(), s) }
+
+// TransitionError is a change of state that the table does not have.
+type TransitionError struct{ From, To State }
+
+// Error implements error.
+func (e *TransitionError) Error() string {
+	return fmt.Sprintf("a task cannot go from %s to %s", e.From, e.To)
+}

@@ -1,0 +1,107 @@
+// Package task holds what CoderFlow works on: the task, its snapshot of the
+// request, the proposal made of it, and the state machine.
+package task
+
+import (
+	"crypto/rand"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
+)
+
+// ID names a task. It is part of branch, container and volume names, so its
+// alphabet is that of [NewID].
+type ID string
+
+var idPattern = regexp.MustCompile(`^[a-z2-7]{12}$`)
+
+// NewID returns a random id of 60 bits: 12 characters of lower-case base32.
+func NewID() ID { return ID(strings.ToLower(rand.Text()[:12])) }
+
+// ParseID checks that s has the form of an id.
+func ParseID(s string) (ID, error) {
+	if !idPattern.MatchString(s) {
+		return "", fmt.Errorf("task id %q: want 12 characters of a–z and 2–7", s)
+	}
+	return ID(s), nil
+}
+
+// BranchPrefix begins the name of every proposal branch.
+const BranchPrefix = "coderflow/"
+
+// Branch is the proposal branch of the task.
+func (id ID) Branch() string { return BranchPrefix + string(id) }
+
+// FromBranch returns the task whose proposal branch this is.
+func FromBranch(branch string) (ID, bool) {
+	rest, found := strings.CutPrefix(branch, BranchPrefix)
+	return ID(rest), found && idPattern.MatchString(rest)
+}
+
+// Task is one request to change a repository.
+type Task struct {
+	ID          ID
+	State       State
+	Epoch       int64 // fencing token: raised by every owner and every transition
+	Environment string
+	Repository  forge.RepositoryRef
+	Issue       int
+	BaseBranch  string
+	BaseCommit  string // pinned while preparing
+	Requester   forge.User
+	// TriggerKey is the meaning of what caused the task ("comment:42"). It is
+	// unique, so that the same cause under another delivery id makes no second task.
+	TriggerKey string
+	TriggerURL string
+	Snapshot   Snapshot
+	// PolicyVersion is the manifest version under which the task was accepted.
+	PolicyVersion string
+	// Failure says what ended the task or holds it up, for people. Empty if nothing does.
+	Failure string
+	// Run is what the container reported, once it ended.
+	Run Run
+	// PullRequest is its number at the forge, 0 before it exists.
+	PullRequest int
+	// ApprovalID is the approval in force, empty before.
+	ApprovalID string
+	// LandedCommit is the commit that the approval made, empty before.
+	LandedCommit string
+	// CancelRequested is set by /coderflow cancel and seen by the next step.
+	CancelRequested bool
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+}
+
+// Snapshot is the request exactly as it stood at the trigger. Later edits at
+// the forge do not reach the agent.
+type Snapshot struct {
+	Title        string    `json:"title"`
+	Body         string    `json:"body"`
+	Instructions string    `json:"instructions,omitempty"` // text after the command
+	Comments     []Comment `json:"comments,omitempty"`
+	// HiddenRemoved counts invisible characters and HTML comments left out of the prompt.
+	HiddenRemoved int `json:"hiddenRemoved,omitempty"`
+	// CommentsOmitted counts comments left out: edited since, by strangers, or over the cap.
+	CommentsOmitted int `json:"commentsOmitted,omitempty"`
+}
+
+// Comment is one comment of a snapshot.
+type Comment struct {
+	Author forge.User `json:"author"`
+	Body   string     `json:"body"`
+	At     time.Time  `json:"at"`
+}
+
+// Run is the outcome of the agent's container.
+type Run struct {
+	Container  string    `json:"container,omitempty"`
+	Image      string    `json:"image,omitempty"` // digest or id of the image that really ran
+	ExitCode   int       `json:"exitCode"`
+	Reason     string    `json:"reason,omitempty"` // sandbox.Reason
+	StartedAt  time.Time `json:"startedAt,omitzero"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	Truncated  bool      `json:"truncated,omitempty"` // output was cut at the cap
+}
