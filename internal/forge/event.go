@@ -32,3 +32,17 @@ type Event struct {
 	Review      *Review       `json:"review,omitempty"`
 	At          time.Time     `json:"at"`
 }
+
+// Delivery is a verified webhook delivery: what the inbox keeps.
+type Delivery struct {
+	// ID is the forge's own delivery id. A redelivery has the same one.
+	ID    string
+	Host  string
+	Event string // the forge's name of the event, for display
+	// Headers are the few that are kept; see the adapter's allow-list.
+	Headers    map[string]string
+	Events     []Event
+	ReceivedAt time.Time
+	// Outcome is empty until the delivery was handled.
+	Outcome string
+}

@@ -4,6 +4,7 @@ package task
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -105,3 +106,10 @@ type Run struct {
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 	Truncated  bool      `json:"truncated,omitempty"` // output was cut at the cap
 }
+
+var (
+	// ErrNotFound is an object that the store does not have.
+	ErrNotFound = errors.New("not found")
+	// ErrStale is a write under an epoch that is no longer the task's.
+	ErrStale = errors.New("somebody else changed the task in between")
+)

@@ -1,0 +1,62 @@
+// Package audit defines what CoderFlow writes down about each decision and each
+// effect. Intent is written before an effect and outcome after it, in the
+// transaction that changes the state. (The Merkle tree over the entries is
+// attached here later; entries are already append-only.)
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Action names what happened, as "object.event".
+type Action string
+
+// Actions. A pair of intent and outcome shares its object.
+const (
+	DeliveryAccepted  Action = "delivery.accepted"
+	DeliveryRefused   Action = "delivery.refused"
+	RequestRefused    Action = "request.refused"
+	TaskCreated       Action = "task.created"
+	TaskMoved         Action = "task.moved"
+	TaskCancelWanted  Action = "task.cancel_requested"
+	ContainerIntent   Action = "container.start_intended"
+	ContainerStarted  Action = "container.started"
+	ContainerEnded    Action = "container.ended"
+	ProposalRecorded  Action = "proposal.recorded"
+	ProposalIntent    Action = "proposal.publish_intended"
+	ProposalPublished Action = "proposal.published"
+	ApprovalRefused   Action = "approval.refused"
+	ApprovalRecorded  Action = "approval.recorded"
+	ApprovalVoid      Action = "approval.void"
+	PushIntent        Action = "push.intended"
+	PushDone          Action = "push.done"
+	PushRefused       Action = "push.refused"
+	DeployIntent      Action = "deployment.start_intended"
+	DeployStarted     Action = "deployment.started"
+	DeployEnded       Action = "deployment.ended"
+)
+
+// System is the actor of what CoderFlow does by itself.
+const System = "coderflow"
+
+// Entry is one line of the log. Seq is given by the store and never reused.
+type Entry struct {
+	Seq         int64
+	At          time.Time
+	Actor       string // forge.Subject in text form, or System
+	Action      Action
+	Task        string
+	Environment string
+	Detail      json.RawMessage
+}
+
+// New makes an entry. detail is encoded as JSON and must not contain secrets.
+func New(at time.Time, actor string, action Action, detail any) (Entry, error) {
+	encoded, err := json.Marshal(detail)
+	if err != nil {
+		return Entry{}, fmt.Errorf("encode the detail of audit entry %s: %w", action, err)
+	}
+	return Entry{At: at.UTC(), Actor: actor, Action: action, Detail: encoded}, nil
+}

@@ -1,0 +1,63 @@
+// Package deploy runs what an admin wrote for a commit that a human approved.
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// RunState is where a deployment run is. It only moves forward.
+type RunState string
+
+// States of a run. A container is created before Created is recorded and
+// started only after: so a run in Created whose container is gone may have run,
+// and is Unknown, never started again.
+const (
+	Pending   RunState = "pending"   // armed; nothing was created
+	Created   RunState = "created"   // its container exists; it may have been started
+	Running   RunState = "running"   // its container was started
+	Succeeded RunState = "succeeded" // exit status 0
+	Failed    RunState = "failed"    // another exit status, a limit, or it could not be prepared
+	Unknown   RunState = "unknown"   // the outcome cannot be learnt
+	Withheld  RunState = "withheld"  // the gate no longer permitted it when its turn came
+)
+
+// Ended reports whether the state is final.
+func (s RunState) Ended() bool {
+	return s == Succeeded || s == Failed || s == Unknown || s == Withheld
+}
+
+// Run is the record of one deployment.
+type Run struct {
+	ID             string
+	Task           task.ID
+	ApprovalID     string
+	Environment    string
+	Profile        string
+	ProfileVersion string // manifest version the script was taken from
+	Script         string // as it ran
+	Parameters     map[string]string
+	Repository     forge.RepositoryRef
+	Commit         string
+	ArmedBy        forge.User
+	State          RunState
+	Container      string
+	ExitCode       int
+	Detail         string // why it failed or is unknown, for people
+	ForgeID        string // the forge's own deployment
+	CreatedAt      time.Time
+	StartedAt      time.Time
+	FinishedAt     time.Time
+}
+
+// RunID derives the id of the n-th deployment armed by an approval, so that the
+// same arming is the same run whoever retries it.
+func RunID(approvalID string, n int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "coderflow.dev/deployment/v1\n%s\n%d", approvalID, n))
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Delivery is a verified webhook delivery as the inbox keeps it.
+type Delivery = forge.Delivery
+
+// Reader is what the steps read. Every method returns task.ErrNotFound for an
+// object that is not there.
+type Reader interface {
+	TaskReader
+	Delivery(ctx context.Context, id string) (Delivery, error)
+	// UnhandledDeliveries lists accepted deliveries older than age that no job finished.
+	UnhandledDeliveries(ctx context.Context, age time.Duration) ([]string, error)
+	Approval(ctx context.Context, id string) (approval.Record, error)
+	DeployRuns(ctx context.Context, id task.ID) ([]deploy.Run, error)
+	// Cursor returns the stored time under a name, or the zero time.
+	Cursor(ctx context.Context, name string) (time.Time, error)
+}
+
+// TaskReader reads tasks and their proposals.
+type TaskReader interface {
+	Task(ctx context.Context, id task.ID) (task.Task, error)
+	// OpenTasks lists tasks whose state is not an end, oldest first.
+	OpenTasks(ctx context.Context) ([]task.Task, error)
+	// LatestTask is the newest task of an issue, or the task of a pull request.
+	LatestTask(ctx context.Context, repo forge.RepositoryRef, number int) (task.Task, error)
+	// Proposal is the newest revision of the task's proposal.
+	Proposal(ctx context.Context, id task.ID) (task.Proposal, error)
+}
+
+// Tx is one transaction: what is written here becomes visible together, with
+// the audit entries and the jobs, or not at all.
+type Tx interface {
+	// InsertDelivery reports false, and stores nothing, if the id is known.
+	InsertDelivery(ctx context.Context, d Delivery) (fresh bool, err error)
+	FinishDelivery(ctx context.Context, id, outcome string) error
+	// InsertTask reports false, and stores nothing, if the trigger key is known.
+	InsertTask(ctx context.Context, t task.Task) (fresh bool, err error)
+	// SaveTask writes t if the stored epoch is still t.Epoch and, where the state
+	// differs, the transition is in task.Transitions; then it raises t.Epoch.
+	// It fails with task.ErrStale if somebody else wrote in between.
+	SaveTask(ctx context.Context, t *task.Task) error
+	// InsertProposal stores a revision once; storing it again is no error if the digest is the same.
+	InsertProposal(ctx context.Context, p task.Proposal) error
+	SetCarrier(ctx context.Context, id task.ID, revision int, commit string) error
+	// InsertApproval stores an approval once by its id.
+	InsertApproval(ctx context.Context, r approval.Record) (fresh bool, err error)
+	// InsertRun stores a run once by its id.
+	InsertRun(ctx context.Context, r deploy.Run) error
+	SaveRun(ctx context.Context, r deploy.Run) error
+	SetCursor(ctx context.Context, name string, at time.Time) error
+	Audit(ctx context.Context, e audit.Entry) error
+	Enqueue(ctx context.Context, j queue.Job) error
+}
+
+// Store is the database as the engine sees it.
+type Store interface {
+	Reader
+	// InTx runs f in one transaction. f must use only the Tx for the database and
+	// must not wait for anything else.
+	InTx(ctx context.Context, f func(Tx) error) error
+	// Lease makes owner the only one to work on the task until the returned
+	// context's lease is released. It raises the epoch, so that a former owner's
+	// writes fail with task.ErrStale. It fails with ErrLeased if somebody else
+	// holds it.
+	Lease(ctx context.Context, id task.ID, owner string, ttl time.Duration) (task.Task, error)
+	Renew(ctx context.Context, id task.ID, owner string, ttl time.Duration) error
+	Release(ctx context.Context, id task.ID, owner string) error
+	// AppendLog adds output of a container. offset makes it idempotent: bytes up
+	// to it are already stored.
+	AppendLog(ctx context.Context, stream string, offset int64, data []byte) error
+	LogSize(ctx context.Context, stream string) (int64, error)
+}
+
+// ErrLeased means that another worker is busy with the task; try again soon.
+var ErrLeased = errors.New("another worker holds the task")

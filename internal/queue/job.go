@@ -1,0 +1,27 @@
+// Package queue is the durable job queue: short, idempotent steps that are
+// enqueued in the transaction that makes them necessary. River does the work.
+package queue
+
+import "time"
+
+// Kind is what a job does.
+type Kind string
+
+// Kinds of job. Each carries only a key; what there is to do is read from the
+// database, Docker and the forge when the job runs.
+const (
+	// Deliver handles an inbox delivery; the key is its id.
+	Deliver Kind = "deliver"
+	// Advance takes a task as far as it will go now; the key is its id.
+	Advance Kind = "advance"
+	// Review looks at one review of a task's pull request; the key is TASK/REVIEW.
+	Review Kind = "review"
+)
+
+// Job is one step to do.
+type Job struct {
+	Kind Kind
+	Key  string
+	// RunAt delays the job; the zero time means at once.
+	RunAt time.Time
+}
