@@ -37,7 +37,9 @@ func (g Grant) Check() error {
 }
 
 // MarshalJSON refuses: a grant is never stored or sent.
-func (g Grant) MarshalJSON() ([]byte, error) { return nil, errors.New("an approval grant is never serialized") }
+func (g Grant) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("an approval grant is never serialized")
+}
 
 // MarshalText refuses: a grant is never stored or sent.
 func (g Grant) MarshalText() ([]byte, error) { return g.MarshalJSON() }

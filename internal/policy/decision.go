@@ -17,7 +17,9 @@ type Decision struct {
 }
 
 // Yes is a reason in favour.
-func Yes(text string, because ...Reason) Reason { return Reason{OK: true, Text: text, Because: because} }
+func Yes(text string, because ...Reason) Reason {
+	return Reason{OK: true, Text: text, Because: because}
+}
 
 // No is a reason against.
 func No(text string, because ...Reason) Reason { return Reason{Text: text, Because: because} }

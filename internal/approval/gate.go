@@ -1,0 +1,271 @@
+// Package approval is the human gate. [Gate] alone turns a reviewer's decision
+// into an [approval.Record] and a Record into a [Grant]; everything that
+// commits, pushes or deploys takes a Grant.
+//
+// Invariants, each with a test:
+//
+//   - A Record is made only after the forge was read in the same call.
+//   - A Grant is made only after the forge was read in the same call, and only
+//     from a Record whose proposal still has the digest that was approved.
+//   - An error while reading or deciding is a refusal.
+//   - Texts decide nothing: a review's state approves, its text sets parameters.
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Forge is what the gate reads at the forge, each time anew.
+type Forge interface {
+	PullRequest(ctx context.Context, ref forge.RepositoryRef, number int) (forge.PullRequest, error)
+	Review(ctx context.Context, ref forge.RepositoryRef, number int, id string) (forge.Review, error)
+	Reviews(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.Review, error)
+	HeadChanges(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.HeadChange, error)
+	AccessOf(ctx context.Context, ref forge.RepositoryRef, user forge.User) (forge.Access, error)
+}
+
+// Ledger is what the gate reads in the store.
+type Ledger interface {
+	Task(ctx context.Context, id task.ID) (task.Task, error)
+	Proposal(ctx context.Context, id task.ID) (task.Proposal, error)
+	Approval(ctx context.Context, id string) (Record, error)
+}
+
+// Policies gives the policy in force now.
+type Policies interface {
+	Policy(ctx context.Context) (*policy.Policy, error)
+}
+
+// Directives is what the text of an approving review sets.
+type Directives struct {
+	Message  string // empty: the proposed one
+	Deploy   []Arming
+	NoDeploy bool
+	// Problems are lines that look like directives and cannot be followed. An
+	// approval with problems is not recorded: what its author meant is unclear.
+	Problems []string
+}
+
+// Reader parses the text of a review. It is a function of the text alone.
+type Reader func(body string) Directives
+
+// Armory checks an arming against the admin's profiles and completes it
+// (defaults, default environment). It fails with a text for people.
+type Armory interface {
+	Check(ctx context.Context, environment string, a Arming) (Arming, error)
+}
+
+// Gate is the one producer of approvals and grants.
+type Gate struct {
+	Forge    Forge
+	Ledger   Ledger
+	Policies Policies
+	Read     Reader
+	Armory   Armory
+	// Self is CoderFlow's own account: its landing push is not a stranger's.
+	Self forge.Subject
+	Now  func() time.Time
+}
+
+// RefusedError is a refusal of the gate with its whole reason.
+type RefusedError struct {
+	Decision policy.Decision
+	// PullRequest is what the forge showed, so that the caller can tell a closed
+	// pull request from a moved head. Zero if it could not be read.
+	PullRequest forge.PullRequest
+	// HeadRewritten tells that somebody force-pushed the proposal branch.
+	HeadRewritten bool
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string { return "the gate refuses: " + e.Decision.Reason.Text }
+
+// Record judges one review of the task's proposal and returns the approval to
+// store, or a *RefusedError. It stores nothing itself: the caller writes the
+// record, the change of state and the audit entry in one transaction.
+func (g *Gate) Record(ctx context.Context, id task.ID, reviewID string) (Record, error) {
+	t, p, err := g.proposal(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	if t.State != task.Proposed {
+		return Record{}, refuse(policy.No(fmt.Sprintf("the task is %s, not waiting for an approval", t.State)))
+	}
+	review, err := g.Forge.Review(ctx, t.Repository, t.PullRequest, reviewID)
+	if err != nil {
+		return Record{}, fmt.Errorf("read review %s: %w", reviewID, err)
+	}
+	directives := g.Read(review.Body)
+	armed, problems := g.arm(ctx, t.Environment, directives)
+	facts := policy.ApprovalFacts{Purpose: policy.ToRecord, Review: review, Deploys: environments(armed)}
+	decision, facts, err := g.judge(ctx, t, p, facts)
+	if err != nil {
+		return Record{}, err
+	}
+	message, err := g.message(ctx, t, p, review, directives)
+	if err != nil {
+		problems = append(problems, err.Error())
+	}
+	for _, problem := range problems {
+		decision = also(decision, policy.No(problem))
+	}
+	if !decision.Allowed {
+		return Record{}, refusal(decision, facts)
+	}
+	return Record{
+		ID: recordID(p, review.ID), Task: t.ID, Revision: p.Revision, Digest: p.Digest,
+		Environment: t.Environment, Repository: t.Repository, PullRequest: t.PullRequest,
+		ReviewID: review.ID, ReviewURL: review.URL, Approver: review.Author, Requester: t.Requester,
+		Message: message, Armed: armed, Decision: decision,
+		At: g.Now().UTC().Truncate(time.Second),
+	}, nil
+}
+
+// Redeem re-reads everything behind a recorded approval and mints a grant for
+// the purpose, or fails with a *RefusedError.
+func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Purpose) (Grant, error) {
+	if purpose != policy.ToLand && purpose != policy.ToDeploy {
+		return Grant{}, fmt.Errorf("an approval cannot be redeemed for %q: %w", purpose, ErrNoGrant)
+	}
+	record, err := g.Ledger.Approval(ctx, approvalID)
+	if err != nil {
+		return Grant{}, fmt.Errorf("read approval %s: %w", approvalID, err)
+	}
+	t, p, err := g.proposal(ctx, record.Task)
+	if err != nil {
+		return Grant{}, err
+	}
+	if err := consistent(record, t, p); err != nil {
+		return Grant{}, err
+	}
+	review, err := g.Forge.Review(ctx, t.Repository, t.PullRequest, record.ReviewID)
+	if err != nil {
+		return Grant{}, fmt.Errorf("read review %s again: %w", record.ReviewID, err)
+	}
+	if review.Author.Subject != record.Approver.Subject {
+		return Grant{}, refuse(policy.No("the review now belongs to another account"))
+	}
+	facts := policy.ApprovalFacts{Purpose: purpose, LandedHead: t.LandedCommit, Review: review, Deploys: environments(record.Armed)}
+	decision, facts, err := g.judge(ctx, t, p, facts)
+	if err != nil {
+		return Grant{}, err
+	}
+	if !decision.Allowed {
+		return Grant{}, refusal(decision, facts)
+	}
+	return Grant{record: record, base: p.BaseCommit, tree: p.Tree, carrier: p.Carrier, minted: true}, nil
+}
+
+// proposal reads the task and its newest proposal and proves that the
+// proposal's content is what its digest says.
+func (g *Gate) proposal(ctx context.Context, id task.ID) (task.Task, task.Proposal, error) {
+	t, err := g.Ledger.Task(ctx, id)
+	if err != nil {
+		return task.Task{}, task.Proposal{}, fmt.Errorf("read task %s: %w", id, err)
+	}
+	p, err := g.Ledger.Proposal(ctx, id)
+	if errors.Is(err, task.ErrNotFound) {
+		return t, p, refuse(policy.No("the task has no proposal yet"))
+	}
+	if err != nil {
+		return t, p, fmt.Errorf("read the proposal of task %s: %w", id, err)
+	}
+	if err := p.Verify(); err != nil {
+		return t, p, fmt.Errorf("task %s: %w", id, err)
+	}
+	return t, p, nil
+}
+
+// consistent proves that an approval is for exactly this proposal of this task.
+func consistent(r Record, t task.Task, p task.Proposal) error {
+	switch {
+	case t.ApprovalID != r.ID:
+		return refuse(policy.No("the task no longer stands under this approval"))
+	case r.Revision != p.Revision || r.Digest != p.Digest:
+		return refuse(policy.No("the approval is of another revision of the proposal"))
+	case r.Repository.Key() != t.Repository.Key() || r.PullRequest != t.PullRequest || r.Environment != t.Environment:
+		return refuse(policy.No("the approval is of another pull request"))
+	case t.State != task.Approved && t.State != task.Landing && t.State != task.Landed && t.State != task.Deploying:
+		return refuse(policy.No(fmt.Sprintf("the task is %s", t.State)))
+	}
+	return nil
+}
+
+// judge reads the rest of the facts at the forge and lets the policy decide.
+func (g *Gate) judge(ctx context.Context, t task.Task, p task.Proposal, f policy.ApprovalFacts) (policy.Decision, policy.ApprovalFacts, error) {
+	f.Environment, f.Requester = t.Environment, t.Requester
+	f.ProposedHead, f.BaseBranch = p.Carrier, p.BaseBranch
+	rules, err := g.Policies.Policy(ctx)
+	if err != nil {
+		return policy.Decision{}, f, fmt.Errorf("read the policy: %w", err)
+	}
+	if f.PullRequest, err = g.Forge.PullRequest(ctx, t.Repository, t.PullRequest); err != nil {
+		return policy.Decision{}, f, fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
+	}
+	if f.Others, err = g.Forge.Reviews(ctx, t.Repository, t.PullRequest); err != nil {
+		return policy.Decision{}, f, fmt.Errorf("read the reviews of pull request %d: %w", t.PullRequest, err)
+	}
+	changes, err := g.Forge.HeadChanges(ctx, t.Repository, t.PullRequest)
+	if err != nil {
+		return policy.Decision{}, f, fmt.Errorf("read the force-pushes of pull request %d: %w", t.PullRequest, err)
+	}
+	for _, c := range changes {
+		if c.Actor.Subject != g.Self {
+			f.HeadChanges = append(f.HeadChanges, c)
+		}
+	}
+	f.Access, err = g.Forge.AccessOf(ctx, t.Repository, f.Review.Author)
+	if err != nil && !errors.Is(err, forge.ErrNotFound) {
+		return policy.Decision{}, f, fmt.Errorf("read what %s may do: %w", f.Review.Author.Login, err)
+	}
+	if err != nil {
+		f.Access = forge.AccessNone
+	}
+	return rules.DecideApproval(f), f, nil
+}
+
+func (g *Gate) arm(ctx context.Context, environment string, d Directives) (armed []Arming, problems []string) {
+	problems = append(problems, d.Problems...)
+	if d.NoDeploy && len(d.Deploy) > 0 {
+		problems = append(problems, "the review says both /coderflow deploy and /coderflow no-deploy")
+	}
+	for _, a := range d.Deploy {
+		checked, err := g.Armory.Check(ctx, environment, a)
+		if err != nil {
+			problems = append(problems, err.Error())
+			continue
+		}
+		armed = append(armed, checked)
+	}
+	return armed, problems
+}
+
+func environments(armed []Arming) []string {
+	var names []string
+	for _, a := range armed {
+		names = append(names, a.Environment)
+	}
+	return names
+}
+
+func also(d policy.Decision, r policy.Reason) policy.Decision {
+	d.Reason.Because = append(d.Reason.Because, r)
+	d.Reason.OK = d.Reason.OK && r.OK
+	d.Allowed = d.Allowed && r.OK
+	return d
+}
+
+func refuse(r policy.Reason) error {
+	return &RefusedError{Decision: policy.Decision{Reason: r}}
+}
+
+func refusal(d policy.Decision, f policy.ApprovalFacts) error {
+	return &RefusedError{Decision: d, PullRequest: f.PullRequest, HeadRewritten: len(f.HeadChanges) > 0}
+}
