@@ -13,9 +13,12 @@ import (
 
 // Arming is one deployment that an approving review asked for.
 type Arming struct {
-	Environment string            `json:"environment"`
-	Profile     string            `json:"profile"`
-	Parameters  map[string]string `json:"parameters,omitempty"`
+	Environment string `json:"environment"`
+	Profile     string `json:"profile"`
+	// Version is the profile's content as of the approval. A profile that was
+	// changed since is not run under it.
+	Version    string            `json:"version"`
+	Parameters map[string]string `json:"parameters,omitempty"`
 }
 
 // Record is an approval as it is kept. It is evidence, not authority: nothing

@@ -32,7 +32,8 @@ type Reader interface {
 // TaskReader reads tasks and their proposals.
 type TaskReader interface {
 	Task(ctx context.Context, id task.ID) (task.Task, error)
-	// OpenTasks lists tasks whose state is not an end, oldest first.
+	// OpenTasks lists, oldest first, tasks whose state is not an end and tasks
+	// whose end was not yet reported (task.Reported differs from the state).
 	OpenTasks(ctx context.Context) ([]task.Task, error)
 	// LatestTask is the newest task of an issue, or the task of a pull request.
 	LatestTask(ctx context.Context, repo forge.RepositoryRef, number int) (task.Task, error)
@@ -55,7 +56,9 @@ type Tx interface {
 	// InsertProposal stores a revision once; storing it again is no error if the digest is the same.
 	InsertProposal(ctx context.Context, p task.Proposal) error
 	SetCarrier(ctx context.Context, id task.ID, revision int, commit string) error
-	// InsertApproval stores an approval once by its id.
+	// InsertApproval stores an approval once by its id. (A revision can have
+	// several over time: one that became void, and a new one. That only one is in
+	// force is the task's: its state, epoch and ApprovalID.)
 	InsertApproval(ctx context.Context, r approval.Record) (fresh bool, err error)
 	// InsertRun stores a run once by its id.
 	InsertRun(ctx context.Context, r deploy.Run) error

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,8 +73,13 @@ type Task struct {
 	LandedCommit string
 	// CancelRequested is set by /coderflow cancel and seen by the next step.
 	CancelRequested bool
-	CreatedAt       time.Time
-	UpdatedAt       time.Time
+	// Judged are the reviews that the gate has looked at, so that each is answered once.
+	Judged []Judgement
+	// Reported is the state that people were last told at the forge. A task that
+	// ended is still open to the engine until its end was reported.
+	Reported  State
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // Snapshot is the request exactly as it stood at the trigger. Later edits at
@@ -94,6 +100,22 @@ type Comment struct {
 	Author forge.User `json:"author"`
 	Body   string     `json:"body"`
 	At     time.Time  `json:"at"`
+}
+
+// Judgement is what the gate said about one review.
+type Judgement struct {
+	Review   string     `json:"review"`
+	URL      string     `json:"url,omitempty"`
+	Reviewer forge.User `json:"reviewer"`
+	Allowed  bool       `json:"allowed"`
+	Why      []string   `json:"why,omitempty"`  // what stands against it
+	Tree     string     `json:"tree,omitempty"` // the whole tree of reasons, drawn
+	At       time.Time  `json:"at"`
+}
+
+// HasJudged reports whether the gate already answered this review.
+func (t *Task) HasJudged(review string) bool {
+	return slices.ContainsFunc(t.Judged, func(j Judgement) bool { return j.Review == review })
 }
 
 // Run is the outcome of the agent's container.
