@@ -1,0 +1,44 @@
+// Command guest is CoderFlow's helper inside containers: a small static binary that is mounted read-only and
+// is the fixed entrypoint of every container.
+//
+//	guest init       runs setup script, command and cleanup script as pid 1 (see init.go)
+//	guest exec ARGV  what init starts: gives itself up to the OOM killer first, then becomes ARGV
+//	guest checkout   fills the workspace with one commit of a git bundle
+//	guest collect    writes what differs between the base tree and the workspace to standard output
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/coderflow/coderflow/internal/guestproto"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fail("usage: guest init|exec|checkout|collect")
+	}
+	switch os.Args[1] {
+	case "init":
+		os.Exit(runInit())
+	case "exec":
+		fail("%v", become(os.Args[2:]))
+	case "checkout":
+		exitWith(checkout())
+	case "collect":
+		exitWith(collect())
+	default:
+		fail("unknown command %q", os.Args[1])
+	}
+}
+
+func exitWith(err error) {
+	if err != nil {
+		fail("%v", err)
+	}
+}
+
+func fail(format string, arguments ...any) {
+	fmt.Fprintf(os.Stderr, "coderflow guest: "+format+"\n", arguments...)
+	os.Exit(guestproto.OutcomeBroken.ExitCode())
+}
