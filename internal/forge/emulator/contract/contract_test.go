@@ -84,6 +84,7 @@ func TestExchangeThatFitsHasNoFindings(t *testing.T) {
 	exchangeOne(t, v, "GET", "/api/v3/repos/o/r/labels", "", answer{401, asJSON, `{"message":"Bad credentials"}`})
 	exchangeOne(t, v, "GET", "/api/v3/repos/o/r/labels", "", answer{502, "text/html", "<html>"})
 	exchangeOne(t, v, "DELETE", "/api/v3/repos/o/r/labels/x", "", answer{204, "", ""})
+	exchangeOne(t, v, "GET", "/api/v3/repositories/7/labels", "", answer{200, asJSON, "[" + label + "]"})
 	exchangeOne(t, v, "POST", "/login/oauth", "anything", answer{200, "text/html", "outside the prefix"})
 	for _, f := range v.Findings() {
 		t.Error(f)
@@ -237,7 +238,7 @@ func TestGraphQLAnswerThatDoesNotFitIsFound(t *testing.T) {
 			t.Parallel()
 			v := newValidator(t)
 			body := fmt.Sprintf(`{"query":%q,"variables":{"id":"PR_1"}}`, ready)
-			exchangeOne(t, v, "POST", "/api/v3/graphql", body, test.give, "Authorization", "Bearer ghs_x")
+			exchangeOne(t, v, "POST", "/api/graphql", body, test.give, "Authorization", "Bearer ghs_x")
 			if got := len(v.Findings()) > 0; got != (test.message != "") || got && !found(v, Response, test.pointer, test.message) {
 				t.Errorf("findings: %v", v.Findings())
 			}

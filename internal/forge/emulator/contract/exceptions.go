@@ -2,6 +2,7 @@ package contract
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,19 @@ var generalAnswers = map[int]string{
 	http.StatusBadGateway:          "an outage, which tests bring about; no body is promised",
 	http.StatusServiceUnavailable:  "an outage, which tests bring about; no body is promised",
 	http.StatusGatewayTimeout:      "an outage, which tests bring about; no body is promised",
+}
+
+// byNumber are the paths by a repository's number, which the description leaves out: GitHub redirects a renamed
+// repository's requests to them (docs “Best practices for using the REST API”, 301), and go-github's
+// Repositories.GetByID uses them. They are held to the description of the same path by name.
+var byNumber = regexp.MustCompile(`^/repositories/[0-9]+(/|$)`)
+
+// describedPath is the path under which the description has an operation.
+func describedPath(path string) string {
+	if found := byNumber.FindString(path); found != "" {
+		return strings.TrimSuffix("/repos/by/number/"+strings.TrimPrefix(path, found), "/")
+	}
+	return path
 }
 
 // exceptions is the whole list. Tests fail when one of them is not needed any more.

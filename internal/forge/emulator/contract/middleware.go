@@ -14,11 +14,15 @@ import (
 const maxBody = 16 << 20
 
 // Middleware checks every request below pathPrefix, and the answer that next gives to it, and changes neither.
-// "POST pathPrefix/graphql" is held against the GraphQL schema, everything else against the REST description.
+// "POST pathPrefix/graphql", or GitHub Enterprise Server's "POST /api/graphql" beside its prefix "/api/v3", is held
+// against the GraphQL schema, everything else against the REST description.
 func (v *Validator) Middleware(next http.Handler, pathPrefix string) http.Handler {
 	pathPrefix = strings.TrimRight(pathPrefix, "/")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, below := strings.CutPrefix(r.URL.EscapedPath(), pathPrefix)
+		if r.URL.Path == "/api/graphql" && pathPrefix == "/api/v3" {
+			rest, below = "/graphql", true
+		}
 		if !below || (rest != "" && rest[0] != '/') {
 			next.ServeHTTP(w, r)
 			return
@@ -126,7 +130,7 @@ func (x *exchange) checkRequest() func() {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	op, values := x.v.published.routes.find(method, x.path)
+	op, values := x.v.published.routes.find(method, describedPath(x.path))
 	if op == nil {
 		x.v.report(about, fault{message: "unknown operation: not in operations.txt"})
 		return func() { x.checkUnknown() }

@@ -37,7 +37,7 @@ func Needs(method, path string) (sets [][]Grant, ok bool) {
 	if err != nil {
 		panic(err)
 	}
-	op, _ := published.routes.find(method, path)
+	op, _ := published.routes.find(method, describedPath(path))
 	if op == nil {
 		return nil, false
 	}
