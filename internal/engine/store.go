@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
@@ -76,7 +75,7 @@ type Store interface {
 	InTx(ctx context.Context, f func(Tx) error) error
 	// Lease makes owner the only one to work on the task until the returned
 	// context's lease is released. It raises the epoch, so that a former owner's
-	// writes fail with task.ErrStale. It fails with ErrLeased if somebody else
+	// writes fail with task.ErrStale. It fails with task.ErrLeased if somebody else
 	// holds it.
 	Lease(ctx context.Context, id task.ID, owner string, ttl time.Duration) (task.Task, error)
 	Renew(ctx context.Context, id task.ID, owner string, ttl time.Duration) error
@@ -86,6 +85,3 @@ type Store interface {
 	AppendLog(ctx context.Context, stream string, offset int64, data []byte) error
 	LogSize(ctx context.Context, stream string) (int64, error)
 }
-
-// ErrLeased means that another worker is busy with the task; try again soon.
-var ErrLeased = errors.New("another worker holds the task")

@@ -134,4 +134,6 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrStale is a write under an epoch that is no longer the task's.
 	ErrStale = errors.New("somebody else changed the task in between")
+	// ErrLeased is a task that another worker is busy with; try again soon.
+	ErrLeased = errors.New("another worker holds the task")
 )

@@ -1,0 +1,168 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// Handler does a job. It is called again with the same key whenever it is not
+// certain that it finished, so it must look before it acts.
+type Handler func(ctx context.Context, key string) error
+
+// Options configure a [Queue]. DB, Dialect and Handlers are needed.
+type Options struct {
+	// DB is the pool that writes. For SQLite it must be the one connection that
+	// every writer of the process uses.
+	DB       *sql.DB
+	Dialect  Dialect
+	Handlers map[Kind]Handler
+	// Workers is how many jobs run at once; 0 means 8.
+	Workers int
+	Logger  *slog.Logger
+	// PollInterval is how often an idle queue looks for jobs; 0 means 150 ms.
+	PollInterval time.Duration
+	// JobTimeout cancels a handler's context; 0 means 2 minutes.
+	JobTimeout time.Duration
+	// MaxAttempts bounds failed attempts, not [Again]; 0 means 20, which with the
+	// back-off of [retryPolicy] is a little over an hour.
+	MaxAttempts int
+	// OnDiscard is told of a job that failed for the last time.
+	OnDiscard func(ctx context.Context, j Job, err error)
+	// Node names this process and stays the same when it is started again; no two
+	// running processes share it. With it, [Queue.Start] takes back at once the
+	// jobs that a killed predecessor left running. Empty: a random name, and such
+	// jobs come back by River's rescuer only.
+	Node string
+	// StopGrace is how long Stop waits for cancelled jobs after its context ended;
+	// 0 means 5 s.
+	StopGrace time.Duration
+}
+
+// rescueMargin is added to the job timeout before a running job counts as lost
+// with its process. A job that is still alive then was cancelled that long ago,
+// so a second run beside it is the exception; leases and epochs fence it. The
+// rescuer itself looks every 30 s.
+const rescueMargin = 30 * time.Second
+
+// Queue works jobs.
+type Queue struct {
+	client  *river.Client[*sql.Tx]
+	options Options
+	logger  *slog.Logger
+}
+
+// New prepares a queue; the database must have been migrated.
+func New(o Options) (*Queue, error) {
+	o = o.withDefaults()
+	if len(o.Handlers) == 0 {
+		return nil, errors.New("a job queue without handlers")
+	}
+	driver, err := Driver(o.DB, o.Dialect)
+	if err != nil {
+		return nil, err
+	}
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, &worker{options: o}); err != nil {
+		return nil, fmt.Errorf("register the job worker: %w", err)
+	}
+	client, err := river.NewClient(driver, &river.Config{
+		ID:                          o.Node,
+		PollOnly:                    true,
+		FetchPollInterval:           o.PollInterval,
+		FetchCooldown:               min(o.PollInterval, 100*time.Millisecond),
+		JobTimeout:                  o.JobTimeout,
+		RescueStuckJobsAfter:        o.JobTimeout + rescueMargin,
+		MaxAttempts:                 o.MaxAttempts,
+		RetryPolicy:                 retryPolicy{},
+		CompletedJobRetentionPeriod: time.Hour,
+		CancelledJobRetentionPeriod: 24 * time.Hour,
+		DiscardedJobRetentionPeriod: 30 * 24 * time.Hour,
+		Logger:                      slog.New(newQuiet(o.Logger.Handler(), time.Now)),
+		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}},
+		Workers:                     workers,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prepare the job queue: %w", err)
+	}
+	return &Queue{client: client, options: o, logger: o.Logger}, nil
+}
+
+func (o Options) withDefaults() Options {
+	orDefault(&o.Workers, 8)
+	orDefault(&o.PollInterval, 150*time.Millisecond)
+	orDefault(&o.JobTimeout, 2*time.Minute)
+	orDefault(&o.MaxAttempts, 20)
+	orDefault(&o.StopGrace, 5*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnDiscard == nil {
+		o.OnDiscard = func(context.Context, Job, error) {}
+	}
+	return o
+}
+
+func orDefault[T int | time.Duration](value *T, fallback T) {
+	if *value <= 0 {
+		*value = fallback
+	}
+}
+
+// Start begins to work jobs. They run until [Queue.Stop], also after ctx ended.
+func (q *Queue) Start(ctx context.Context) error {
+	if q.options.Node != "" {
+		if err := q.takeBack(ctx); err != nil {
+			return fmt.Errorf("take back the jobs of node %s: %w", q.options.Node, err)
+		}
+	}
+	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("start the job queue: %w", err)
+	}
+	return nil
+}
+
+// Stop fetches no more jobs and waits for those that run. When ctx ends it
+// cancels them and waits StopGrace; jobs that still run are named in the error
+// by their number only and are taken back at the next start.
+func (q *Queue) Stop(ctx context.Context) error {
+	err := q.client.Stop(ctx)
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	q.logger.WarnContext(ctx, "jobs did not end in time and are cancelled")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.options.StopGrace)
+	defer cancel()
+	if err := q.client.StopAndCancel(grace); err != nil {
+		return fmt.Errorf("stop the job queue: %w", err)
+	}
+	return nil
+}
+
+// maxBackOff bounds the pause between two attempts.
+const maxBackOff = 5 * time.Minute
+
+// retryPolicy waits 1 s, 2 s, 4 s … 5 min, each ±20 % so that jobs that failed
+// together do not return together.
+type retryPolicy struct{}
+
+// NextRetry implements river.ClientRetryPolicy.
+func (retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
+	return time.Now().Add(backOff(len(job.Errors)+1, rand.Float64()))
+}
+
+// backOff is the pause after the n-th failure; random is in [0, 1).
+func backOff(n int, random float64) time.Duration {
+	pause := maxBackOff
+	if n < 10 {
+		pause = min(maxBackOff, time.Second<<max(n-1, 0))
+	}
+	return time.Duration(float64(pause) * (0.8 + 0.4*random))
+}
