@@ -1,0 +1,144 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/coderflow/coderflow/internal/forge"
+)
+
+// GateName is the name of the check run that branch protection can require.
+const GateName = "coderflow/gate"
+
+// maxSummary is GitHub's limit for a check run's summary, in characters; bytes are
+// never fewer.
+const maxSummary = 65535
+
+// commitShape is a full object id.
+var commitShape = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
+// SetGate implements [forge.Checks]. The run is found again by name, App and
+// external id; what GitHub then says about it has to be what was asked for.
+func (a *Adapter) SetGate(ctx context.Context, ref forge.RepositoryRef, check forge.GateCheck) error {
+	doing := fmt.Sprintf("set %s on %s of %s", GateName, check.Commit, ref.FullName())
+	if !commitShape.MatchString(check.Commit) || check.ExternalID == "" {
+		return fmt.Errorf("%s: a commit and a task are needed to find the check run again", doing)
+	}
+	status, conclusion, err := checkWords(check.Status)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	client, err := a.reader(ctx, ref, opSetGate)
+	if err != nil {
+		return err
+	}
+	existing, err := a.findGate(ctx, client, ref, doing, check)
+	if err != nil {
+		return err
+	}
+	run := gateRun{status: status, conclusion: conclusion, check: check}
+	if existing != nil && run.describes(existing) {
+		return nil
+	}
+	var set *gh.CheckRun
+	if existing != nil {
+		set, _, err = client.Checks.UpdateCheckRun(ctx, ref.Owner, ref.Name, existing.GetID(), run.update())
+	} else {
+		set, _, err = client.Checks.CreateCheckRun(ctx, ref.Owner, ref.Name, run.create())
+	}
+	if err != nil {
+		return translate(doing, err)
+	}
+	if set.GetHeadSHA() != check.Commit || set.GetStatus() != status || set.GetConclusion() != conclusion {
+		return fmt.Errorf("%s: GitHub answered %s %s on %s, not %s %s", doing,
+			set.GetStatus(), set.GetConclusion(), set.GetHeadSHA(), status, conclusion)
+	}
+	return nil
+}
+
+func (a *Adapter) findGate(ctx context.Context, client *gh.Client, ref forge.RepositoryRef, doing string,
+	check forge.GateCheck) (*gh.CheckRun, error) {
+	runs, err := pages(doing, func(page gh.ListOptions) ([]*gh.CheckRun, *gh.Response, error) {
+		found, res, err := client.Checks.ListCheckRunsForRef(ctx, ref.Owner, ref.Name, check.Commit, &gh.ListCheckRunsOptions{
+			CheckName: gh.String(GateName), Filter: gh.String("all"), AppID: &a.appID, ListOptions: page,
+		})
+		if err != nil {
+			return nil, res, err
+		}
+		return found.CheckRuns, res, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var newest *gh.CheckRun
+	for _, run := range runs {
+		ours := run.GetName() == GateName && run.GetExternalID() == check.ExternalID &&
+			run.GetHeadSHA() == check.Commit && run.GetApp().GetID() == a.appID
+		if ours && run.GetID() > newest.GetID() {
+			newest = run
+		}
+	}
+	return newest, nil
+}
+
+// checkWords are GitHub's status and conclusion for a state of the gate.
+func checkWords(s forge.CheckStatus) (status, conclusion string, err error) {
+	switch s {
+	case forge.CheckPending:
+		return "in_progress", "", nil
+	case forge.CheckActionRequired, forge.CheckSuccess, forge.CheckFailure, forge.CheckCancelled:
+		return "completed", string(s), nil
+	default:
+		return "", "", fmt.Errorf("unknown state of the gate %q", s)
+	}
+}
+
+// gateRun is a wanted check run.
+type gateRun struct {
+	status, conclusion string
+	check              forge.GateCheck
+}
+
+func (r gateRun) describes(run *gh.CheckRun) bool {
+	return run.GetStatus() == r.status && run.GetConclusion() == r.conclusion &&
+		(r.check.DetailsURL == "" || run.GetDetailsURL() == r.check.DetailsURL) &&
+		sameText(run.GetOutput().GetTitle(), r.check.Title) && sameText(run.GetOutput().GetSummary(), r.summary())
+}
+
+func (r gateRun) summary() string {
+	const cut = "\n\n… (cut)"
+	if len(r.check.Summary) <= maxSummary {
+		return r.check.Summary
+	}
+	return strings.ToValidUTF8(r.check.Summary[:maxSummary-len(cut)], "") + cut
+}
+
+func (r gateRun) output() *gh.CheckRunOutput {
+	return &gh.CheckRunOutput{Title: gh.String(r.check.Title), Summary: gh.String(r.summary())}
+}
+
+func (r gateRun) create() gh.CreateCheckRunOptions {
+	return gh.CreateCheckRunOptions{
+		Name: GateName, HeadSHA: r.check.Commit, ExternalID: &r.check.ExternalID, DetailsURL: set(r.check.DetailsURL),
+		Status: &r.status, Conclusion: set(r.conclusion), Output: r.output(),
+	}
+}
+
+func (r gateRun) update() gh.UpdateCheckRunOptions {
+	return gh.UpdateCheckRunOptions{
+		Name: GateName, ExternalID: &r.check.ExternalID, DetailsURL: set(r.check.DetailsURL),
+		Status: &r.status, Conclusion: set(r.conclusion), Output: r.output(),
+	}
+}
+
+// set leaves an empty value out of a request.
+func set(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

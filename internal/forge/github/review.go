@@ -1,0 +1,72 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/coderflow/coderflow/internal/forge"
+)
+
+// Review implements [forge.Reviews].
+func (a *Adapter) Review(ctx context.Context, ref forge.RepositoryRef, number int, id string) (forge.Review, error) {
+	reviewID, err := objectID("review", id)
+	if err != nil {
+		return forge.Review{}, err
+	}
+	client, err := a.reader(ctx, ref, opReadReviews)
+	if err != nil {
+		return forge.Review{}, err
+	}
+	doing := fmt.Sprintf("read review %s of %s#%d", id, ref.FullName(), number)
+	found, _, err := client.PullRequests.GetReview(ctx, ref.Owner, ref.Name, number, reviewID)
+	if err != nil {
+		return forge.Review{}, translate(doing, err)
+	}
+	if found.GetID() != reviewID {
+		return forge.Review{}, fmt.Errorf("%s: GitHub answered about review %d: %w", doing, found.GetID(), forge.ErrNotFound)
+	}
+	return reviewOf(found), nil
+}
+
+// Reviews implements [forge.Reviews].
+func (a *Adapter) Reviews(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.Review, error) {
+	client, err := a.reader(ctx, ref, opReadReviews)
+	if err != nil {
+		return nil, err
+	}
+	doing := fmt.Sprintf("read the reviews of %s#%d", ref.FullName(), number)
+	found, err := pages(doing, func(page gh.ListOptions) ([]*gh.PullRequestReview, *gh.Response, error) {
+		return client.PullRequests.ListReviews(ctx, ref.Owner, ref.Name, number, &page)
+	})
+	if err != nil {
+		return nil, err
+	}
+	reviews := make([]forge.Review, 0, len(found))
+	for _, item := range found {
+		if review := reviewOf(item); review.State != forge.ReviewPending {
+			reviews = append(reviews, review)
+		}
+	}
+	slices.SortStableFunc(reviews, func(a, b forge.Review) int { return a.SubmittedAt.Compare(b.SubmittedAt) })
+	return reviews, nil
+}
+
+// HeadChanges implements [forge.Reviews].
+func (a *Adapter) HeadChanges(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.HeadChange, error) {
+	events, err := a.issueEvents(ctx, ref, number, "head_ref_force_pushed")
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]forge.HeadChange, 0, len(events))
+	for _, event := range events {
+		changes = append(changes, forge.HeadChange{
+			ID: strconv.FormatInt(event.GetID(), 10), Actor: userOf(event.GetActor()),
+			CreatedAt: event.GetCreatedAt().Time,
+		})
+	}
+	return changes, nil
+}
