@@ -1,0 +1,145 @@
+package manifest
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	sy "github.com/coderflow/coderflow/internal/strictyaml"
+)
+
+// Environment is one environment with its defaults filled in.
+type Environment struct {
+	Name         string       `json:"name" yaml:"-"`
+	Description  string       `json:"description,omitempty" yaml:"description"`
+	Repositories []Repository `json:"repositories" yaml:"repositories,required"`
+	// Label starts a task when somebody with the permission sets it, besides
+	// "coderflow:NAME", which always does.
+	Label string `json:"label" yaml:"label"`
+	// BaseBranches may be named with --base. Empty: the default branch only.
+	BaseBranches []string `json:"baseBranches,omitempty" yaml:"baseBranches"`
+	Agent        Agent    `json:"agent" yaml:"agent,required"`
+	Scripts      Scripts  `json:"scripts,omitzero" yaml:"scripts"`
+	Limits       Limits   `json:"limits" yaml:"limits"`
+	Proposal     Proposal `json:"proposal" yaml:"proposal"`
+	Gate         Gate     `json:"gate" yaml:"gate"`
+}
+
+// Repository is a repository by its numeric id. Name is display text.
+type Repository struct {
+	Host string       `json:"host" yaml:"host"`
+	ID   RepositoryID `json:"id" yaml:"id,required"`
+	Name string       `json:"name" yaml:"name,required"` // "acme/shop"
+}
+
+// RepositoryID is the forge's own number for a repository.
+type RepositoryID string
+
+var repositoryID = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *RepositoryID) UnmarshalText(text []byte) error {
+	if !repositoryID.Match(text) {
+		return fmt.Errorf("want the repository's numeric id (GET /repos/OWNER/NAME shows it as \"id\"), not %q", text)
+	}
+	*r = RepositoryID(text)
+	return nil
+}
+
+// Agent is what works on a task.
+type Agent struct {
+	Preset string `json:"preset" yaml:"preset,required"`
+	// Command is the argv of the preset "exec"; no shell is involved.
+	Command []string `json:"command,omitempty" yaml:"command"`
+	// Image is the sandbox image. Empty: the server's.
+	Image string            `json:"image,omitempty" yaml:"image"`
+	Env   map[string]string `json:"env,omitempty" yaml:"env"`
+}
+
+// Scripts are shell texts that are mounted read-only and run around the agent.
+type Scripts struct {
+	Setup   string `json:"setup,omitempty" yaml:"setup"`
+	Cleanup string `json:"cleanup,omitempty" yaml:"cleanup"`
+}
+
+// Limits are the bounds of the task's container, in manifest notation.
+type Limits struct {
+	Memory      sy.Size     `json:"memory" yaml:"memory"`
+	CPUs        float64     `json:"cpus" yaml:"cpus"`
+	Pids        int64       `json:"pids" yaml:"pids"`
+	OpenFiles   int64       `json:"openFiles" yaml:"openFiles"`
+	FileSize    sy.Size     `json:"fileSize" yaml:"fileSize"`
+	Tmp         sy.Size     `json:"tmp" yaml:"tmp"`
+	Home        sy.Size     `json:"home" yaml:"home"`
+	OutputBytes sy.Size     `json:"outputBytes" yaml:"outputBytes"`
+	WallTime    sy.Duration `json:"wallTime" yaml:"wallTime"`
+	Grace       sy.Duration `json:"grace" yaml:"grace"`
+	CleanupTime sy.Duration `json:"cleanupTime" yaml:"cleanupTime"`
+}
+
+// Sandbox returns the limits as the sandbox takes them.
+func (l Limits) Sandbox() sandbox.Limits {
+	return sandbox.Limits{
+		Memory: int64(l.Memory), CPUs: l.CPUs, Pids: l.Pids, NoFile: l.OpenFiles, FileSize: int64(l.FileSize),
+		TmpSize: int64(l.Tmp), HomeSize: int64(l.Home), OutputBytes: int64(l.OutputBytes),
+		Wall: time.Duration(l.WallTime), Grace: time.Duration(l.Grace), CleanupTime: time.Duration(l.CleanupTime),
+	}
+}
+
+func limitsOf(s sandbox.Limits) Limits {
+	return Limits{
+		Memory: sy.Size(s.Memory), CPUs: s.CPUs, Pids: s.Pids, OpenFiles: s.NoFile, FileSize: sy.Size(s.FileSize),
+		Tmp: sy.Size(s.TmpSize), Home: sy.Size(s.HomeSize), OutputBytes: sy.Size(s.OutputBytes),
+		WallTime: sy.Duration(s.Wall), Grace: sy.Duration(s.Grace), CleanupTime: sy.Duration(s.CleanupTime),
+	}
+}
+
+// limitKeys are the manifest's keys for the sandbox's field names, where they differ.
+var limitKeys = map[string]string{"noFile": "openFiles", "tmpSize": "tmp", "homeSize": "home", "wall": "wallTime"}
+
+// Proposal bounds what a task may propose. Over a bound there is no proposal.
+type Proposal struct {
+	MaxFiles      int     `json:"maxFiles" yaml:"maxFiles"`
+	MaxFileBytes  sy.Size `json:"maxFileBytes" yaml:"maxFileBytes"`
+	MaxTotalBytes sy.Size `json:"maxTotalBytes" yaml:"maxTotalBytes"`
+}
+
+// Gate is what the environment asks of an approval beyond the permission.
+type Gate struct {
+	CommitMessage policy.CommitMessageRule `json:"commitMessage" yaml:"commitMessage"`
+}
+
+// defaultEnvironment holds the value of every key that a manifest leaves out.
+func defaultEnvironment() Environment {
+	return Environment{
+		Label:    "coderflow",
+		Limits:   limitsOf(sandbox.DefaultLimits()),
+		Proposal: Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20},
+		Gate:     Gate{CommitMessage: policy.MessageProposed},
+	}
+}
+
+// EnvironmentLabel is the label that starts a task in exactly this environment.
+func EnvironmentLabel(name string) string { return "coderflow:" + name }
+
+// Ref returns the repository as the forge port addresses it.
+func (r Repository) Ref() forge.RepositoryRef {
+	owner, name, _ := cutName(r.Name)
+	return forge.RepositoryRef{Host: r.Host, ID: string(r.ID), Owner: owner, Name: name}
+}
+
+// AllowsBase reports whether a task may be based on the branch.
+func (e Environment) AllowsBase(branch, defaultBranch string) bool {
+	if len(e.BaseBranches) == 0 {
+		return branch != "" && branch == defaultBranch
+	}
+	for _, allowed := range e.BaseBranches {
+		if branch == allowed {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,157 @@
+package manifest
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
+	sy "github.com/coderflow/coderflow/internal/strictyaml"
+)
+
+// APIVersion is the one version of manifests that is understood.
+const APIVersion = "coderflow.dev/v1"
+
+// Kinds of manifest that this version applies.
+const (
+	KindEnvironment       = "Environment"
+	KindDeploymentProfile = "DeploymentProfile"
+	KindRoleBinding       = "RoleBinding"
+)
+
+var (
+	kinds      = []string{KindEnvironment, KindDeploymentProfile, KindRoleBinding}
+	laterKinds = []string{"Role", "Team", "GitProvider"}
+)
+
+// envelope is what every manifest looks like.
+type envelope[M, S any] struct {
+	APIVersion string `yaml:"apiVersion,required"`
+	Kind       string `yaml:"kind,required"`
+	Metadata   M      `yaml:"metadata,required"`
+	Spec       S      `yaml:"spec,required"`
+}
+
+type named struct {
+	Name string `yaml:"name,required"`
+}
+
+type namedIn struct {
+	Name        string `yaml:"name,required"`
+	Environment string `yaml:"environment,required"`
+}
+
+// scalar takes any single value as its text, so that `default: 3` needs no quotes.
+type scalar string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *scalar) UnmarshalText(text []byte) error {
+	*s = scalar(text)
+	return nil
+}
+
+type profileSpec struct {
+	Description string          `yaml:"description"`
+	Image       string          `yaml:"image"`
+	Script      string          `yaml:"script,required"`
+	Timeout     sy.Duration     `yaml:"timeout"`
+	Parameters  []parameterSpec `yaml:"parameters"`
+}
+
+type parameterSpec struct {
+	Name        string   `yaml:"name,required"`
+	Description string   `yaml:"description"`
+	Type        string   `yaml:"type"`
+	Pattern     string   `yaml:"pattern"`
+	Options     []scalar `yaml:"options"`
+	Required    bool     `yaml:"required"`
+	Default     scalar   `yaml:"default"`
+}
+
+const defaultDeployTimeout = 30 * time.Minute
+
+type bindingSpec struct {
+	Subject  forge.Subject `yaml:"subject,required"`
+	Role     string        `yaml:"role,required"`
+	Resource string        `yaml:"resource,required"`
+}
+
+// read adds one document to the builder.
+func (b *builder) read(d *sy.Document) {
+	outline := d.Decode(&envelope[any, any]{}) // also notes where the keys are
+	if v := d.Scalar("apiVersion"); v != "" && v != APIVersion {
+		b.add(d.Problem("apiVersion", "want %s, not %q", APIVersion, v))
+		return
+	}
+	switch kind := d.Scalar("kind"); {
+	case kind == KindEnvironment:
+		b.readEnvironment(d)
+	case kind == KindDeploymentProfile:
+		b.readProfile(d)
+	case kind == KindRoleBinding:
+		b.readBinding(d)
+	case slices.Contains(laterKinds, kind):
+		b.add(d.Problem("kind", "%s is not supported by this version yet", kind))
+	case kind == "":
+		b.add(outline...)
+	default:
+		b.add(d.Problem("kind", "unknown kind %q%s", kind, sy.Nearest(kind, kinds)))
+	}
+}
+
+func (b *builder) readEnvironment(d *sy.Document) {
+	m := envelope[named, Environment]{Spec: defaultEnvironment()}
+	problems := d.Decode(&m)
+	m.Spec.Name = m.Metadata.Name
+	report := b.reporter(d, problems)
+	m.Spec.check(report.wrong)
+	b.environments = append(b.environments, placed[Environment]{m.Spec, d})
+}
+
+func (b *builder) readProfile(d *sy.Document) {
+	m := envelope[namedIn, profileSpec]{Spec: profileSpec{Timeout: sy.Duration(defaultDeployTimeout)}}
+	report := b.reporter(d, d.Decode(&m))
+	p := deploy.Profile{
+		Name: m.Metadata.Name, Environment: m.Metadata.Environment, Description: m.Spec.Description,
+		Image: m.Spec.Image, Script: m.Spec.Script, Timeout: time.Duration(m.Spec.Timeout),
+	}
+	for _, s := range m.Spec.Parameters {
+		parameter := deploy.Parameter{
+			Name: s.Name, Description: s.Description, Type: deploy.ParameterType(s.Type), Pattern: s.Pattern,
+			Required: s.Required, Default: string(s.Default),
+		}
+		if s.Type == "" {
+			parameter.Type = deploy.String
+		}
+		for _, option := range s.Options {
+			parameter.Options = append(parameter.Options, string(option))
+		}
+		p.Parameters = append(p.Parameters, parameter)
+	}
+	checkProfile(report.wrong, p)
+	b.profiles = append(b.profiles, placed[deploy.Profile]{p, d})
+}
+
+func checkProfile(w wrong, p deploy.Profile) {
+	checkImage(w, "spec.image", p.Image)
+	for _, err := range unjoin(p.CheckDefinition()) {
+		var field *deploy.DefinitionError
+		switch {
+		case !errors.As(err, &field):
+			w("spec", "%v", err)
+		case field.Field == "name":
+			w("metadata.name", "%s", field.Problem)
+		default:
+			w("spec."+field.Field, "%s", field.Problem)
+		}
+	}
+}
+
+func (b *builder) readBinding(d *sy.Document) {
+	var m envelope[named, bindingSpec]
+	report := b.reporter(d, d.Decode(&m))
+	binding := Binding{Name: m.Metadata.Name, Subject: m.Spec.Subject, Role: m.Spec.Role, Resource: m.Spec.Resource}
+	binding.check(report.wrong)
+	b.bindings = append(b.bindings, placed[Binding]{binding, d})
+}

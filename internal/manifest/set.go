@@ -1,0 +1,200 @@
+package manifest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
+	sy "github.com/coderflow/coderflow/internal/strictyaml"
+)
+
+// Set is everything that was applied together. It is immutable once made.
+type Set struct {
+	// Version is "sha256:…" over the canonical form.
+	Version      string
+	Environments map[string]Environment
+	Profiles     map[string]map[string]deploy.Profile // by environment, then name
+	Bindings     []Binding                            // ordered by name
+
+	canonical []byte
+}
+
+// canonicalFormat names the encoding; it is part of what is hashed.
+const canonicalFormat = "coderflow.dev/manifests/v1"
+
+type canonicalSet struct {
+	Format       string           `json:"format"`
+	Environments []Environment    `json:"environments"`
+	Profiles     []deploy.Profile `json:"profiles"`
+	Bindings     []Binding        `json:"bindings"`
+}
+
+// seal computes the canonical form and the version.
+func (s *Set) seal() error {
+	c := canonicalSet{Format: canonicalFormat, Bindings: s.Bindings}
+	for _, name := range s.environmentNames() {
+		c.Environments = append(c.Environments, s.Environments[name])
+		for _, profile := range slices.Sorted(maps.Keys(s.Profiles[name])) {
+			c.Profiles = append(c.Profiles, s.Profiles[name][profile])
+		}
+	}
+	encoded, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode the manifests: %w", err)
+	}
+	sum := sha256.Sum256(encoded)
+	s.canonical, s.Version = encoded, "sha256:"+hex.EncodeToString(sum[:])
+	for _, profiles := range s.Profiles {
+		for name, p := range profiles {
+			p.Version = s.Version
+			profiles[name] = p
+		}
+	}
+	return nil
+}
+
+// Canonical returns the set with every default written out, as JSON that
+// [ParseCanonical] reads. It does not depend on files or their order.
+func (s *Set) Canonical() []byte { return bytes.Clone(s.canonical) }
+
+// ParseCanonical reads what [Set.Canonical] returned, checks it as strictly as
+// manifests, and fails if it is not exactly a canonical form.
+func ParseCanonical(data []byte) (*Set, error) {
+	var c canonicalSet
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&c); err != nil {
+		return nil, fmt.Errorf("read stored manifests: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("read stored manifests: something follows them")
+	}
+	if c.Format != canonicalFormat {
+		return nil, fmt.Errorf("read stored manifests: format %q is not %q", c.Format, canonicalFormat)
+	}
+	b := &builder{}
+	origin := func(kind, name string) *reporter {
+		return b.reporter(sy.Named("stored "+kind+" "+name), nil)
+	}
+	for _, e := range c.Environments {
+		r := origin(KindEnvironment, e.Name)
+		e.check(r.wrong)
+		b.environments = append(b.environments, placed[Environment]{e, r.doc})
+	}
+	for _, p := range c.Profiles {
+		r := origin(KindDeploymentProfile, p.Name)
+		checkProfile(r.wrong, p)
+		b.profiles = append(b.profiles, placed[deploy.Profile]{p, r.doc})
+	}
+	for _, binding := range c.Bindings {
+		r := origin(KindRoleBinding, binding.Name)
+		binding.check(r.wrong)
+		b.bindings = append(b.bindings, placed[Binding]{binding, r.doc})
+	}
+	s, err := b.set()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(s.canonical, data) {
+		return nil, errors.New("read stored manifests: they are not in canonical form, so somebody changed them")
+	}
+	return s, nil
+}
+
+// Policy returns the rules by which decisions are made. Each admin of the
+// server's configuration holds server-admin on everything; they are part of the
+// version, because they are part of the decision.
+func (s *Set) Policy(admins ...forge.Subject) *policy.Policy {
+	p := &policy.Policy{Version: s.Version, Environments: map[string]policy.Environment{}}
+	for name, e := range s.Environments {
+		rules := policy.Environment{Name: name, Gate: policy.Gate{CommitMessage: e.Gate.CommitMessage}}
+		for _, r := range e.Repositories {
+			rules.Repositories = append(rules.Repositories, r.Ref().Key())
+		}
+		p.Environments[name] = rules
+	}
+	for _, b := range s.Bindings {
+		p.Bindings = append(p.Bindings, policy.Binding(b))
+	}
+	texts := make([]string, 0, len(admins))
+	for _, admin := range admins {
+		texts = append(texts, admin.String())
+	}
+	slices.Sort(texts)
+	texts = slices.Compact(texts)
+	for _, text := range texts {
+		subject, err := forge.ParseSubject(text)
+		if err != nil {
+			continue // the zero subject identifies nobody
+		}
+		p.Bindings = append(p.Bindings, policy.Binding{
+			Name: "server configuration: admins", Subject: subject, Role: "server-admin", Resource: policy.Everything,
+		})
+	}
+	if len(texts) > 0 {
+		sum := sha256.Sum256([]byte(strings.Join(texts, "\n")))
+		p.Version += "+admins." + hex.EncodeToString(sum[:4])
+	}
+	return p
+}
+
+// Profile returns a profile of an environment.
+func (s *Set) Profile(environment, name string) (deploy.Profile, bool) {
+	p, known := s.Profiles[environment][name]
+	return p, known
+}
+
+// Check completes and validates an arming; see approval.Armory. environment is
+// the task's. A profile of another environment can be armed if the two have a
+// repository in common: whether it is the task's repository is not known here
+// and must be checked by [Set.CheckRepository] before the run.
+func (s *Set) Check(_ context.Context, environment string, a approval.Arming) (approval.Arming, error) {
+	if _, known := s.Environments[environment]; !known {
+		return approval.Arming{}, fmt.Errorf("there is no environment %q any more", environment)
+	}
+	if a.Environment == "" {
+		a.Environment = environment
+	}
+	if a.Environment != environment && !s.shareRepository(a.Environment, environment) {
+		return approval.Arming{}, fmt.Errorf("environment %q does not list this repository", a.Environment)
+	}
+	profile, known := s.Profile(a.Environment, a.Profile)
+	if !known {
+		names := slices.Sorted(maps.Keys(s.Profiles[a.Environment]))
+		return approval.Arming{}, fmt.Errorf("environment %q has no deployment profile %q%s", a.Environment, a.Profile, sy.Nearest(a.Profile, names))
+	}
+	complete, err := profile.Validate(a.Parameters)
+	if err != nil {
+		return approval.Arming{}, err
+	}
+	a.Parameters = complete
+	return a, nil
+}
+
+// CheckRepository fails unless the environment lists the repository, by id.
+func (s *Set) CheckRepository(environment string, ref forge.RepositoryRef) error {
+	for _, r := range s.Environments[environment].Repositories {
+		if r.Ref().Key() == ref.Key() {
+			return nil
+		}
+	}
+	return fmt.Errorf("environment %q does not list this repository", environment)
+}
+
+func (s *Set) shareRepository(a, b string) bool {
+	return slices.ContainsFunc(s.Environments[a].Repositories, func(r Repository) bool {
+		return s.CheckRepository(b, r.Ref()) == nil
+	})
+}
