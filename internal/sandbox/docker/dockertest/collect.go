@@ -1,0 +1,42 @@
+package dockertest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/coderflow/coderflow/internal/guestproto"
+	"github.com/coderflow/coderflow/internal/sandbox"
+)
+
+// Collected is what a collection says: for each path its kind, and after a colon its content.
+type Collected map[string]string
+
+// CollectAll reads a workspace to the end.
+func (w *World) CollectAll(t testing.TB, volume, manifest string, limits guestproto.Limits) (Collected, error) {
+	t.Helper()
+	collection, err := w.Collect(w.Context(t), sandbox.CollectSpec{
+		Volume: volume, Base: strings.NewReader(manifest), Image: Image, Limits: limits,
+		Labels: sandbox.Labels{Task: volume, Purpose: "test"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := make(Collected)
+	for {
+		record, err := collection.Next()
+		if errors.Is(err, io.EOF) {
+			return all, collection.Close()
+		}
+		if err != nil {
+			return all, errors.Join(err, collection.Close())
+		}
+		content, err := io.ReadAll(record.Content)
+		if err != nil {
+			return all, errors.Join(fmt.Errorf("reading %q: %w", record.Path, err), collection.Close())
+		}
+		all[record.Path] = strings.TrimSuffix(record.Kind.String()+":"+string(content), ":")
+	}
+}

@@ -1,0 +1,152 @@
+package docker
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/docker/docker/api/types/mount"
+
+	"github.com/coderflow/coderflow/internal/guestproto"
+)
+
+// installGuest copies the helper to a path that names its content, so that a running container's helper never
+// changes under it, and returns that path.
+func installGuest(from, dataDir string) (string, error) {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return "", fmt.Errorf("%w (run 'make build')", err)
+	}
+	if !bytes.HasPrefix(content, []byte("\x7fELF")) {
+		return "", fmt.Errorf("%s is not a Linux program", from)
+	}
+	sum := sha256.Sum256(content)
+	directory := filepath.Join(dataDir, "guest", hex.EncodeToString(sum[:]))
+	path := filepath.Join(directory, "guest")
+	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, content) {
+		return path, nil
+	}
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return "", err
+	}
+	return path, writeFile(path, content, 0o555)
+}
+
+// writeFile replaces path with a complete file or leaves it alone.
+func writeFile(path string, content []byte, mode os.FileMode) error {
+	temporary := path + ".new-" + rand.Text()
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	return nil
+}
+
+// inputs are the files that a container finds at /coderflow.
+type inputs struct {
+	files map[string]input // by file name
+}
+
+type input struct {
+	content io.Reader
+	mode    os.FileMode
+}
+
+func newInputs(spec any) (inputs, error) {
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return inputs{}, fmt.Errorf("encoding the helper's orders: %w", err)
+	}
+	in := inputs{files: make(map[string]input)}
+	in.add(guestproto.SpecPath, text, 0o444)
+	return in, nil
+}
+
+func (in inputs) add(containerPath string, content []byte, mode os.FileMode) {
+	if len(content) > 0 {
+		in.files[filepath.Base(containerPath)] = input{bytes.NewReader(content), mode}
+	}
+}
+
+// inputsDir is where the input files of the container called name lie.
+func (r *Runner) inputsDir(name string) string {
+	return filepath.Join(r.dataDir, "sandbox", "inputs", name)
+}
+
+// writeInputs makes the input directory of a container that does not exist yet, whole or not at all.
+func (r *Runner) writeInputs(name string, in inputs) error {
+	parent, err := r.directory("inputs")
+	if err != nil {
+		return err
+	}
+	temporary, err := os.MkdirTemp(parent, ".new-")
+	if err != nil {
+		return fmt.Errorf("writing inputs: %w", err)
+	}
+	defer os.RemoveAll(temporary)
+	// The mount point of the helper, which lies elsewhere.
+	in.files[filepath.Base(guestproto.GuestPath)] = input{bytes.NewReader(nil), 0o555}
+	for file, input := range in.files {
+		if err := writeInput(filepath.Join(temporary, file), input); err != nil {
+			return fmt.Errorf("writing input %s: %w", file, err)
+		}
+	}
+	if err := os.Chmod(temporary, 0o555); err != nil {
+		return fmt.Errorf("writing inputs: %w", err)
+	}
+	if err := os.RemoveAll(r.inputsDir(name)); err != nil {
+		return fmt.Errorf("replacing inputs: %w", err)
+	}
+	if err := os.Rename(temporary, r.inputsDir(name)); err != nil {
+		return fmt.Errorf("writing inputs: %w", err)
+	}
+	return nil
+}
+
+func writeInput(path string, in input) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, in.content)
+	return errors.Join(err, file.Chmod(in.mode), file.Close())
+}
+
+// inputMounts mounts the input directory and the helper over it, both read-only.
+func (r *Runner) inputMounts(name string) []mount.Mount {
+	return []mount.Mount{
+		readOnlyBind(r.inputsDir(name), guestproto.Dir),
+		readOnlyBind(r.guest, guestproto.GuestPath),
+	}
+}
+
+func readOnlyBind(source, target string) mount.Mount {
+	return mount.Mount{
+		Type: mount.TypeBind, Source: source, Target: target, ReadOnly: true,
+		BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
+	}
+}
+
+func volumeMount(engineName string, readOnly, takeOwner bool) mount.Mount {
+	return mount.Mount{
+		Type: mount.TypeVolume, Source: engineName, Target: guestproto.Workspace, ReadOnly: readOnly,
+		// Only the helper that fills a volume lets the engine copy the image's (empty) directory into it, which
+		// gives the volume its owner.
+		VolumeOptions: &mount.VolumeOptions{NoCopy: !takeOwner},
+	}
+}

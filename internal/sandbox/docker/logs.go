@@ -1,0 +1,53 @@
+package docker
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/coderflow/coderflow/internal/sandbox"
+)
+
+// logTimeout bounds a call that does not follow.
+const logTimeout = 2 * time.Minute
+
+// Logs copies what setup, command and cleanup wrote into sink, and returns the offset to go on from. pid 1 has cut
+// the output at its limit (Status.Truncated); the bytes are the agent's and are hostile.
+func (r *Runner) Logs(caller context.Context, name string, options sandbox.LogOptions, sink io.Writer) (int64, error) {
+	ctx, cancel := context.WithCancel(caller)
+	if !options.Follow {
+		ctx, cancel = context.WithTimeout(caller, logTimeout)
+	}
+	defer cancel()
+	stream, err := r.engine.ContainerLogs(ctx, r.engineName(name), container.LogsOptions{
+		ShowStdout: true, Follow: options.Follow,
+	})
+	if err != nil {
+		return options.Offset, engineError(caller, "reading the log of container "+name, err)
+	}
+	defer stream.Close()
+	out := &skipping{skip: options.Offset, to: sink}
+	_, err = stdcopy.StdCopy(out, io.Discard, stream)
+	return options.Offset + out.passed, engineError(caller, "reading the log of container "+name, err)
+}
+
+// skipping drops the first bytes and counts what it passes on.
+type skipping struct {
+	skip   int64
+	passed int64
+	to     io.Writer
+}
+
+func (s *skipping) Write(p []byte) (int, error) {
+	dropped := min(s.skip, int64(len(p)))
+	s.skip -= dropped
+	if int(dropped) == len(p) {
+		return len(p), nil
+	}
+	n, err := s.to.Write(p[dropped:])
+	s.passed += int64(n)
+	return int(dropped) + n, err
+}

@@ -1,0 +1,124 @@
+// Package docker runs CoderFlow's containers on a Docker engine.
+//
+// Nothing of a container's safety is left to a caller: HostConfig, entrypoint, user and seccomp profile come from
+// harden.go alone. Every call to the engine has a deadline, so that a hanging engine cannot hang its caller.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/docker/docker/client"
+
+	"github.com/coderflow/coderflow/internal/sandbox"
+)
+
+// Labels on everything that the runner makes.
+const (
+	labelInstance = "dev.coderflow.instance"
+	labelName     = "dev.coderflow.name"
+	labelTask     = "dev.coderflow.task"
+	labelPurpose  = "dev.coderflow.purpose"
+	labelSpec     = "dev.coderflow.spec"   // digest of the container's specification
+	labelFill     = "dev.coderflow.fill"   // random, of a workspace volume: see workspace.go
+	labelHelper   = "dev.coderflow.helper" // containers of the runner's own, which List leaves out
+)
+
+// Deadlines of single calls. Calls that start something include mounting, which a busy disk makes slow.
+const (
+	callTimeout  = 20 * time.Second
+	startTimeout = 60 * time.Second
+)
+
+// Config is what a runner needs to know.
+type Config struct {
+	Host      string // of the engine, as in DOCKER_HOST; empty for the environment's
+	DataDir   string // absolute, on the engine's machine: guest helper, inputs, markers
+	GuestPath string // the built guest helper (make build: bin/coderflow-guest)
+	Instance  string // separates installations on one engine; [a-z0-9][a-z0-9-]*
+	Log       *slog.Logger
+}
+
+// Runner implements the engine's sandbox port on one Docker engine. It is safe for concurrent use; steps that
+// fill or collect the same volume must not run at the same time.
+type Runner struct {
+	engine   *client.Client
+	dataDir  string
+	instance string
+	guest    string // path of the installed helper on the engine's machine
+	log      *slog.Logger
+	seccomp  string
+}
+
+var instanceRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// New makes a runner. It does not talk to the engine: a server starts, and says what is wrong, without one.
+func New(config Config) (*Runner, error) {
+	if !instanceRule.MatchString(config.Instance) {
+		return nil, fmt.Errorf("docker runner: instance %q must match %s", config.Instance, instanceRule)
+	}
+	if !filepath.IsAbs(config.DataDir) {
+		return nil, fmt.Errorf("docker runner: data directory %q must be absolute", config.DataDir)
+	}
+	guest, err := installGuest(config.GuestPath, config.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("docker runner: installing the guest helper: %w", err)
+	}
+	profile, err := seccompProfile()
+	if err != nil {
+		return nil, fmt.Errorf("docker runner: %w", err)
+	}
+	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
+	if config.Host != "" {
+		options = append(options, client.WithHost(config.Host))
+	}
+	engine, err := client.NewClientWithOpts(options...)
+	if err != nil {
+		return nil, fmt.Errorf("docker runner: %w", err)
+	}
+	log := config.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Runner{
+		engine: engine, dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
+	}, nil
+}
+
+// Close releases the connections to the engine. Containers go on.
+func (r *Runner) Close() error { return r.engine.Close() }
+
+// Ping returns nil when the engine answers within a few seconds, else ErrEngineUnavailable.
+func (r *Runner) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	// Info, not _ping: a daemon that is stuck in its container store still answers the latter.
+	if _, err := r.engine.Info(ctx); err != nil {
+		return fmt.Errorf("asking the Docker engine: %w", errors.Join(sandbox.ErrEngineUnavailable, err))
+	}
+	return nil
+}
+
+// engineName is the name of a container or volume on the engine.
+func (r *Runner) engineName(name string) string { return "coderflow-" + r.instance + "-" + name }
+
+func (r *Runner) labels(name string, labels sandbox.Labels) map[string]string {
+	return map[string]string{
+		labelInstance: r.instance, labelName: name, labelTask: labels.Task, labelPurpose: labels.Purpose,
+	}
+}
+
+// directory returns a directory below the data directory and makes it.
+func (r *Runner) directory(name string) (string, error) {
+	path := filepath.Join(r.dataDir, "sandbox", name)
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return "", fmt.Errorf("making a directory for containers: %w", err)
+	}
+	return path, nil
+}

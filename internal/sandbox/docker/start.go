@@ -1,0 +1,131 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/coderflow/coderflow/internal/guestproto"
+	"github.com/coderflow/coderflow/internal/sandbox"
+)
+
+// Start makes the container of spec run, once. A container of that name that is there already is adopted: started
+// if it never was, and left alone if it runs or has ended. ErrSpecMismatch if it was made from another spec.
+func (r *Runner) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Container, error) {
+	spec.Limits = spec.Limits.WithDefaults()
+	if err := spec.Validate(); err != nil {
+		return sandbox.Container{}, err
+	}
+	found, err := r.inspect(ctx, spec.Name)
+	if errors.Is(err, sandbox.ErrNotFound) {
+		err = r.create(ctx, spec)
+		created := err == nil
+		if err != nil && !cerrdefs.IsConflict(err) {
+			return sandbox.Container{}, err
+		}
+		// A conflict is another process that made it first.
+		if found, err = r.inspect(ctx, spec.Name); err != nil {
+			return sandbox.Container{}, err
+		}
+		return r.begin(ctx, spec, found, !created)
+	}
+	if err != nil {
+		return sandbox.Container{}, err
+	}
+	return r.begin(ctx, spec, found, true)
+}
+
+// begin checks that the container is the spec's, and starts it if it has never run.
+func (r *Runner) begin(ctx context.Context, spec sandbox.Spec, found container.InspectResponse, adopted bool) (sandbox.Container, error) {
+	// The image as it was when the container was made: a tag may have moved since.
+	result := sandbox.Container{
+		Name: spec.Name, ID: found.ID, ImageID: found.Image, Digest: spec.Digest(found.Image), Adopted: adopted,
+	}
+	if found.Config.Labels[labelInstance] != r.instance || found.Config.Labels[labelSpec] != result.Digest {
+		return sandbox.Container{}, fmt.Errorf("container %s: %w", spec.Name, sandbox.ErrSpecMismatch)
+	}
+	if found.State.Status != container.StateCreated {
+		return result, nil
+	}
+	if _, err := os.Stat(r.inputsDir(spec.Name)); err != nil {
+		if err := r.writeSpecInputs(spec); err != nil {
+			return sandbox.Container{}, err
+		}
+	}
+	return result, r.startContainer(ctx, found.ID)
+}
+
+func (r *Runner) startContainer(caller context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(caller, startTimeout)
+	defer cancel()
+	return engineError(caller, "starting the container", r.engine.ContainerStart(ctx, id, container.StartOptions{}))
+}
+
+func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
+	imageID, err := r.imageID(caller, spec.Image)
+	if err != nil {
+		return err
+	}
+	// The engine would make a missing volume, empty.
+	if _, err := r.inspectVolume(caller, spec.Workspace.Volume); err != nil {
+		return err
+	}
+	if err := r.writeSpecInputs(spec); err != nil {
+		return err
+	}
+	config, host := r.taskContainer(spec, imageID)
+	ctx, cancel := context.WithTimeout(caller, startTimeout)
+	defer cancel()
+	_, err = r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(spec.Name))
+	return engineError(caller, "creating the container", err)
+}
+
+// taskContainer is the whole create call of a task, check or deployment.
+func (r *Runner) taskContainer(spec sandbox.Spec, imageID string) (*container.Config, *container.HostConfig) {
+	mounts := append(r.inputMounts(spec.Name),
+		volumeMount(r.engineName(spec.Workspace.Volume), spec.Workspace.ReadOnly, false))
+	if spec.SocketDir != "" {
+		mounts = append(mounts, readOnlyBind(spec.SocketDir, guestproto.SocketDir))
+	}
+	labels := r.labels(spec.Name, spec.Labels)
+	labels[labelSpec] = spec.Digest(imageID)
+	return hardenedConfig(imageID, "init", spec.Env, labels), r.hardenedHost(spec.Limits, mounts)
+}
+
+func (r *Runner) writeSpecInputs(spec sandbox.Spec) error {
+	in, err := newInputs(guestproto.InitSpec{
+		Argv:  spec.Argv,
+		Setup: len(spec.Inputs.Setup) > 0, Cleanup: len(spec.Inputs.Cleanup) > 0,
+		Wall: spec.Limits.Wall, Grace: spec.Limits.Grace, CleanupTime: spec.Limits.CleanupTime,
+		OutputBytes: spec.Limits.OutputBytes,
+	})
+	if err != nil {
+		return err
+	}
+	in.add(guestproto.PromptPath, spec.Inputs.Prompt, 0o444)
+	in.add(guestproto.SetupPath, spec.Inputs.Setup, 0o555)
+	in.add(guestproto.CleanupPath, spec.Inputs.Cleanup, 0o555)
+	return r.writeInputs(spec.Name, in)
+}
+
+// imageID resolves a reference to the id of an image on the engine. Nothing is pulled.
+func (r *Runner) imageID(caller context.Context, reference string) (string, error) {
+	ctx, cancel := context.WithTimeout(caller, callTimeout)
+	defer cancel()
+	image, err := r.engine.ImageInspect(ctx, reference)
+	if cerrdefs.IsNotFound(err) {
+		return "", fmt.Errorf("image %s: %w", reference, sandbox.ErrImageMissing)
+	}
+	return image.ID, engineError(caller, "looking up image "+reference, err)
+}
+
+func (r *Runner) inspect(caller context.Context, name string) (container.InspectResponse, error) {
+	ctx, cancel := context.WithTimeout(caller, callTimeout)
+	defer cancel()
+	found, err := r.engine.ContainerInspect(ctx, r.engineName(name))
+	return found, engineError(caller, "inspecting container "+name, err)
+}

@@ -1,0 +1,155 @@
+// Package sandbox says what a container of CoderFlow is: what goes in, what bounds it, what can be seen of it, and
+// which errors a runner gives. How containers are made is a runner's matter (sandbox/docker).
+package sandbox
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/guestproto"
+)
+
+// Spec describes one container completely. Two specs with the same Digest are the same container.
+type Spec struct {
+	Name      string            // deterministic, unique within the installation: the key for adopting
+	Image     string            // a reference; the runner resolves it to an image id and records that
+	Argv      []string          // what is run, in /workspace
+	Env       map[string]string // no secrets: the agent and the engine can read it
+	Workspace Workspace
+	Inputs    Inputs
+	SocketDir string // host directory for the gateway's socket, at /run/coderflow, read-only; empty for none
+	Network   Network
+	Limits    Limits
+	Labels    Labels
+}
+
+// Workspace is the volume at /workspace, filled by EnsureWorkspace.
+type Workspace struct {
+	Volume   string
+	ReadOnly bool // for deployments and judges
+}
+
+// Inputs are files that are mounted read-only at /coderflow. An empty one is not mounted.
+type Inputs struct {
+	Prompt  []byte // prompt.md
+	Setup   []byte // setup.sh: run before the command
+	Cleanup []byte // cleanup.sh: run after it, whatever happened
+}
+
+// Network is what a container can reach.
+type Network string
+
+// NetworkNone is the only network there is: a loopback interface.
+const NetworkNone Network = "none"
+
+// Labels say what a container or volume is for.
+type Labels struct {
+	Task    string // id of the task or of the deployment run
+	Purpose string // "task", "deploy", "check", …
+}
+
+// WorkspaceSpec describes a workspace volume and what it begins with.
+type WorkspaceSpec struct {
+	Volume string // deterministic, unique within the installation
+	Bundle string // host path of a git bundle that has Commit with its history
+	Commit string // full object id
+	Image  string // for the helper container; needs git and /workspace owned by 10001
+	Labels Labels
+}
+
+// CollectSpec describes the reading of a workspace.
+type CollectSpec struct {
+	Volume string
+	Base   io.Reader // output of `git ls-tree -r -z -l --full-tree BASE`
+	Image  string    // for the helper container
+	Limits guestproto.Limits
+	Labels Labels
+}
+
+// Collection yields what differs between a base tree and a workspace.
+type Collection interface {
+	// Next returns io.EOF after the last record; only then is the collection complete.
+	Next() (guestproto.Record, error)
+	// Close ends the helper container. It must always be called.
+	Close() error
+}
+
+var (
+	nameRule   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+	envRule    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	commitRule = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
+)
+
+// What the kernel passes to execve in one argument (MAX_ARG_STRLEN), and a bound for files that lie in memory.
+const (
+	maxArgument = 128 << 10
+	maxInput    = 4 << 20
+)
+
+// Validate reports every field that cannot be used, by name.
+func (s Spec) Validate() error {
+	var problems fieldErrors
+	problems.check(nameRule.MatchString(s.Name), "name", "%q must match %s", s.Name, nameRule)
+	problems.check(s.Image != "", "image", "must be set")
+	problems.check(len(s.Argv) > 0 && s.Argv[0] != "", "argv", "must name a program")
+	for i, argument := range s.Argv {
+		problems.check(passable(argument), fmt.Sprintf("argv[%d]", i), "holds NUL or is longer than %d bytes", maxArgument)
+	}
+	for key, value := range s.Env {
+		problems.check(envRule.MatchString(key), "env", "%q is not a variable name", key)
+		problems.check(passable(value), "env."+key, "holds NUL or is longer than %d bytes", maxArgument)
+	}
+	problems.check(nameRule.MatchString(s.Workspace.Volume), "workspace.volume", "%q must match %s", s.Workspace.Volume, nameRule)
+	problems.check(s.Network == NetworkNone, "network", "%q is not supported, only %q", s.Network, NetworkNone)
+	problems.check(s.SocketDir == "" || strings.HasPrefix(s.SocketDir, "/"), "socketDir", "must be absolute")
+	for name, input := range map[string][]byte{
+		"prompt": s.Inputs.Prompt, "setup": s.Inputs.Setup, "cleanup": s.Inputs.Cleanup,
+	} {
+		problems.check(len(input) <= maxInput, "inputs."+name, "is longer than %d bytes", maxInput)
+	}
+	problems.add(s.Limits.problems("limits.")...)
+	return problems.err("container spec")
+}
+
+func passable(argument string) bool {
+	return len(argument) < maxArgument && !strings.Contains(argument, "\x00")
+}
+
+// Digest identifies everything that the spec says, with the image as the resolved id.
+func (s Spec) Digest(imageID string) string {
+	s.Image = imageID
+	text, err := json.Marshal(s)
+	if err != nil {
+		// Strings, numbers, byte slices and a map of strings always encode.
+		panic(fmt.Sprintf("encoding a container spec: %v", err))
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Validate reports every field that cannot be used, by name.
+func (s WorkspaceSpec) Validate() error {
+	var problems fieldErrors
+	problems.check(nameRule.MatchString(s.Volume), "volume", "%q must match %s", s.Volume, nameRule)
+	problems.check(strings.HasPrefix(s.Bundle, "/"), "bundle", "%q must be an absolute path", s.Bundle)
+	problems.check(commitRule.MatchString(s.Commit), "commit", "%q is not a full commit id", s.Commit)
+	problems.check(s.Image != "", "image", "must be set")
+	return problems.err("workspace spec")
+}
+
+// Validate reports every field that cannot be used, by name.
+func (s CollectSpec) Validate() error {
+	var problems fieldErrors
+	problems.check(nameRule.MatchString(s.Volume), "volume", "%q must match %s", s.Volume, nameRule)
+	problems.check(s.Base != nil, "base", "must be set")
+	problems.check(s.Image != "", "image", "must be set")
+	if err := s.Limits.Validate(); err != nil {
+		problems.add(err)
+	}
+	return problems.err("collect spec")
+}
