@@ -48,8 +48,9 @@ type Run struct {
 	State          RunState
 	Container      string
 	ExitCode       int
-	Detail         string // why it failed or is unknown, for people
-	ForgeID        string // the forge's own deployment
+	Detail         string   // why it failed or is unknown, for people
+	ForgeID        string   // the forge's own deployment
+	Shown          RunState // the state last shown at the forge
 	CreatedAt      time.Time
 	StartedAt      time.Time
 	FinishedAt     time.Time

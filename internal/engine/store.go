@@ -52,6 +52,8 @@ type Tx interface {
 	// differs, the transition is in task.Transitions; then it raises t.Epoch.
 	// It fails with task.ErrStale if somebody else wrote in between.
 	SaveTask(ctx context.Context, t *task.Task) error
+	// RequestCancel marks the task, whoever holds it. SaveTask never clears the mark.
+	RequestCancel(ctx context.Context, id task.ID) error
 	// InsertProposal stores a revision once; storing it again is no error if the digest is the same.
 	InsertProposal(ctx context.Context, p task.Proposal) error
 	SetCarrier(ctx context.Context, id task.ID, revision int, commit string) error

@@ -74,6 +74,7 @@ func (p *Policy) Holds(user forge.User, permission Permission, environment strin
 	if _, known := p.Environments[environment]; !known {
 		return No(fmt.Sprintf("there is no environment %q", environment))
 	}
+	who := fmt.Sprintf("%s (%s)", user.Login, user.Subject)
 	var held []Reason
 	for _, b := range p.Bindings {
 		if b.Subject != user.Subject || (b.Resource != Everything && b.Resource != EnvironmentResource(environment)) {
@@ -88,10 +89,9 @@ func (p *Policy) Holds(user forge.User, permission Permission, environment strin
 		if slices.Contains(role.Permissions, permission) {
 			held = append(held, Yes(text+" allows it"))
 		} else {
-			held = append(held, No(text+" does not include it"))
+			held = append(held, No(fmt.Sprintf("%s has %s, which does not include %q", who, text, permission)))
 		}
 	}
-	who := fmt.Sprintf("%s (%s)", user.Login, user.Subject)
 	question := fmt.Sprintf("%s may %q in environment %q", who, permission, environment)
 	if len(held) == 0 {
 		return No(fmt.Sprintf("%s has no role in environment %q, so not %q; an environment-admin or server-admin can bind one", who, environment, permission))

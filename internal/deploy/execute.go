@@ -1,0 +1,135 @@
+package deploy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/sandbox"
+)
+
+// Digest identifies what the admin wrote, so that an approval can be held to
+// the profile as it was approved.
+func (p Profile) Digest() string {
+	encoded, err := json.Marshal(p)
+	if err != nil { // strings, numbers and slices of them always encode
+		panic(fmt.Sprintf("encode deployment profile: %v", err))
+	}
+	sum := sha256.Sum256(encoded)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Containers is the part of a sandbox that deployments use. Creating and
+// starting are apart, so that a run can be recorded in between.
+type Containers interface {
+	Create(ctx context.Context, spec sandbox.Spec) (sandbox.Container, error)
+	StartCreated(ctx context.Context, name string) error
+	Inspect(ctx context.Context, name string) (sandbox.Status, error)
+}
+
+// Executor runs profiles in containers of their own. Making and starting one
+// takes a grant; everything the container is made of comes from the grant, the
+// profile that it armed, and the run's record.
+type Executor struct {
+	Containers Containers
+	// Image is used where the profile names none.
+	Image string
+}
+
+// ContainerName is the deterministic name of a run's container.
+func (r Run) ContainerName() string { return "coderflow-deploy-" + r.ID }
+
+// VolumeName is the volume with the landed commit, which the run sees read-only.
+func (r Run) VolumeName() string { return "coderflow-deploy-" + r.ID }
+
+// ErrNotArmed is a run that the grant's approval did not arm.
+var ErrNotArmed = errors.New("the approval did not arm this deployment")
+
+// Create makes the container of a run and does not start it.
+func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Profile) (sandbox.Container, error) {
+	armed, err := armedBy(g, run)
+	if err != nil {
+		return sandbox.Container{}, err
+	}
+	if p.Digest() != armed.Version {
+		return sandbox.Container{}, fmt.Errorf("profile %s was changed since the approval: %w", p.Name, ErrNotArmed)
+	}
+	return x.Containers.Create(ctx, x.spec(run, p))
+}
+
+// Start starts the created container of a run. It looks at the container first:
+// one that was started before is not started again.
+func (x *Executor) Start(ctx context.Context, g approval.Grant, run Run) error {
+	if _, err := armedBy(g, run); err != nil {
+		return err
+	}
+	return x.Containers.StartCreated(ctx, run.ContainerName())
+}
+
+// Status is what the engine says about the run's container.
+func (x *Executor) Status(ctx context.Context, run Run) (sandbox.Status, error) {
+	return x.Containers.Inspect(ctx, run.ContainerName())
+}
+
+// armedBy finds the arming that made the run.
+func armedBy(g approval.Grant, run Run) (approval.Arming, error) {
+	if err := g.Check(); err != nil {
+		return approval.Arming{}, err
+	}
+	if g.ApprovalID() != run.ApprovalID || g.Task() != run.Task || g.Repository().Key() != run.Repository.Key() {
+		return approval.Arming{}, ErrNotArmed
+	}
+	for i, a := range g.Armed() {
+		if RunID(g.ApprovalID(), i) == run.ID && a.Profile == run.Profile && a.Environment == run.Environment {
+			return a, nil
+		}
+	}
+	return approval.Arming{}, ErrNotArmed
+}
+
+// ImageFor is the image in which a profile runs.
+func (x *Executor) ImageFor(p Profile) string {
+	if p.Image != "" {
+		return p.Image
+	}
+	return x.Image
+}
+
+// spec describes the container of a run. The script is a mounted file and the
+// parameters are environment variables: no text of a person meets a shell's parser.
+func (x *Executor) spec(run Run, p Profile) sandbox.Spec {
+	limits := sandbox.Limits{Wall: p.Timeout}.WithDefaults()
+	env := map[string]string{
+		"CODERFLOW_TASK": string(run.Task), "CODERFLOW_COMMIT": run.Commit, "CODERFLOW_ENVIRONMENT": run.Environment,
+		"CODERFLOW_PROFILE": run.Profile, "CODERFLOW_APPROVAL": run.ApprovalID, "CODERFLOW_DEPLOYMENT": run.ID,
+	}
+	for _, pair := range p.Env(run.Parameters) {
+		key, value, _ := strings.Cut(pair, "=")
+		env[key] = value
+	}
+	return sandbox.Spec{
+		Name: run.ContainerName(), Image: x.ImageFor(p),
+		Argv:      []string{"/bin/sh", "-eu", "/coderflow/prompt.md"},
+		Env:       env,
+		Workspace: sandbox.Workspace{Volume: run.VolumeName(), ReadOnly: true},
+		Inputs:    sandbox.Inputs{Prompt: []byte(p.Script)},
+		Network:   sandbox.NetworkNone, Limits: limits,
+		Labels: sandbox.Labels{Task: run.ID, Purpose: "deploy"},
+	}
+}
+
+// NewRun is the record of the n-th arming of an approval.
+func NewRun(r approval.Record, n int, commit string, p Profile, at time.Time) Run {
+	armed := r.Armed[n]
+	return Run{
+		ID: RunID(r.ID, n), Task: r.Task, ApprovalID: r.ID, Environment: armed.Environment, Profile: armed.Profile,
+		ProfileVersion: armed.Version, Script: p.Script, Parameters: armed.Parameters, Repository: r.Repository,
+		Commit: commit, ArmedBy: r.Approver, State: Pending, CreatedAt: at.UTC(),
+	}
+}

@@ -1,0 +1,270 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/command"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/present"
+	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// mayCommand is the cheap test before anything is read or written.
+func mayCommand(author forge.User, body string) bool {
+	return author.Kind == forge.Person && strings.Contains(strings.ToLower(body), "/coderflow")
+}
+
+// handleComment follows the commands of a new comment. In a repository that no
+// environment lists, CoderFlow does not speak at all.
+func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
+	if event.Comment == nil || event.Issue == nil || !mayCommand(event.Comment.Author, event.Comment.Body) {
+		return nil
+	}
+	commands, problems := command.Parse(event.Comment.Body)
+	if len(commands) == 0 && len(problems) == 0 {
+		return nil
+	}
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return fmt.Errorf("read the manifests: %w", err)
+	}
+	rules := set.Policy(e.Admins...)
+	meaning := event.Repository.Key() + "/comment:" + event.Comment.ID
+	return e.once(ctx, meaning, func() (func(Tx) error, error) {
+		if !listed(rules, event.Repository) {
+			return e.refusedRequest(ctx, event, policy.No("no environment lists this repository by its numeric id")), nil
+		}
+		c := &conversation{e: e, event: event, set: set, rules: rules}
+		for _, p := range problems {
+			c.say(present.CommandProblem(p.Text))
+		}
+		for _, cmd := range commands {
+			if err := c.follow(ctx, cmd); err != nil {
+				return nil, err
+			}
+		}
+		return c.finish(ctx)
+	})
+}
+
+func listed(rules *policy.Policy, ref forge.RepositoryRef) bool {
+	for _, env := range rules.Environments {
+		if env.Has(ref) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) refusedRequest(ctx context.Context, event forge.Event, reason policy.Reason) func(Tx) error {
+	return func(tx Tx) error {
+		detail := map[string]any{"repository": event.Repository.Key(), "reason": reason}
+		if event.Issue != nil {
+			detail["issue"] = event.Issue.Number
+		}
+		entry, err := audit.New(e.Now(), event.Actor.Subject.String(), audit.RequestRefused, detail)
+		if err != nil {
+			return err
+		}
+		return tx.Audit(ctx, entry)
+	}
+}
+
+// conversation answers one comment: at most one reply, one reaction, and what
+// is to be written in the transaction that marks the comment as handled.
+type conversation struct {
+	e       *Engine
+	event   forge.Event
+	set     *manifest.Set
+	rules   *policy.Policy
+	replies []string
+	refused bool
+	writes  []func(Tx) error
+}
+
+func (c *conversation) say(markdown string)    { c.replies = append(c.replies, markdown) }
+func (c *conversation) write(f func(Tx) error) { c.writes = append(c.writes, f) }
+func (c *conversation) number() int            { return c.event.Issue.Number }
+func (c *conversation) refuse(ctx context.Context, d policy.Decision) {
+	c.refused = true
+	c.say(present.Refusal(d))
+	c.write(c.e.refusedRequest(ctx, c.event, d.Reason))
+}
+
+func (c *conversation) follow(ctx context.Context, cmd command.Command) error {
+	switch cmd.Name {
+	case command.Help:
+		c.say(present.Help())
+		return nil
+	case command.Run:
+		return c.run(ctx, cmd)
+	case command.Retry:
+		return c.retry(ctx)
+	case command.Status, command.Why, command.Cancel:
+		return c.about(ctx, cmd)
+	}
+	c.say(present.CommandProblem(fmt.Sprintf("/coderflow %s is not supported by this version", cmd.Name)))
+	return nil
+}
+
+// run creates a task if the policy lets the author.
+func (c *conversation) run(ctx context.Context, cmd command.Command) error {
+	if c.event.Issue.IsPullRequest {
+		c.say(present.CommandProblem("/coderflow run works on issues, not on pull requests"))
+		return nil
+	}
+	if cmd.Options.Agent != "" {
+		c.say(present.CommandProblem("--agent is not supported by this version: the environment names the agent"))
+		return nil
+	}
+	return c.start(ctx, cmd.Options.Env, cmd.Options.Base, cmd.Text)
+}
+
+func (c *conversation) start(ctx context.Context, environment, base, text string) error {
+	repository, err := c.e.Forge.Repository(ctx, c.event.Repository)
+	if err != nil {
+		return fmt.Errorf("read the repository: %w", err)
+	}
+	environment, decision := c.rules.DecideRun(policy.RunRequest{
+		Requester: c.event.Actor, Repository: repository, Environment: environment,
+	})
+	if decision.Allowed && base != "" && !c.set.Environments[environment].AllowsBase(base, repository.DefaultBranch) {
+		decision = policy.Decision{
+			Reason:        policy.No(fmt.Sprintf("environment %q does not allow tasks based on the branch %q", environment, base)),
+			PolicyVersion: decision.PolicyVersion,
+		}
+	}
+	if !decision.Allowed {
+		c.refuse(decision)
+		return nil
+	}
+	n := newTask{
+		trigger: "comment:" + c.event.Comment.ID, triggerURL: c.event.Comment.URL, event: c.event,
+		at: c.event.Comment.CreatedAt, environment: environment, base: base, text: text, policy: decision.PolicyVersion,
+	}
+	t, err := c.e.build(ctx, n, canRun(c.rules, environment))
+	if err != nil {
+		return err
+	}
+	c.write(func(tx Tx) error { return c.e.create(ctx, tx, t, decision) })
+	return nil
+}
+
+func canRun(rules *policy.Policy, environment string) func(forge.User) bool {
+	return func(u forge.User) bool { return rules.Decide(u, policy.TasksCreate, environment).Allowed }
+}
+
+// latest is the task that a command on this issue or pull request is about.
+func (c *conversation) latest(ctx context.Context) (task.Task, bool, error) {
+	t, err := c.e.Store.LatestTask(ctx, c.event.Repository, c.number())
+	if errors.Is(err, task.ErrNotFound) {
+		c.say(present.CommandProblem("there is no task here yet; start one with /coderflow run"))
+		return t, false, nil
+	}
+	if err != nil {
+		return t, false, fmt.Errorf("find the task: %w", err)
+	}
+	return t, true, nil
+}
+
+// retry starts a new task for the same issue, with the request as it stands now.
+func (c *conversation) retry(ctx context.Context) error {
+	t, found, err := c.latest(ctx)
+	if err != nil || !found {
+		return err
+	}
+	if !t.State.Ended() {
+		c.say(present.CommandProblem(fmt.Sprintf("task %s is still %s; cancel it first", t.ID, t.State)))
+		return nil
+	}
+	issue, err := c.e.Forge.Issue(ctx, c.event.Repository, t.Issue)
+	if err != nil {
+		return fmt.Errorf("read issue %d: %w", t.Issue, err)
+	}
+	c.event.Issue = &issue
+	return c.start(ctx, t.Environment, t.BaseBranch, t.Snapshot.Instructions)
+}
+
+// about answers commands on an existing task. Seeing takes tasks:view.
+func (c *conversation) about(ctx context.Context, cmd command.Command) error {
+	t, found, err := c.latest(ctx)
+	if err != nil || !found {
+		return err
+	}
+	if d := c.rules.Decide(c.event.Actor, policy.TasksView, t.Environment); !d.Allowed {
+		c.refuse(ctx, d)
+		return nil
+	}
+	switch cmd.Name {
+	case command.Status:
+		view, err := c.e.statusView(ctx, &t)
+		if err != nil {
+			return err
+		}
+		c.say(present.Status(view))
+	case command.Why:
+		c.say(present.Why(t))
+	case command.Cancel:
+		c.cancel(ctx, t)
+	}
+	return nil
+}
+
+func (c *conversation) cancel(ctx context.Context, t task.Task) {
+	own := c.event.Actor.Subject == t.Requester.Subject
+	if d := c.rules.Decide(c.event.Actor, policy.TasksCancel, t.Environment); !own && !d.Allowed {
+		c.refuse(ctx, d)
+		return
+	}
+	if t.State.Ended() {
+		c.say(present.CommandProblem(fmt.Sprintf("task %s has ended already: %s", t.ID, t.State)))
+		return
+	}
+	if t.State == task.Landing || t.State == task.Landed || t.State == task.Deploying {
+		c.say(present.CommandProblem(fmt.Sprintf("task %s is %s: what was approved is being carried out and cannot be cancelled", t.ID, t.State)))
+		return
+	}
+	c.say(present.Cancelling(t))
+	c.write(func(tx Tx) error {
+		if err := tx.RequestCancel(ctx, t.ID); err != nil {
+			return err
+		}
+		if err := c.e.audit(ctx, tx, &t, c.event.Actor.Subject.String(), audit.TaskCancelWanted, nil); err != nil {
+			return err
+		}
+		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(t.ID)})
+	})
+}
+
+// finish posts the one reply and hands over what is to be written with it.
+func (c *conversation) finish(ctx context.Context) (func(Tx) error, error) {
+	reaction := forge.ReactionEyes
+	if c.refused {
+		reaction = forge.ReactionConfused
+	}
+	if err := c.e.Forge.React(ctx, c.event.Repository, c.event.Comment.ID, reaction); err != nil {
+		c.e.Logger.WarnContext(ctx, "reaction not set", "comment", c.event.Comment.URL, "error", err)
+	}
+	if len(c.replies) > 0 {
+		marker := "<!-- coderflow:reply=" + c.event.Comment.ID + " -->"
+		body := marker + "\n" + strings.Join(c.replies, "\n\n")
+		if _, err := c.e.Forge.UpsertComment(ctx, c.event.Repository, c.number(), marker, body); err != nil {
+			return nil, fmt.Errorf("answer comment %s: %w", c.event.Comment.ID, err)
+		}
+	}
+	return func(tx Tx) error {
+		for _, f := range c.writes {
+			if err := f(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}

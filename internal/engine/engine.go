@@ -1,0 +1,283 @@
+// Package engine takes tasks along their way (DESIGN.md §2).
+//
+// Every step is level-triggered: it looks at the database, at Docker and at the
+// forge, and does the next missing thing. A step may be killed anywhere and
+// repeated; what it did before is found again by its name (container, branch,
+// pull request, comment marker, commit id), never guessed.
+//
+// Nothing in this package commits, pushes or deploys by itself: those take an
+// approval.Grant, and only the gate makes one.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Manifests gives the admin's declarations in force now.
+type Manifests interface {
+	Manifests(ctx context.Context) (*manifest.Set, error)
+}
+
+// Options are the parts and settings of an [Engine].
+type Options struct {
+	Store     Store
+	Forge     Forge
+	Git       Git
+	Sandbox   Sandbox
+	Manifests Manifests
+	Gate      *approval.Gate
+	Deployer  *deploy.Executor
+	// Admins hold server-admin by the server's configuration.
+	Admins []forge.Subject
+	Logger    *slog.Logger
+	Now       func() time.Time
+	// Node names this process's place of work; it owns leases and containers.
+	Node string
+	// DataDir holds the inputs of tasks while they run.
+	DataDir string
+	// PublicURL is where people reach this server; it is only linked to.
+	PublicURL string
+	// MaxRunning is how many agents run at once on this node.
+	MaxRunning int
+	// Failpoint, if set, is called at named places; tests kill the process there.
+	Failpoint func(name string)
+}
+
+// Engine takes tasks along their way. It keeps no state of its own.
+type Engine struct{ Options }
+
+// leaseTime is how long a worker that stopped renewing keeps a task. It is
+// renewed at a third of that, so that one slow renewal does not lose it.
+const leaseTime = 30 * time.Second
+
+// New returns an engine. All parts are required.
+func New(o Options) *Engine {
+	if o.Failpoint == nil {
+		o.Failpoint = func(string) {}
+	}
+	if o.MaxRunning <= 0 {
+		o.MaxRunning = 2
+	}
+	return &Engine{Options: o}
+}
+
+// work is one worker's hold on one task.
+type work struct {
+	t task.Task
+	// note is what held the task up in this pass, for the log.
+	note string
+}
+
+// Advance takes the task as far as it will go now. It is the handler of
+// queue.Advance jobs and safe to call at any time, any number of times.
+func (e *Engine) Advance(ctx context.Context, key string) error {
+	id, err := task.ParseID(key)
+	if err != nil {
+		return err
+	}
+	return e.withTask(ctx, id, func(ctx context.Context, w *work) error {
+		for {
+			moved, err := e.step(ctx, w)
+			if err != nil {
+				return errors.Join(err, e.report(ctx, w))
+			}
+			if !moved {
+				return e.report(ctx, w)
+			}
+		}
+	})
+}
+
+// step does the next missing thing and tells whether the state changed.
+func (e *Engine) step(ctx context.Context, w *work) (moved bool, err error) {
+	before := w.t.State
+	if step, ok := e.steps()[before]; ok {
+		err = step(ctx, w)
+	}
+	if fail := (*failure)(nil); errors.As(err, &fail) {
+		err = e.fail(ctx, w, fail)
+	}
+	if err != nil {
+		return false, fmt.Errorf("task %s, %s: %w", w.t.ID, before, err)
+	}
+	return w.t.State != before, nil
+}
+
+func (e *Engine) steps() map[task.State]func(context.Context, *work) error {
+	return map[task.State]func(context.Context, *work) error{
+		task.Queued:     e.admit,
+		task.Preparing:  e.prepare,
+		task.Running:    e.watch,
+		task.Collecting: e.propose,
+		task.Proposed:   e.judge,
+		task.Approved:   e.redeem,
+		task.Landing:    e.land,
+		task.Landed:     e.arm,
+		task.Deploying:  e.deploy,
+	}
+}
+
+// failure is an error that ends a task; its text is for people.
+type failure struct {
+	to    task.State
+	why   string
+	cause error
+}
+
+// Error implements error.
+func (f *failure) Error() string { return f.why }
+
+// Unwrap returns the technical cause.
+func (f *failure) Unwrap() error { return f.cause }
+
+func failed(cause error, format string, args ...any) error {
+	return &failure{to: task.Failed, why: fmt.Sprintf(format, args...), cause: cause}
+}
+
+func ended(to task.State, format string, args ...any) error {
+	return &failure{to: to, why: fmt.Sprintf(format, args...)}
+}
+
+func (e *Engine) fail(ctx context.Context, w *work, f *failure) error {
+	w.t.Failure = f.why
+	if f.cause != nil {
+		e.Logger.WarnContext(ctx, "task ended", "task", w.t.ID, "state", f.to, "why", f.why, "cause", f.cause)
+	}
+	return e.move(ctx, w, f.to, nil)
+}
+
+// withTask holds the task's lease while f runs and renews it. f's context ends
+// when the lease is lost; the fencing epoch refuses its writes from then on.
+func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Context, *work) error) error {
+	t, err := e.Store.Lease(ctx, id, e.Node, leaseTime)
+	if errors.Is(err, task.ErrLeased) {
+		return queue.Again(time.Second, err)
+	}
+	if err != nil {
+		return fmt.Errorf("lease task %s: %w", id, err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	renewed := make(chan struct{})
+	go func() {
+		defer close(renewed)
+		e.renew(ctx, id, cancel)
+	}()
+	defer func() {
+		cancel(nil)
+		<-renewed
+		release, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer done()
+		if err := e.Store.Release(release, id, e.Node); err != nil {
+			e.Logger.WarnContext(release, "lease not released, it will run out", "task", id, "error", err)
+		}
+	}()
+	err = f(ctx, &work{t: t})
+	if errors.Is(err, task.ErrStale) {
+		return queue.Again(time.Second, err)
+	}
+	return err
+}
+
+func (e *Engine) renew(ctx context.Context, id task.ID, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(leaseTime / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := e.Store.Renew(ctx, id, e.Node, leaseTime); err != nil && ctx.Err() == nil {
+				e.Logger.WarnContext(ctx, "lease lost", "task", id, "error", err)
+				cancel(fmt.Errorf("lost the lease of task %s: %w", id, err))
+				return
+			}
+		}
+	}
+}
+
+// move changes the state, with its audit entry and whatever else belongs to it,
+// in one transaction.
+func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx) error) error {
+	from := w.t.State
+	if !task.CanMove(from, to) {
+		return &task.TransitionError{From: from, To: to}
+	}
+	next := w.t
+	next.State, next.UpdatedAt = to, e.Now()
+	err := e.Store.InTx(ctx, func(tx Tx) error {
+		if err := tx.SaveTask(ctx, &next); err != nil {
+			return err
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		detail := map[string]any{"from": from, "to": to}
+		if next.Failure != "" {
+			detail["why"] = next.Failure
+		}
+		return e.audit(ctx, tx, &next, audit.System, audit.TaskMoved, detail)
+	})
+	if err != nil {
+		return fmt.Errorf("move from %s to %s: %w", from, to, err)
+	}
+	w.t = next
+	e.Logger.InfoContext(ctx, "task moved", "task", w.t.ID, "from", from, "to", to)
+	e.Failpoint("moved:" + string(to))
+	return nil
+}
+
+// save writes the task without a change of state.
+func (e *Engine) save(ctx context.Context, w *work, change func(*task.Task), also func(Tx) error) error {
+	next := w.t
+	change(&next)
+	next.UpdatedAt = e.Now()
+	err := e.Store.InTx(ctx, func(tx Tx) error {
+		if err := tx.SaveTask(ctx, &next); err != nil {
+			return err
+		}
+		if also != nil {
+			return also(tx)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("save task %s: %w", w.t.ID, err)
+	}
+	w.t = next
+	return nil
+}
+
+// note writes an audit entry by itself: an intent before an effect.
+func (e *Engine) note(ctx context.Context, t *task.Task, action audit.Action, detail any) error {
+	return e.Store.InTx(ctx, func(tx Tx) error { return e.audit(ctx, tx, t, audit.System, action, detail) })
+}
+
+func (e *Engine) audit(ctx context.Context, tx Tx, t *task.Task, actor string, action audit.Action, detail any) error {
+	entry, err := audit.New(e.Now(), actor, action, detail)
+	if err != nil {
+		return err
+	}
+	entry.Task, entry.Environment = string(t.ID), t.Environment
+	return tx.Audit(ctx, entry)
+}
+
+// again asks for another look at the task later, without counting as a failure.
+func (e *Engine) again(ctx context.Context, t *task.Task, after time.Duration) error {
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(t.ID), RunAt: e.Now().Add(after)})
+	})
+}

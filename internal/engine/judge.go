@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// judge waits for a human. It looks at the pull request and at every approving
+// review that the gate has not answered yet, so that a lost delivery changes
+// nothing but the time.
+func (e *Engine) judge(ctx context.Context, w *work) error {
+	if w.t.CancelRequested {
+		return ended(task.Cancelled, "cancelled on request")
+	}
+	if err := e.proposalStands(ctx, w); err != nil {
+		return err
+	}
+	reviews, err := e.Forge.Reviews(ctx, w.t.Repository, w.t.PullRequest)
+	if err != nil {
+		return fmt.Errorf("read the reviews: %w", err)
+	}
+	for _, r := range reviews {
+		if r.State != forge.ReviewApproved || w.t.HasJudged(r.ID) {
+			continue
+		}
+		if err := e.judgeReview(ctx, w, r); err != nil {
+			return err
+		}
+		if w.t.State != task.Proposed {
+			return nil
+		}
+	}
+	return nil
+}
+
+// proposalStands ends the task if its proposal can no longer be approved.
+func (e *Engine) proposalStands(ctx context.Context, w *work) error {
+	p, err := e.Store.Proposal(ctx, w.t.ID)
+	if err != nil {
+		return fmt.Errorf("read the proposal: %w", err)
+	}
+	pr, err := e.Forge.PullRequest(ctx, w.t.Repository, w.t.PullRequest)
+	if err != nil {
+		return fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
+	}
+	switch {
+	case !pr.Open:
+		return ended(task.Rejected, "the pull request was closed")
+	case pr.Head.Commit != p.Carrier:
+		return ended(task.Superseded, "somebody else pushed to the proposal branch; the proposal is void")
+	}
+	changes, err := e.Forge.HeadChanges(ctx, w.t.Repository, w.t.PullRequest)
+	if err != nil {
+		return fmt.Errorf("read the force-pushes: %w", err)
+	}
+	for _, c := range changes {
+		if c.Actor.Subject != e.Gate.Self {
+			return ended(task.Superseded, "%s force-pushed the proposal branch; the proposal is void", c.Actor.Login)
+		}
+	}
+	return nil
+}
+
+// judgeReview asks the gate about one review and keeps its answer.
+func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error {
+	record, err := e.Gate.Record(ctx, w.t.ID, r.ID)
+	if refused := (*approval.RefusedError)(nil); errors.As(err, &refused) {
+		return e.recordRefusal(ctx, w, r, refused.Decision)
+	}
+	if err != nil {
+		return fmt.Errorf("judge review %s: %w", r.ID, err)
+	}
+	w.t.Judged = append(slices.Clone(w.t.Judged), judgement(r, record.Decision, e.Now()))
+	w.t.ApprovalID, w.t.Failure = record.ID, ""
+	err = e.move(ctx, w, task.Approved, func(tx Tx) error {
+		if _, err := tx.InsertApproval(ctx, record); err != nil {
+			return err
+		}
+		return e.audit(ctx, tx, &w.t, record.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
+			"approval": record.ID, "digest": record.Digest, "review": record.ReviewURL,
+			"decision": record.Decision, "armed": record.Armed,
+		})
+	})
+	return err
+}
+
+func (e *Engine) recordRefusal(ctx context.Context, w *work, r forge.Review, d policy.Decision) error {
+	return e.save(ctx, w, func(t *task.Task) {
+		t.Judged = append(slices.Clone(t.Judged), judgement(r, d, e.Now()))
+	}, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, r.Author.Subject.String(), audit.ApprovalRefused, map[string]any{
+			"review": r.URL, "decision": d,
+		})
+	})
+}
+
+func judgement(r forge.Review, d policy.Decision, at time.Time) task.Judgement {
+	return task.Judgement{
+		Review: r.ID, URL: r.URL, Reviewer: r.Author, Allowed: d.Allowed,
+		Why: d.Reason.Refusals(), Tree: d.Reason.String(), At: at.UTC(),
+	}
+}
+
+// redeem is the first look after the approval was recorded.
+func (e *Engine) redeem(ctx context.Context, w *work) error {
+	if w.t.CancelRequested {
+		return ended(task.Cancelled, "cancelled on request")
+	}
+	if _, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand); err != nil {
+		return e.approvalFell(ctx, w, err)
+	}
+	return e.move(ctx, w, task.Landing, nil)
+}
+
+// approvalFell takes a task whose approval no longer stands to where it now
+// belongs. Errors that are no refusals are returned: they are tried again.
+func (e *Engine) approvalFell(ctx context.Context, w *work, err error) error {
+	refused := (*approval.RefusedError)(nil)
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("redeem approval %s: %w", w.t.ApprovalID, err)
+	}
+	p, perr := e.Store.Proposal(ctx, w.t.ID)
+	if perr != nil {
+		return fmt.Errorf("read the proposal: %w", perr)
+	}
+	pr := refused.PullRequest
+	if w.t.LandedCommit != "" && pr.Head.Commit == w.t.LandedCommit {
+		return e.pushFound(ctx, w) // it was pushed before the approval fell; say so
+	}
+	to, why := task.Proposed, "the approval no longer stands"
+	switch {
+	case pr.Number != 0 && !pr.Open:
+		to, why = task.Rejected, "the pull request was closed before the change was pushed"
+	case refused.HeadRewritten || (pr.Number != 0 && pr.Head.Commit != p.Carrier):
+		to, why = task.Superseded, "somebody else pushed to the proposal branch; the proposal is void"
+	}
+	fallen := w.t.ApprovalID
+	w.t.Judged = voided(w.t.Judged, refused.Decision)
+	w.t.ApprovalID, w.t.LandedCommit, w.t.Failure = "", "", why
+	return e.move(ctx, w, to, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, audit.System, audit.ApprovalVoid, map[string]any{
+			"approval": fallen, "decision": refused.Decision,
+		})
+	})
+}
+
+// voided marks the newest allowed judgement as refused with the new reasons.
+func voided(judged []task.Judgement, d policy.Decision) []task.Judgement {
+	judged = slices.Clone(judged)
+	for i := len(judged) - 1; i >= 0; i-- {
+		if judged[i].Allowed {
+			judged[i].Allowed, judged[i].Why, judged[i].Tree = false, d.Reason.Refusals(), d.Reason.String()
+			break
+		}
+	}
+	return judged
+}

@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// land makes the commit and pushes it. The forge is read before each of the two.
+func (e *Engine) land(ctx context.Context, w *work) error {
+	grant, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand)
+	if err != nil {
+		return e.approvalFell(ctx, w, err)
+	}
+	commit, err := e.Git.Commit(ctx, grant)
+	if err != nil {
+		return fmt.Errorf("make the commit: %w", err)
+	}
+	e.Failpoint("committed")
+	if err := e.intendPush(ctx, w, commit, grant); err != nil {
+		return err
+	}
+	grant, err = e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand)
+	if err != nil {
+		return e.approvalFell(ctx, w, err)
+	}
+	credential, err := grant.Credential(ctx, e.Forge)
+	if err != nil {
+		return err
+	}
+	outcome, err := e.Git.Land(ctx, grant, credential, e.Forge.GitURL(w.t.Repository))
+	if err != nil {
+		return e.pushFailed(ctx, w, err)
+	}
+	e.Failpoint("pushed")
+	return e.move(ctx, w, task.Landed, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, audit.System, audit.PushDone, map[string]any{
+			"approval": grant.ApprovalID(), "commit": commit, "ref": grant.Ref(), "outcome": outcome,
+		})
+	})
+}
+
+// intendPush records the commit that is about to be pushed. It is the same on
+// every pass, because the commit is deterministic.
+func (e *Engine) intendPush(ctx context.Context, w *work, commit string, grant approval.Grant) error {
+	switch w.t.LandedCommit {
+	case commit:
+		return nil
+	case "":
+		return e.save(ctx, w, func(t *task.Task) { t.LandedCommit = commit }, func(tx Tx) error {
+			return e.audit(ctx, tx, &w.t, audit.System, audit.PushIntent, map[string]any{
+				"approval": grant.ApprovalID(), "commit": commit, "tree": grant.Tree(), "parent": grant.Base(),
+				"ref": grant.Ref(), "expected": grant.ExpectedOld(), "author": grant.Author().Subject,
+			})
+		})
+	}
+	return failed(nil, "the approval made commit %.12s before and %.12s now; nothing was pushed", w.t.LandedCommit, commit)
+}
+
+// pushFound records a push whose response was lost and which the pull request's
+// head proves. What the approval armed is decided anew before each deployment.
+func (e *Engine) pushFound(ctx context.Context, w *work) error {
+	return e.move(ctx, w, task.Landed, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, audit.System, audit.PushDone, map[string]any{
+			"approval": w.t.ApprovalID, "commit": w.t.LandedCommit, "outcome": "found at the forge",
+		})
+	})
+}
+
+// pushFailed tells a moved branch and a refusal of the forge from an error that
+// is worth another try.
+func (e *Engine) pushFailed(ctx context.Context, w *work, err error) error {
+	moved, refused := (*gitops.MovedError)(nil), (*gitops.PushRefusedError)(nil)
+	switch {
+	case errors.As(err, &moved):
+		return ended(task.Superseded, "somebody else moved the branch %s before the push; nothing was pushed", w.t.ID.Branch())
+	case errors.As(err, &refused):
+		fallen := w.t.ApprovalID
+		w.t.Failure = "the forge refused the push: " + refused.Words
+		w.t.ApprovalID, w.t.LandedCommit = "", ""
+		return e.move(ctx, w, task.Proposed, func(tx Tx) error {
+			return e.audit(ctx, tx, &w.t, audit.System, audit.PushRefused, map[string]any{
+				"approval": fallen, "words": refused.Words,
+			})
+		})
+	}
+	return fmt.Errorf("push: %w", err)
+}
+
+// arm waits until the forge shows the landed commit and makes the deployment
+// runs that the approval armed.
+func (e *Engine) arm(ctx context.Context, w *work) error {
+	record, err := e.Store.Approval(ctx, w.t.ApprovalID)
+	if err != nil {
+		return fmt.Errorf("read approval %s: %w", w.t.ApprovalID, err)
+	}
+	pr, err := e.Forge.PullRequest(ctx, w.t.Repository, w.t.PullRequest)
+	if err != nil {
+		return fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
+	}
+	p, err := e.Store.Proposal(ctx, w.t.ID)
+	if err != nil {
+		return fmt.Errorf("read the proposal: %w", err)
+	}
+	if pr.Head.Commit == p.Carrier { // forges update the pull request a moment after the push
+		return e.again(ctx, &w.t, 2*time.Second)
+	}
+	if pr.Open && pr.Draft && pr.Head.Commit == w.t.LandedCommit {
+		if err := e.Forge.MarkReady(ctx, w.t.Repository, pr); err != nil {
+			return fmt.Errorf("make pull request %d ready: %w", pr.Number, err)
+		}
+	}
+	if len(record.Armed) == 0 {
+		return e.move(ctx, w, task.Done, nil)
+	}
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return fmt.Errorf("read the manifests: %w", err)
+	}
+	return e.move(ctx, w, task.Deploying, func(tx Tx) error {
+		for i, armed := range record.Armed {
+			if err := tx.InsertRun(ctx, newRun(w.t, record, i, armed, set, e.Now())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// deploy takes every run as far as it goes now.
+func (e *Engine) deploy(ctx context.Context, w *work) error {
+	runs, err := e.Store.DeployRuns(ctx, w.t.ID)
+	if err != nil {
+		return fmt.Errorf("read the deployments: %w", err)
+	}
+	open := 0
+	for _, run := range runs {
+		if run.State.Ended() {
+			if err := e.mirrorDeployment(ctx, w, &run); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := e.deployRun(ctx, w, &run); err != nil {
+			return err
+		}
+		if !run.State.Ended() {
+			open++
+			break // one at a time, in the order of the review
+		}
+	}
+	if open == 0 {
+		return e.move(ctx, w, task.Done, nil)
+	}
+	return e.again(ctx, &w.t, time.Second)
+}
+
+func (e *Engine) saveRun(ctx context.Context, w *work, run *deploy.Run, action audit.Action) error {
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		if err := tx.SaveRun(ctx, *run); err != nil {
+			return err
+		}
+		return e.audit(ctx, tx, &w.t, audit.System, action, map[string]any{
+			"deployment": run.ID, "profile": run.Profile, "profileVersion": run.ProfileVersion, "commit": run.Commit,
+			"approval": run.ApprovalID, "armedBy": run.ArmedBy.Subject, "parameters": run.Parameters,
+			"state": run.State, "exitCode": run.ExitCode, "detail": run.Detail,
+		})
+	})
+}

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"context"
+	"io"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Forge is the part of a forge that the steps use.
+type Forge interface {
+	forge.Repositories
+	forge.Issues
+	forge.Conversation
+	forge.PullRequests
+	forge.Reviews
+	forge.Checks
+	forge.Deployments
+	forge.TokenSource
+}
+
+// Mirrors reads repositories into the host's bare mirrors.
+type Mirrors interface {
+	Fetch(ctx context.Context, remote gitops.Remote, branch string) (commit string, err error)
+	Bundle(ctx context.Context, repo forge.RepositoryRef, commit, path string) error
+	// Listing is the output of `git ls-tree -r -z -l --full-tree` for the commit.
+	Listing(ctx context.Context, repo forge.RepositoryRef, commit string) (io.Reader, error)
+}
+
+// Git is git's work on the host; see package gitops.
+type Git interface {
+	Mirrors
+	BuildTree(ctx context.Context, r gitops.BuildRequest) (gitops.Result, error)
+	Carrier(ctx context.Context, r gitops.CarrierRequest) (commit string, err error)
+	PublishProposal(ctx context.Context, remote gitops.Remote, id task.ID, carrier, expectedOld string) error
+	Commit(ctx context.Context, grant approval.Grant) (commit string, err error)
+	Land(ctx context.Context, grant approval.Grant, credential approval.Credential, url string) (gitops.PushOutcome, error)
+}
+
+// Sandbox runs the agents' containers; see package sandbox.
+type Sandbox interface {
+	EnsureWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec) error
+	Start(ctx context.Context, spec sandbox.Spec) (sandbox.Container, error)
+	Inspect(ctx context.Context, name string) (sandbox.Status, error)
+	Stop(ctx context.Context, name string) error
+	Logs(ctx context.Context, name string, options sandbox.LogOptions, w io.Writer) (offset int64, err error)
+	Collect(ctx context.Context, spec sandbox.CollectSpec) (sandbox.Collection, error)
+}

@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/coderflow/coderflow/internal/agent"
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/prompt"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// admit waits for a free place.
+func (e *Engine) admit(ctx context.Context, w *work) error {
+	if w.t.CancelRequested {
+		return ended(task.Cancelled, "cancelled on request")
+	}
+	open, err := e.Store.OpenTasks(ctx)
+	if err != nil {
+		return fmt.Errorf("count the running tasks: %w", err)
+	}
+	busy := 0
+	for _, t := range open {
+		if t.State == task.Preparing || t.State == task.Running {
+			busy++
+		}
+	}
+	if busy >= e.MaxRunning {
+		return nil // the sweep and the end of another task look again
+	}
+	return e.move(ctx, w, task.Preparing, nil)
+}
+
+// prepare pins the base, fills the workspace and starts the container. From
+// there on the container runs by itself, whatever becomes of this process.
+func (e *Engine) prepare(ctx context.Context, w *work) error {
+	if w.t.CancelRequested {
+		return ended(task.Cancelled, "cancelled on request")
+	}
+	env, err := e.environment(ctx, &w.t)
+	if err != nil {
+		return err
+	}
+	if err := e.pinBase(ctx, w); err != nil {
+		return err
+	}
+	if err := e.fillWorkspace(ctx, w, env); err != nil {
+		return err
+	}
+	spec, err := containerSpec(w.t, env)
+	if err != nil {
+		return failed(err, "environment %s cannot run this task: %v", env.Name, err)
+	}
+	if err := e.note(ctx, &w.t, audit.ContainerIntent, map[string]any{"container": spec.Name, "image": spec.Image}); err != nil {
+		return err
+	}
+	e.Failpoint("before-container")
+	container, err := e.Sandbox.Start(ctx, spec)
+	if errors.Is(err, sandbox.ErrImageMissing) {
+		return failed(err, "the image %q of environment %s is not on this Docker engine; an admin has to build or pull it", spec.Image, env.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("start the container: %w", err)
+	}
+	e.Failpoint("container-started")
+	w.t.Run = task.Run{Container: container.Name, Image: container.ImageID, StartedAt: e.Now().UTC()}
+	return e.move(ctx, w, task.Running, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, audit.System, audit.ContainerStarted, map[string]any{
+			"container": container.Name, "id": container.ID, "image": container.ImageID, "spec": container.Digest, "adopted": container.Adopted,
+		})
+	})
+}
+
+func (e *Engine) environment(ctx context.Context, t *task.Task) (manifest.Environment, error) {
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return manifest.Environment{}, fmt.Errorf("read the manifests: %w", err)
+	}
+	env, ok := set.Environments[t.Environment]
+	if !ok {
+		return env, failed(nil, "environment %s was removed", t.Environment)
+	}
+	return env, nil
+}
+
+// pinBase decides once which commit the task works on.
+func (e *Engine) pinBase(ctx context.Context, w *work) error {
+	if w.t.BaseCommit != "" {
+		return nil
+	}
+	repository, err := e.Forge.Repository(ctx, w.t.Repository)
+	if errors.Is(err, forge.ErrNotFound) {
+		return failed(err, "the forge no longer shows the repository %s under its id", w.t.Repository.FullName())
+	}
+	if err != nil {
+		return fmt.Errorf("read the repository: %w", err)
+	}
+	branch := w.t.BaseBranch
+	if branch == "" {
+		branch = repository.DefaultBranch
+	}
+	remote, err := e.remote(ctx, w.t.Repository)
+	if err != nil {
+		return err
+	}
+	commit, err := e.Git.Fetch(ctx, remote, branch)
+	if errors.Is(err, gitops.ErrNoBranch) {
+		return failed(err, "the repository has no branch %q", branch)
+	}
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", branch, err)
+	}
+	return e.save(ctx, w, func(t *task.Task) { t.BaseBranch, t.BaseCommit = branch, commit }, nil)
+}
+
+func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef) (gitops.Remote, error) {
+	token, err := e.Forge.ReadToken(ctx, ref)
+	if err != nil {
+		return gitops.Remote{}, fmt.Errorf("get a token to read %s: %w", ref.FullName(), err)
+	}
+	return gitops.Remote{Repository: ref, URL: e.Forge.GitURL(ref), Token: token}, nil
+}
+
+func (e *Engine) fillWorkspace(ctx context.Context, w *work, env manifest.Environment) error {
+	return e.workspace(ctx, w.t.Repository, sandbox.WorkspaceSpec{
+		Volume: volumeName(w.t.ID), Commit: w.t.BaseCommit, Image: env.Agent.Image,
+		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "task"},
+	})
+}
+
+// workspace fills a volume with a commit of the mirror, by way of a bundle.
+func (e *Engine) workspace(ctx context.Context, ref forge.RepositoryRef, spec sandbox.WorkspaceSpec) error {
+	dir := filepath.Join(e.DataDir, "bundles")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the directory of bundles: %w", err)
+	}
+	spec.Bundle = filepath.Join(dir, spec.Volume+".bundle")
+	if err := e.Git.Bundle(ctx, ref, spec.Commit, spec.Bundle); err != nil {
+		return fmt.Errorf("bundle commit %.12s: %w", spec.Commit, err)
+	}
+	defer os.Remove(spec.Bundle) //nolint:errcheck // it is made anew when it is needed
+	if err := e.Sandbox.EnsureWorkspace(ctx, spec); err != nil {
+		return fmt.Errorf("fill the workspace: %w", err)
+	}
+	return nil
+}
+
+func volumeName(id task.ID) string    { return "coderflow-task-" + string(id) }
+func containerName(id task.ID) string { return "coderflow-task-" + string(id) }
+
+// containerSpec depends on the task and the environment alone, so that a
+// container made before a crash is recognised after it.
+func containerSpec(t task.Task, env manifest.Environment) (sandbox.Spec, error) {
+	command, err := agent.Resolve(agent.Config{Preset: env.Agent.Preset, Command: env.Agent.Command, Env: env.Agent.Env})
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
+	spec := sandbox.Spec{
+		Name: containerName(t.ID), Image: env.Agent.Image, Argv: command.Argv, Env: command.Env,
+		Workspace: sandbox.Workspace{Volume: volumeName(t.ID)},
+		Inputs: sandbox.Inputs{
+			Prompt: []byte(prompt.Build(t)), Setup: []byte(env.Scripts.Setup), Cleanup: []byte(env.Scripts.Cleanup),
+		},
+		Network: sandbox.NetworkNone, Limits: env.Limits.Sandbox(),
+		Labels: sandbox.Labels{Task: string(t.ID), Purpose: "task"},
+	}
+	return spec, spec.Validate()
+}

@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/guestproto"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/present"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// propose makes a proposal of what the container left and puts it up for
+// review: collect, carrier commit, branch, draft pull request.
+func (e *Engine) propose(ctx context.Context, w *work) error {
+	if w.t.CancelRequested {
+		return ended(task.Cancelled, "cancelled on request")
+	}
+	env, err := e.environment(ctx, &w.t)
+	if err != nil {
+		return err
+	}
+	p, err := e.Store.Proposal(ctx, w.t.ID)
+	if errors.Is(err, task.ErrNotFound) {
+		p, err = e.collect(ctx, w, env)
+	}
+	if err != nil {
+		return err
+	}
+	if err := e.carry(ctx, w, &p); err != nil {
+		return err
+	}
+	if err := e.publish(ctx, w, p); err != nil {
+		return err
+	}
+	pr, err := e.openPullRequest(ctx, w, p)
+	if err != nil {
+		return err
+	}
+	e.Failpoint("pull-request-opened")
+	w.t.PullRequest = pr.Number
+	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalPublished, map[string]any{
+			"pullRequest": pr.URL, "draft": pr.Draft, "carrier": p.Carrier, "digest": p.Digest,
+		})
+	})
+}
+
+// collect turns the workspace into a recorded proposal. Killed anywhere, it is
+// done again from the workspace, which nobody writes to any more.
+func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment) (task.Proposal, error) {
+	listing, err := e.Git.Listing(ctx, w.t.Repository, w.t.BaseCommit)
+	if err != nil {
+		return task.Proposal{}, fmt.Errorf("list the base tree: %w", err)
+	}
+	limits := env.Proposal.Collect()
+	collection, err := e.Sandbox.Collect(ctx, sandbox.CollectSpec{
+		Volume: volumeName(w.t.ID), Base: listing, Image: env.Agent.Image, Limits: limits,
+		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "collect"},
+	})
+	if err != nil {
+		return task.Proposal{}, fmt.Errorf("collect the workspace: %w", err)
+	}
+	defer collection.Close() //nolint:errcheck // the helper is removed by its label if this fails
+	result, err := e.Git.BuildTree(ctx, gitops.BuildRequest{
+		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: 1,
+		Changes: changes(collection), Limits: env.Proposal.Build(),
+	})
+	if err != nil {
+		return task.Proposal{}, collectFailed(err)
+	}
+	e.Failpoint("tree-built")
+	p := task.Proposal{
+		Task: w.t.ID, Revision: 1, Repository: w.t.Repository, BaseBranch: w.t.BaseBranch, BaseCommit: w.t.BaseCommit,
+		Tree: result.Tree, Manifest: result.Manifest, Diff: result.Diff, Ignored: result.Ignored, Risks: result.Risks,
+		Message: present.ProposedMessage(w.t), PolicyVersion: w.t.PolicyVersion,
+		CreatedAt: e.Now().UTC().Truncate(time.Second),
+	}
+	p.Digest = p.ComputeDigest()
+	err = e.Store.InTx(ctx, func(tx Tx) error {
+		if err := tx.InsertProposal(ctx, p); err != nil {
+			return err
+		}
+		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalRecorded, map[string]any{
+			"base": p.BaseCommit, "tree": p.Tree, "digest": p.Digest, "paths": len(p.Manifest), "ignored": p.Ignored,
+		})
+	})
+	if err != nil {
+		return task.Proposal{}, fmt.Errorf("record the proposal: %w", err)
+	}
+	return p, nil
+}
+
+// changes feeds a collection to git. Only the trailer proves that it is whole,
+// and BuildTree uses nothing before the sequence ended without an error.
+func changes(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
+	kinds := map[guestproto.Kind]gitops.ChangeKind{
+		guestproto.KindFile: gitops.Regular, guestproto.KindExecutable: gitops.Executable,
+		guestproto.KindSymlink: gitops.Symlink, guestproto.KindDeleted: gitops.Deleted,
+		guestproto.KindNestedGit: gitops.NestedGit,
+	}
+	return func(yield func(gitops.Change, error) bool) {
+		for {
+			record, err := c.Next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(gitops.Change{}, err)
+				return
+			}
+			kind, known := kinds[record.Kind]
+			if !known {
+				kind = gitops.Special
+			}
+			if !yield(gitops.Change{Path: record.Path, Kind: kind, Size: record.Size, Content: record.Content}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// collectFailed names what no approval can lift.
+func collectFailed(err error) error {
+	refused, limit := (*gitops.RefusedError)(nil), (*guestproto.LimitError)(nil)
+	switch {
+	case errors.Is(err, gitops.ErrNoChange):
+		return ended(task.NoChange, "the agent changed nothing")
+	case errors.As(err, &refused):
+		return ended(task.Refused, "%s", refused.Error())
+	case errors.As(err, &limit):
+		return ended(task.Refused, "%s", limit.Error())
+	}
+	return fmt.Errorf("build the tree: %w", err)
+}
+
+// carry makes the inert commit. Its dates are the proposal's, so that a second
+// try makes the same one.
+func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal) error {
+	if p.Carrier != "" {
+		return nil
+	}
+	commit, err := e.Git.Carrier(ctx, gitops.CarrierRequest{
+		Repository: p.Repository, Base: p.BaseCommit, Task: p.Task, Revision: p.Revision,
+		Patch: p.Diff, Subject: "Proposal " + string(p.Task) + " for issue " + fmt.Sprint(w.t.Issue), Date: p.CreatedAt,
+	})
+	if err != nil {
+		return fmt.Errorf("make the carrier commit: %w", err)
+	}
+	p.Carrier = commit
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		if err := tx.SetCarrier(ctx, p.Task, p.Revision, commit); err != nil {
+			return err
+		}
+		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalIntent, map[string]any{"carrier": commit, "digest": p.Digest})
+	})
+}
+
+func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal) error {
+	token, err := e.Forge.PushToken(ctx, p.Repository)
+	if err != nil {
+		return fmt.Errorf("get a token to publish the proposal: %w", err)
+	}
+	remote := gitops.Remote{Repository: p.Repository, URL: e.Forge.GitURL(p.Repository), Token: token}
+	err = e.Git.PublishProposal(ctx, remote, p.Task, p.Carrier, "")
+	moved, refused := (*gitops.MovedError)(nil), (*gitops.PushRefusedError)(nil)
+	switch {
+	case errors.As(err, &moved):
+		return failed(err, "the branch %s exists already and is not ours", w.t.ID.Branch())
+	case errors.As(err, &refused):
+		return failed(err, "the forge refused the proposal branch: %s", refused.Words)
+	case err != nil:
+		return fmt.Errorf("publish the proposal: %w", err)
+	}
+	e.Failpoint("proposal-pushed")
+	return nil
+}
+
+// openPullRequest finds the task's pull request by its head branch or opens it.
+func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) (forge.PullRequest, error) {
+	pr, err := e.Forge.PullRequestByHead(ctx, w.t.Repository, w.t.ID.Branch())
+	if errors.Is(err, forge.ErrNotFound) {
+		pr, err = e.newPullRequest(ctx, w, p)
+	}
+	if err != nil {
+		return pr, fmt.Errorf("open the pull request: %w", err)
+	}
+	if pr.Author.Subject != e.Gate.Self || pr.Base.Branch != w.t.BaseBranch {
+		return pr, failed(nil, "somebody else opened pull request %d from the proposal branch", pr.Number)
+	}
+	view, err := e.reviewView(ctx, w, p, !pr.Draft)
+	if err != nil {
+		return pr, err
+	}
+	parts := present.PullRequestBody(view)
+	if err := e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), parts[0]); err != nil {
+		return pr, fmt.Errorf("describe pull request %d: %w", pr.Number, err)
+	}
+	for i, part := range parts[1:] {
+		marker := fmt.Sprintf("<!-- coderflow:manifest=%s/%d -->", w.t.ID, i+2)
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, pr.Number, marker, marker+"\n"+part); err != nil {
+			return pr, fmt.Errorf("post part %d of the description: %w", i+2, err)
+		}
+	}
+	return pr, nil
+}
+
+func (e *Engine) newPullRequest(ctx context.Context, w *work, p task.Proposal) (forge.PullRequest, error) {
+	view, err := e.reviewView(ctx, w, p, false)
+	if err != nil {
+		return forge.PullRequest{}, err
+	}
+	request := forge.NewPullRequest{
+		Title: present.PullRequestTitle(w.t), Body: present.PullRequestBody(view)[0],
+		Head: w.t.ID.Branch(), Base: w.t.BaseBranch, Draft: true,
+	}
+	pr, err := e.Forge.OpenPullRequest(ctx, w.t.Repository, request)
+	if errors.Is(err, forge.ErrDraftsUnsupported) {
+		request.Draft = false
+		pr, err = e.Forge.OpenPullRequest(ctx, w.t.Repository, request)
+	}
+	return pr, err
+}

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/queue"
+)
+
+// overlap is how far the reconciler looks back behind its last look, for
+// clocks that differ and comments that appear late.
+const overlap = 5 * time.Minute
+
+// Sweep has every open task and every unhandled delivery looked at again. It is
+// what continues after a restart, and after any event that was lost.
+func (e *Engine) Sweep(ctx context.Context) error {
+	tasks, err := e.Store.OpenTasks(ctx)
+	if err != nil {
+		return fmt.Errorf("list open tasks: %w", err)
+	}
+	deliveries, err := e.Store.UnhandledDeliveries(ctx, time.Minute)
+	if err != nil {
+		return fmt.Errorf("list unhandled deliveries: %w", err)
+	}
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		for _, t := range tasks {
+			if err := tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(t.ID)}); err != nil {
+				return err
+			}
+		}
+		for _, id := range deliveries {
+			if err := tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: id}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Reconcile finds comments and labels whose delivery never came. (Reviews and
+// pushes are found by the sweep, which looks at each open pull request.)
+func (e *Engine) Reconcile(ctx context.Context) error {
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return fmt.Errorf("read the manifests: %w", err)
+	}
+	seen := map[string]bool{}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(set.Environments)) {
+		for _, repository := range set.Environments[name].Repositories {
+			ref := repository.Ref()
+			if seen[ref.Key()] {
+				continue
+			}
+			seen[ref.Key()] = true
+			if err := e.reconcileRepository(ctx, ref); err != nil {
+				errs = append(errs, fmt.Errorf("reconcile %s: %w", ref.FullName(), err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reconcileRepository looks at one repository. What happened before CoderFlow
+// first saw the repository is history and starts nothing.
+func (e *Engine) reconcileRepository(ctx context.Context, ref forge.RepositoryRef) error {
+	now := e.Now()
+	first, err := e.firstSeen(ctx, ref, now)
+	if err != nil {
+		return err
+	}
+	cursor := "comments:" + ref.Key()
+	since, err := e.Store.Cursor(ctx, cursor)
+	if err != nil {
+		return fmt.Errorf("read the cursor: %w", err)
+	}
+	if since.IsZero() {
+		since = first
+	} else if since = since.Add(-overlap); since.Before(first) {
+		since = first
+	}
+	if err := e.missedComments(ctx, ref, since); err != nil {
+		return err
+	}
+	if err := e.missedLabels(ctx, ref, first); err != nil {
+		return err
+	}
+	return e.Store.InTx(ctx, func(tx Tx) error { return tx.SetCursor(ctx, cursor, now) })
+}
+
+func firstSeenCursor(ref forge.RepositoryRef) string { return "first-seen:" + ref.Key() }
+
+func (e *Engine) firstSeen(ctx context.Context, ref forge.RepositoryRef, now time.Time) (time.Time, error) {
+	name := firstSeenCursor(ref)
+	first, err := e.Store.Cursor(ctx, name)
+	if err != nil || !first.IsZero() {
+		return first, err
+	}
+	// The forge's times have whole seconds.
+	first = now.Truncate(time.Second)
+	return first, e.Store.InTx(ctx, func(tx Tx) error { return tx.SetCursor(ctx, name, first) })
+}
+
+func (e *Engine) missedComments(ctx context.Context, ref forge.RepositoryRef, since time.Time) error {
+	comments, err := e.Forge.CommentsSince(ctx, ref, since)
+	if err != nil {
+		return fmt.Errorf("list comments: %w", err)
+	}
+	for _, c := range comments {
+		// An edited comment no longer shows what was first posted, and an edit is no command.
+		if c.CreatedAt.Before(since) || c.Edited() || !mayCommand(c.Author, c.Body) {
+			continue
+		}
+		issue, err := e.Forge.Issue(ctx, ref, c.IssueNumber)
+		if err != nil {
+			return fmt.Errorf("read issue %d: %w", c.IssueNumber, err)
+		}
+		event := forge.Event{
+			Kind: forge.EventCommentCreated, Repository: ref, Actor: c.Author,
+			Issue: &issue, Comment: &c, At: c.CreatedAt,
+		}
+		if err := e.handleComment(ctx, event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) missedLabels(ctx context.Context, ref forge.RepositoryRef, first time.Time) error {
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return fmt.Errorf("read the manifests: %w", err)
+	}
+	for _, label := range triggerLabels(set, ref) {
+		issues, err := e.Forge.LabeledIssues(ctx, ref, label)
+		if err != nil {
+			return fmt.Errorf("list issues labelled %q: %w", label, err)
+		}
+		for _, issue := range issues {
+			if issue.UpdatedAt.Before(first) {
+				continue
+			}
+			event := forge.Event{Kind: forge.EventIssueLabeled, Repository: ref, Issue: &issue, Label: label}
+			if err := e.handleLabel(ctx, event); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

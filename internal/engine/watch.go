@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// stopMargin is added to the container's own bounds before it is stopped from outside.
+const stopMargin = 10 * time.Second
+
+// watch looks at the running container: it keeps its output, enforces the
+// deadline from outside, and takes its end for what it is.
+func (e *Engine) watch(ctx context.Context, w *work) error {
+	if err := e.keepLog(ctx, w.t.Run.Container, "task/"+string(w.t.ID)); err != nil {
+		return err
+	}
+	status, err := e.Sandbox.Inspect(ctx, w.t.Run.Container)
+	if err != nil {
+		return fmt.Errorf("inspect the container: %w", err)
+	}
+	switch status.State {
+	case sandbox.StateRunning, sandbox.StateCreated:
+		return e.stillRunning(ctx, w, status)
+	case sandbox.StateGone:
+		return failed(nil, "the container is gone: somebody removed it")
+	}
+	if err := e.keepLog(ctx, w.t.Run.Container, "task/"+string(w.t.ID)); err != nil { // what came in between
+		return err
+	}
+	w.t.Run.ExitCode, w.t.Run.Reason = status.ExitCode, string(status.Reason)
+	w.t.Run.StartedAt, w.t.Run.FinishedAt, w.t.Run.Truncated = status.StartedAt, status.FinishedAt, status.Truncated
+	if w.t.CancelRequested {
+		return e.runEnded(ctx, w, status, task.Cancelled, "cancelled on request")
+	}
+	if status.Reason != sandbox.ReasonOK {
+		why := status.Reason.Explain()
+		if status.Detail != "" {
+			why += " " + status.Detail
+		}
+		return e.runEnded(ctx, w, status, task.Failed, why)
+	}
+	return e.runEnded(ctx, w, status, task.Collecting, "")
+}
+
+func (e *Engine) runEnded(ctx context.Context, w *work, status sandbox.Status, to task.State, why string) error {
+	w.t.Failure = why
+	return e.move(ctx, w, to, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, audit.System, audit.ContainerEnded, map[string]any{
+			"container": status.Name, "reason": status.Reason, "exitCode": status.ExitCode, "truncated": status.Truncated,
+		})
+	})
+}
+
+// stillRunning stops a container that was cancelled or outlived its deadline.
+// One that was created but never started belongs to a step that was killed.
+func (e *Engine) stillRunning(ctx context.Context, w *work, status sandbox.Status) error {
+	env, err := e.environment(ctx, &w.t)
+	if err != nil && !w.t.CancelRequested {
+		return err
+	}
+	overdue := !status.StartedAt.IsZero() && e.Now().After(status.StartedAt.Add(env.Limits.Sandbox().Longest()+stopMargin))
+	if w.t.CancelRequested || overdue {
+		if err := e.Sandbox.Stop(ctx, w.t.Run.Container); err != nil {
+			return fmt.Errorf("stop the container: %w", err)
+		}
+		return e.again(ctx, &w.t, 0)
+	}
+	return nil
+}
+
+// keepLog moves output from the container to the store. What is stored already
+// is skipped by its offset, so nothing is stored twice.
+func (e *Engine) keepLog(ctx context.Context, container, stream string) error {
+	offset, err := e.Store.LogSize(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("read how much output is kept: %w", err)
+	}
+	var output bytes.Buffer
+	next, err := e.Sandbox.Logs(ctx, container, sandbox.LogOptions{Offset: offset}, &output)
+	if errors.Is(err, sandbox.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the output: %w", err)
+	}
+	if next <= offset {
+		return nil
+	}
+	if err := e.Store.AppendLog(ctx, stream, offset, output.Bytes()); err != nil {
+		return fmt.Errorf("keep the output: %w", err)
+	}
+	return nil
+}

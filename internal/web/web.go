@@ -1,0 +1,150 @@
+// Package web is CoderFlow's HTTP side: webhooks and health. Handlers are thin:
+// they verify, translate and hand over.
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/coderflow/coderflow/internal/forge"
+)
+
+// Inbox keeps a verified delivery. When it returns nil the delivery is safe.
+type Inbox interface {
+	Accept(ctx context.Context, d forge.Delivery) error
+}
+
+// Webhook verifies and reads the deliveries of one forge.
+type Webhook interface {
+	// Verify proves that the forge sent the body. Its errors name no secret.
+	Verify(header http.Header, body []byte) error
+	// Delivery translates a verified request.
+	Delivery(header http.Header, body []byte) (forge.Delivery, error)
+}
+
+// Probe is one thing that must work for the server to be ready.
+type Probe struct {
+	Name string
+	// Check returns nil if it works now. It is called with a short deadline.
+	Check func(ctx context.Context) error
+	// Fix says what to do if it does not.
+	Fix string
+}
+
+// Options are the parts of a server.
+type Options struct {
+	Inbox  Inbox
+	GitHub Webhook // nil: no GitHub
+	Probes []Probe
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// access says who may call a route. Every row of the route table has one.
+type access string
+
+const (
+	// signed: the request proves itself by the forge's signature.
+	signed access = "webhook signature"
+	// open: says nothing that a stranger may not know.
+	open access = "open"
+)
+
+// route is one row of the table.
+type route struct {
+	method, path string
+	access       access
+	handler      echo.HandlerFunc
+}
+
+func (s *server) routes() []route {
+	table := []route{
+		{http.MethodGet, "/healthz", open, s.health},
+		{http.MethodGet, "/readyz", open, s.ready},
+	}
+	if s.GitHub != nil {
+		table = append(table, route{http.MethodPost, "/webhooks/github", signed, s.webhook(s.GitHub)})
+	}
+	return table
+}
+
+type server struct{ Options }
+
+// New returns the handler of the whole server.
+func New(o Options) http.Handler {
+	s := &server{o}
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.fail
+	e.Use(secure)
+	for _, r := range s.routes() {
+		e.Add(r.method, r.path, r.handler)
+	}
+	return e
+}
+
+// secure sets the headers that every answer has.
+func secure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		return next(c)
+	}
+}
+
+// answer is the body of every error.
+type answer struct {
+	Error string `json:"error"`
+}
+
+// fail maps errors to answers in one place. What is inside stays inside.
+func (s *server) fail(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	status, text := http.StatusInternalServerError, "internal error; the server's log has the details"
+	if he := (*echo.HTTPError)(nil); errors.As(err, &he) {
+		status, text = he.Code, http.StatusText(he.Code)
+		if words, ok := he.Message.(string); ok {
+			text = words
+		}
+	}
+	if status >= http.StatusInternalServerError {
+		s.Logger.ErrorContext(c.Request().Context(), "request failed",
+			"method", c.Request().Method, "path", c.Path(), "status", status, "error", err)
+	}
+	if err := c.JSON(status, answer{Error: text}); err != nil {
+		s.Logger.WarnContext(c.Request().Context(), "answer not sent", "error", err)
+	}
+}
+
+// Serve runs the server on the listener until ctx ends, then lets requests in
+// flight finish for at most grace.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	return nil
+}

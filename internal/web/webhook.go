@@ -1,0 +1,50 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// maxDelivery is the largest body a forge sends: GitHub caps payloads at 25 MB,
+// https://docs.github.com/webhooks/webhook-events-and-payloads#payload-cap.
+const maxDelivery = 25 << 20
+
+// webhook accepts a delivery: read bounded, verify, translate, store, 202. A
+// database that does not answer makes it 503, so that the forge shows the
+// delivery as failed and it can be sent again.
+func (s *server) webhook(w Webhook) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+			return echo.NewHTTPError(http.StatusUnsupportedMediaType, "want Content-Type application/json; set the webhook's content type to it")
+		}
+		if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+			return echo.NewHTTPError(http.StatusUnsupportedMediaType, "compressed deliveries are not accepted")
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxDelivery))
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			return echo.NewHTTPError(http.StatusRequestEntityTooLarge, "the delivery is larger than 25 MiB")
+		}
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, "the delivery could not be read")
+		}
+		if err := w.Verify(r.Header, body); err != nil {
+			s.Logger.WarnContext(r.Context(), "delivery refused", "remote", r.RemoteAddr, "reason", err)
+			return echo.NewHTTPError(http.StatusUnauthorized, "the signature is missing or wrong")
+		}
+		d, err := w.Delivery(r.Header, body)
+		if err != nil {
+			s.Logger.WarnContext(r.Context(), "delivery not understood", "reason", err)
+			return echo.NewHTTPError(http.StatusBadRequest, "the delivery is not what the forge documents")
+		}
+		d.ReceivedAt = s.Now().UTC()
+		if err := s.Inbox.Accept(r.Context(), d); err != nil {
+			return echo.NewHTTPError(http.StatusServiceUnavailable, "the delivery could not be stored; send it again").SetInternal(err)
+		}
+		return c.NoContent(http.StatusAccepted)
+	}
+}
