@@ -18,7 +18,7 @@ type Profile struct {
 	// Version is the manifest version that the profile was read from.
 	Version     string      `json:"-"`
 	Description string      `json:"description,omitempty"`
-	Image       string      `json:"image,omitempty"` // empty: the environment's
+	Image       string      `json:"image,omitempty"` // empty: the server's, see Executor.Image
 	Script      string      `json:"script"`
 	Parameters  []Parameter `json:"parameters,omitempty"`
 	// Timeout bounds one run.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
@@ -105,6 +107,20 @@ type Proposal struct {
 	MaxFiles      int     `json:"maxFiles" yaml:"maxFiles"`
 	MaxFileBytes  sy.Size `json:"maxFileBytes" yaml:"maxFileBytes"`
 	MaxTotalBytes sy.Size `json:"maxTotalBytes" yaml:"maxTotalBytes"`
+}
+
+// Build returns the bounds of the proposal itself, which ignored files do not count for.
+func (p Proposal) Build() gitops.Limits {
+	return gitops.Limits{MaxFiles: p.MaxFiles, MaxFileBytes: int64(p.MaxFileBytes), MaxTotalBytes: int64(p.MaxTotalBytes)}
+}
+
+// Collect returns the bounds of reading the workspace. They are wider: build
+// output that the ignore rules leave out of the proposal is read too.
+func (p Proposal) Collect() guestproto.Limits {
+	l := guestproto.DefaultLimits()
+	l.FileBytes = max(l.FileBytes, int64(p.MaxFileBytes))
+	l.TotalBytes = max(l.TotalBytes, int64(p.MaxTotalBytes))
+	return l
 }
 
 // Gate is what the environment asks of an approval beyond the permission.

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -113,6 +114,19 @@ func ParseCanonical(data []byte) (*Set, error) {
 	return s, nil
 }
 
+// WithImage returns a copy of the set in which environments that name no image
+// have this one. It is the server's choice and no part of the version. (A
+// profile without an image keeps none: see deploy.Executor.Image.)
+func (s *Set) WithImage(image string) *Set {
+	c := *s
+	c.Environments = maps.Clone(s.Environments)
+	for name, e := range c.Environments {
+		e.Agent.Image = cmp.Or(e.Agent.Image, image)
+		c.Environments[name] = e
+	}
+	return &c
+}
+
 // Policy returns the rules by which decisions are made. Each admin of the
 // server's configuration holds server-admin on everything; they are part of the
 // version, because they are part of the decision.
@@ -179,7 +193,7 @@ func (s *Set) Check(_ context.Context, environment string, a approval.Arming) (a
 	if err != nil {
 		return approval.Arming{}, err
 	}
-	a.Parameters = complete
+	a.Parameters, a.Version = complete, profile.Digest()
 	return a, nil
 }
 

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
+)
+
+// Config is a complete, checked configuration.
+type Config struct {
+	Listen    string // host:port
+	PublicURL string // without a slash at the end
+	DataDir   string // absolute
+	Database  Database
+	Docker    Docker
+	GitHub    *GitHub // nil: not configured
+	// AzureDevOps is read and checked; this version does not serve it. See Unserved.
+	AzureDevOps *AzureDevOps
+	Admins      []forge.Subject
+	Bootstrap   string // absolute path of manifests for an empty database; empty: none
+	Worker      Worker
+	Reconcile   Reconcile
+	Log         Log
+	Sandbox     Sandbox
+}
+
+// Database says where state is kept.
+type Database struct {
+	Postgres bool
+	// DSN is the PostgreSQL URL, which may hold a password, or the path of the SQLite file.
+	DSN forge.Secret
+}
+
+// Docker says which engine runs containers.
+type Docker struct {
+	Host string // unix:///path or tcp://loopback:port
+}
+
+// GitHub is the GitHub App.
+type GitHub struct {
+	APIURL        string // ends with a slash
+	GraphQLURL    string
+	GitURL        string // without a slash at the end
+	AllowHTTP     bool   // plain http to hosts other than this machine
+	AppID         int64
+	PrivateKey    forge.Secret // PEM
+	WebhookSecret forge.Secret
+	OAuth         *OAuth // nil: not configured
+}
+
+// OAuth is the App's client, for people who sign in to the console.
+type OAuth struct {
+	ClientID     string
+	ClientSecret forge.Secret
+}
+
+// AzureDevOps is an organization and how to reach it.
+type AzureDevOps struct {
+	OrganizationURL string
+	Token           forge.Secret
+	WebhookUsername string
+	WebhookPassword forge.Secret
+}
+
+// Worker bounds the work of one process.
+type Worker struct {
+	Concurrency int // tasks whose container may run at once
+}
+
+// Reconcile is the search for deliveries that never came.
+type Reconcile struct {
+	Interval time.Duration
+}
+
+// Log is what is logged and how.
+type Log struct {
+	Level  slog.Level
+	Format string // "text" or "json"
+}
+
+// Sandbox is what containers are made from.
+type Sandbox struct {
+	Image string // where an environment names none
+	Guest string // absolute path of the guest helper; empty: beside the server's binary
+}
+
+// SQLitePath is the database file of the embedded default.
+func (c Config) SQLitePath() string { return filepath.Join(c.DataDir, "coderflow.db") }
+
+// Unserved says, in sentences for the log, what is configured and not used by
+// this version.
+func (c Config) Unserved() []string {
+	var sentences []string
+	if c.AzureDevOps != nil {
+		sentences = append(sentences, "azureDevOps is configured, but this version serves GitHub only")
+	}
+	if c.GitHub != nil && c.GitHub.OAuth != nil {
+		sentences = append(sentences, "github.oauth is configured, but nobody can sign in with it in this version")
+	}
+	return sentences
+}

@@ -1,0 +1,116 @@
+package config
+
+import sy "github.com/coderflow/coderflow/internal/strictyaml"
+
+// file is coderflow.yaml as it is written. Its tags are the one list of keys:
+// the variables and the documentation are derived from them.
+type file struct {
+	Listen      string       `yaml:"listen"`
+	PublicURL   string       `yaml:"publicURL"`
+	DataDir     string       `yaml:"dataDir"`
+	Database    string       `yaml:"database"`
+	Docker      dockerFile   `yaml:"docker"`
+	GitHub      *githubFile  `yaml:"github"`
+	AzureDevOps *azureFile   `yaml:"azureDevOps"`
+	Admins      []string     `yaml:"admins"`
+	Bootstrap   string       `yaml:"bootstrap"`
+	Worker      workerFile   `yaml:"worker"`
+	Reconcile   reconcileKey `yaml:"reconcile"`
+	Log         logFile      `yaml:"log"`
+	Sandbox     sandboxFile  `yaml:"sandbox"`
+}
+
+type dockerFile struct {
+	Host string `yaml:"host"`
+}
+
+type githubFile struct {
+	APIURL            string     `yaml:"apiURL"`
+	GraphQLURL        string     `yaml:"graphqlURL"`
+	GitURL            string     `yaml:"gitURL"`
+	AllowHTTP         bool       `yaml:"allowHTTP"`
+	AppID             int64      `yaml:"appID"`
+	PrivateKeyFile    string     `yaml:"privateKeyFile"`
+	WebhookSecretFile string     `yaml:"webhookSecretFile"`
+	OAuth             *oauthFile `yaml:"oauth"`
+}
+
+type oauthFile struct {
+	ClientID         string `yaml:"clientID"`
+	ClientSecretFile string `yaml:"clientSecretFile"`
+}
+
+type azureFile struct {
+	OrganizationURL string       `yaml:"organizationURL"`
+	TokenFile       string       `yaml:"tokenFile"`
+	Webhook         azureWebhook `yaml:"webhook"`
+}
+
+type azureWebhook struct {
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"passwordFile"`
+}
+
+type workerFile struct {
+	Concurrency int `yaml:"concurrency"`
+}
+
+type reconcileKey struct {
+	Interval sy.Duration `yaml:"interval"`
+}
+
+type logFile struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+type sandboxFile struct {
+	Image string `yaml:"image"`
+	Guest string `yaml:"guest"`
+}
+
+const (
+	defaultListen     = "127.0.0.1:8080"
+	defaultAPIURL     = "https://api.github.com/"
+	defaultGraphQLURL = "https://api.github.com/graphql"
+	defaultGitURL     = "https://github.com"
+)
+
+// Example returns a configuration with every key of the common case, for
+// `coderflow init` and the documentation.
+func Example() string { return example }
+
+const example = `# CoderFlow's configuration. Unknown keys are errors. Each key can be overridden
+# by a variable, for example github.appID by CODERFLOW_GITHUB_APP_ID.
+
+listen: 127.0.0.1:8080
+publicURL: https://coderflow.example.com   # where people and the forge reach this server
+dataDir: /var/lib/coderflow                # mirrors, database, sockets
+database: sqlite                           # or postgres://user@host/coderflow
+
+docker:
+  host: unix:///var/run/docker.sock
+
+github:
+  apiURL: https://api.github.com/          # raw REST base, any host and path
+  graphqlURL: https://api.github.com/graphql
+  gitURL: https://github.com               # clone base
+  appID: 1
+  privateKeyFile: /etc/coderflow/github.pem          # mode 0600
+  webhookSecretFile: /etc/coderflow/webhook-secret   # mode 0600
+
+# Who may do everything: HOST:ID. https://api.github.com/users/LOGIN shows the id.
+admins: ["github:583231"]
+
+bootstrap: manifests/    # applied when the database is empty
+
+worker:
+  concurrency: 2         # containers at once
+reconcile:
+  interval: 2m           # how often to look for deliveries that never came
+log:
+  level: info            # debug, info, warn or error
+  format: text           # or json
+sandbox:
+  image: coderflow/sandbox:dev   # where an environment names none
+`
