@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -29,6 +30,8 @@ type Forge interface {
 	Reviews(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.Review, error)
 	HeadChanges(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.HeadChange, error)
 	AccessOf(ctx context.Context, ref forge.RepositoryRef, user forge.User) (forge.Access, error)
+	// Self is CoderFlow's own account: its landing push is not a stranger's.
+	Self(ctx context.Context) (forge.User, error)
 }
 
 // Ledger is what the gate reads in the store.
@@ -69,9 +72,7 @@ type Gate struct {
 	Policies Policies
 	Read     Reader
 	Armory   Armory
-	// Self is CoderFlow's own account: its landing push is not a stranger's.
-	Self forge.Subject
-	Now  func() time.Time
+	Now      func() time.Time
 }
 
 // RefusedError is a refusal of the gate with its whole reason.
@@ -212,14 +213,8 @@ func (g *Gate) judge(ctx context.Context, t task.Task, p task.Proposal, f policy
 	if f.Others, err = g.Forge.Reviews(ctx, t.Repository, t.PullRequest); err != nil {
 		return policy.Decision{}, f, fmt.Errorf("read the reviews of pull request %d: %w", t.PullRequest, err)
 	}
-	changes, err := g.Forge.HeadChanges(ctx, t.Repository, t.PullRequest)
-	if err != nil {
-		return policy.Decision{}, f, fmt.Errorf("read the force-pushes of pull request %d: %w", t.PullRequest, err)
-	}
-	for _, c := range changes {
-		if c.Actor.Subject != g.Self {
-			f.HeadChanges = append(f.HeadChanges, c)
-		}
+	if f.HeadChanges, err = g.Rewrites(ctx, t); err != nil {
+		return policy.Decision{}, f, err
 	}
 	f.Access, err = g.Forge.AccessOf(ctx, t.Repository, f.Review.Author)
 	if err != nil && !errors.Is(err, forge.ErrNotFound) {
@@ -229,6 +224,19 @@ func (g *Gate) judge(ctx context.Context, t task.Task, p task.Proposal, f policy
 		f.Access = forge.AccessNone
 	}
 	return rules.DecideApproval(f), f, nil
+}
+
+// Rewrites are the force-pushes of the proposal branch by anybody but CoderFlow.
+func (g *Gate) Rewrites(ctx context.Context, t task.Task) ([]forge.HeadChange, error) {
+	self, err := g.Forge.Self(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read who CoderFlow is at the forge: %w", err)
+	}
+	changes, err := g.Forge.HeadChanges(ctx, t.Repository, t.PullRequest)
+	if err != nil {
+		return nil, fmt.Errorf("read the force-pushes of pull request %d: %w", t.PullRequest, err)
+	}
+	return slices.DeleteFunc(changes, func(c forge.HeadChange) bool { return c.Actor.Subject == self.Subject }), nil
 }
 
 func (g *Gate) arm(ctx context.Context, environment string, d Directives) (armed []Arming, problems []string) {

@@ -70,7 +70,7 @@ func newWorld() *world {
 
 func (w *world) gate() *approval.Gate {
 	return &approval.Gate{
-		Forge: w, Ledger: w, Policies: w, Armory: w, Self: bot,
+		Forge: w, Ledger: w, Policies: w, Armory: w,
 		Read: func(string) approval.Directives { return w.text },
 		Now:  func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC) },
 	}
@@ -111,6 +111,10 @@ func (w *world) Reviews(context.Context, forge.RepositoryRef, int) ([]forge.Revi
 
 func (w *world) HeadChanges(context.Context, forge.RepositoryRef, int) ([]forge.HeadChange, error) {
 	return w.changes, w.broken["HeadChanges"]
+}
+
+func (w *world) Self(context.Context) (forge.User, error) {
+	return forge.User{Subject: bot, Kind: forge.Bot}, w.broken["Self"]
 }
 
 func (w *world) AccessOf(context.Context, forge.RepositoryRef, forge.User) (forge.Access, error) {
@@ -245,7 +249,7 @@ func TestRecordRefuses(t *testing.T) {
 // Invariant 5: an error while deciding is a refusal.
 func TestErrorsNeverGrant(t *testing.T) {
 	t.Parallel()
-	for _, port := range []string{"Task", "Proposal", "Approval", "Policy", "PullRequest", "Review", "Reviews", "HeadChanges", "AccessOf"} {
+	for _, port := range []string{"Task", "Proposal", "Approval", "Policy", "PullRequest", "Review", "Reviews", "HeadChanges", "AccessOf", "Self"} {
 		t.Run(port, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld()

@@ -58,14 +58,12 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 	case pr.Head.Commit != p.Carrier:
 		return ended(task.Superseded, "somebody else pushed to the proposal branch; the proposal is void")
 	}
-	changes, err := e.Forge.HeadChanges(ctx, w.t.Repository, w.t.PullRequest)
+	rewrites, err := e.Gate.Rewrites(ctx, w.t)
 	if err != nil {
-		return fmt.Errorf("read the force-pushes: %w", err)
+		return err
 	}
-	for _, c := range changes {
-		if c.Actor.Subject != e.Gate.Self {
-			return ended(task.Superseded, "%s force-pushed the proposal branch; the proposal is void", c.Actor.Login)
-		}
+	if len(rewrites) > 0 {
+		return ended(task.Superseded, "%s force-pushed the proposal branch; the proposal is void", rewrites[0].Actor.Login)
 	}
 	return nil
 }

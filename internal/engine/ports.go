@@ -21,6 +21,7 @@ type Forge interface {
 	forge.Checks
 	forge.Deployments
 	forge.TokenSource
+	Self(ctx context.Context) (forge.User, error)
 }
 
 // Mirrors reads repositories into the host's bare mirrors.

@@ -193,7 +193,11 @@ func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) 
 	if err != nil {
 		return pr, fmt.Errorf("open the pull request: %w", err)
 	}
-	if pr.Author.Subject != e.Gate.Self || pr.Base.Branch != w.t.BaseBranch {
+	self, err := e.Forge.Self(ctx)
+	if err != nil {
+		return pr, fmt.Errorf("read who CoderFlow is at the forge: %w", err)
+	}
+	if pr.Author.Subject != self.Subject || pr.Base.Branch != w.t.BaseBranch {
 		return pr, failed(nil, "somebody else opened pull request %d from the proposal branch", pr.Number)
 	}
 	view, err := e.reviewView(ctx, w, p, !pr.Draft)
