@@ -139,3 +139,6 @@ func (v *Validator) report(about Finding, faults ...fault) {
 		v.mu.Unlock()
 	}
 }
+
+// AllOperations are the rows of operations.txt.
+func AllOperations() ([]string, error) { return rows("operations.txt") }

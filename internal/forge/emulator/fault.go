@@ -1,0 +1,54 @@
+package emulator
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"time"
+)
+
+// withFaults asks the injected function about every request before next sees it.
+func (f *Forge) withFaults(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		decide := f.fault
+		f.mu.Unlock()
+		var fault *Fault
+		if decide != nil {
+			fault = decide(r)
+		}
+		if fault == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		fault.serve(w, r, next)
+	})
+}
+
+func (fault *Fault) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if fault.Delay > 0 {
+		timer := time.NewTimer(fault.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	switch {
+	case fault.DropResponse:
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler) // the server closes the connection without a byte
+	case fault.Status != 0:
+		for k, v := range fault.Header {
+			w.Header()[k] = v
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.WriteHeader(fault.Status)
+		message := cmp.Or(fault.Message, http.StatusText(fault.Status))
+		_ = json.NewEncoder(w).Encode(obj{"message": message, "documentation_url": docsAddress})
+	default:
+		next.ServeHTTP(w, r)
+	}
+}

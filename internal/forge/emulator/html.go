@@ -1,0 +1,5 @@
+package emulator
+
+import "net/http"
+
+func (f *Forge) htmlHandler() http.Handler { return http.NotFoundHandler() }

@@ -1,0 +1,346 @@
+package emulator
+
+import (
+	"crypto/rsa"
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The types below are the one state. Every field is guarded by Forge.mu unless its comment says otherwise.
+
+const (
+	typeUser         = "User"
+	typeBot          = "Bot"
+	typeOrganization = "Organization"
+)
+
+type user struct {
+	id        int64
+	login     string
+	name      string
+	email     string
+	kind      string // typeUser, typeBot or typeOrganization
+	token     string // personal access token; empty for bots and organizations
+	siteAdmin bool
+	app       *app // of a bot
+	created   time.Time
+}
+
+type app struct {
+	id            int64
+	slug          string
+	manifest      AppManifest
+	owner         *user
+	bot           *user
+	key           *rsa.PrivateKey
+	clientID      string
+	clientSecret  string
+	webhookSecret string
+	hookID        int64
+	hookURL       string
+	created       time.Time
+	installations []*installation
+	deliveries    []*delivery
+}
+
+type installation struct {
+	id      int64
+	app     *app
+	account *user
+	repos   map[int64]*repository
+	created time.Time
+	updated time.Time
+}
+
+// installationToken is a bearer of at most its installation's rights.
+type installationToken struct {
+	token        string
+	installation *installation
+	repos        map[int64]bool // nil: every repository of the installation
+	permissions  map[string]string
+	expires      time.Time
+}
+
+type repository struct {
+	id            int64
+	name          string
+	owner         *user
+	description   string
+	private       bool
+	defaultBranch string
+	refuseDrafts  bool
+	parent        *repository // of a fork
+	dir           string      // bare repository on disk
+	collaborators map[int64]string
+	labels        map[string]*label // by lower-case name
+	issues        []*issue          // issue n at n-1; pull requests are issues
+	events        []*issueEvent
+	checks        []*checkRun
+	suites        map[string]*checkSuite // by app id and head
+	statuses      []*commitStatus
+	deployments   []*deployment
+	protections   map[string]*Protection
+	pushes        []*Push
+	created       time.Time
+	updated       time.Time
+	pushed        time.Time
+	comparisons   map[string]*comparison // by "base...head" commit ids; immutable once made
+}
+
+func (r *repository) fullName() string { return r.owner.login + "/" + r.name }
+
+type label struct {
+	id          int64
+	name        string
+	color       string
+	description string
+}
+
+type issue struct {
+	id          int64
+	number      int
+	repo        *repository
+	title       string
+	body        string
+	open        bool
+	stateReason string
+	author      *user
+	via         *app
+	labels      []*label
+	assignees   []*user
+	comments    []*comment
+	reactions   []*reaction
+	created     time.Time
+	updated     time.Time
+	closed      time.Time
+	closedBy    *user
+	pull        *pull // nil for an issue proper
+}
+
+type comment struct {
+	id        int64
+	issue     *issue
+	author    *user
+	via       *app
+	body      string
+	reactions []*reaction
+	created   time.Time
+	updated   time.Time
+}
+
+type reaction struct {
+	id      int64
+	author  *user
+	content string
+	created time.Time
+}
+
+type issueEvent struct {
+	id      int64
+	issue   *issue
+	actor   *user
+	via     *app
+	event   string
+	commit  string
+	label   *label
+	rename  [2]string // from, to
+	review  *review   // of review_dismissed
+	message string    // of review_dismissed
+	created time.Time
+}
+
+type pull struct {
+	id         int64
+	issue      *issue
+	draft      bool
+	headRepo   *repository
+	headRef    string // branch name
+	headSHA    string
+	baseRef    string
+	baseSHA    string
+	merged     time.Time
+	mergedBy   *user
+	mergeSHA   string
+	reviews    []*review
+	requested  []*user
+	maintainer bool
+}
+
+type review struct {
+	id        int64
+	pull      *pull
+	author    *user
+	body      string
+	state     string // PENDING, APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED
+	commit    string
+	submitted time.Time
+	updated   time.Time
+}
+
+type checkSuite struct {
+	id      int64
+	app     *app
+	head    string
+	created time.Time
+	updated time.Time
+}
+
+type checkRun struct {
+	id         int64
+	app        *app
+	suite      *checkSuite
+	name       string
+	head       string
+	externalID string
+	detailsURL string
+	status     string
+	conclusion string
+	started    time.Time
+	completed  time.Time
+	title      string
+	summary    string
+	text       string
+	actions    []checkAction
+}
+
+type checkAction struct {
+	Label       string `json:"label"`
+	Description string `json:"description"`
+	Identifier  string `json:"identifier"`
+}
+
+type commitStatus struct {
+	id          int64
+	sha         string
+	state       string
+	target      string
+	description string
+	context     string
+	creator     *user
+	created     time.Time
+}
+
+type deployment struct {
+	id          int64
+	sha         string
+	ref         string
+	task        string
+	environment string
+	description string
+	payload     any
+	transient   bool
+	production  bool
+	creator     *user
+	via         *app
+	created     time.Time
+	updated     time.Time
+	statuses    []*deploymentStatus
+}
+
+type deploymentStatus struct {
+	id             int64
+	state          string
+	description    string
+	environment    string
+	environmentURL string
+	logURL         string
+	targetURL      string
+	creator        *user
+	via            *app
+	created        time.Time
+}
+
+// nodeID makes an opaque global id that names its kind; GraphQL takes the same.
+func nodeID(kind string, id int64) string {
+	return kind + "_" + base64.RawURLEncoding.EncodeToString([]byte("emulator:"+strconv.FormatInt(id, 10)))
+}
+
+// issue returns the issue or pull request with that number, or nil.
+func (r *repository) issue(number int) *issue {
+	if number < 1 || number > len(r.issues) {
+		return nil
+	}
+	return r.issues[number-1]
+}
+
+func (r *repository) pulls() []*pull {
+	var out []*pull
+	for _, i := range r.issues {
+		if i.pull != nil {
+			out = append(out, i.pull)
+		}
+	}
+	return out
+}
+
+func (i *issue) hasLabel(l *label) bool {
+	for _, have := range i.labels {
+		if have == l {
+			return true
+		}
+	}
+	return false
+}
+
+// Access levels of a person on a repository, in rising order.
+const (
+	levelNone = iota
+	levelRead
+	levelTriage
+	levelWrite
+	levelMaintain
+	levelAdmin
+)
+
+var levelNames = []string{"none", "read", "triage", "write", "maintain", "admin"}
+
+// parseLevel accepts GitHub's role names and the older pull and push.
+func parseLevel(name string) (int, bool) {
+	switch strings.ToLower(name) {
+	case "pull":
+		name = "read"
+	case "push":
+		name = "write"
+	}
+	for level, n := range levelNames {
+		if n == strings.ToLower(name) {
+			return level, true
+		}
+	}
+	return 0, false
+}
+
+// level is the access that a person has on the repository; public ones can be read by anyone.
+func (r *repository) level(u *user) int {
+	if u == nil {
+		if r.private {
+			return levelNone
+		}
+		return levelRead
+	}
+	if u == r.owner {
+		return levelAdmin
+	}
+	if name, ok := r.collaborators[u.id]; ok {
+		level, _ := parseLevel(name)
+		return level
+	}
+	if r.private {
+		return levelNone
+	}
+	return levelRead
+}
+
+// association is GitHub's author_association of a person to the repository.
+func (r *repository) association(u *user) string {
+	switch {
+	case u == r.owner:
+		return "OWNER"
+	case r.collaborators[u.id] != "":
+		return "COLLABORATOR"
+	default:
+		return "NONE"
+	}
+}
