@@ -1,0 +1,36 @@
+package docker
+
+import (
+	"context"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/coderflow/coderflow/internal/sandbox"
+)
+
+// CreateForTest creates the container of spec after change has taken defences away, and does not start it. Start
+// then adopts it. Tests use it to show that an attack works where its defence is missing: a probe that fails
+// everywhere proves nothing.
+func (r *Runner) CreateForTest(t testing.TB, ctx context.Context, spec sandbox.Spec, change func(*container.Config, *container.HostConfig)) {
+	t.Helper()
+	spec.Limits = spec.Limits.WithDefaults()
+	imageID, err := r.imageID(ctx, spec.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.writeSpecInputs(spec); err != nil {
+		t.Fatal(err)
+	}
+	config, host := r.taskContainer(spec, imageID)
+	change(config, host)
+	if _, err := r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(spec.Name)); err != nil {
+		t.Fatalf("creating container %s: %v", spec.Name, err)
+	}
+}
+
+// WriteInputsForTest does what Start does before it creates the container.
+func (r *Runner) WriteInputsForTest(spec sandbox.Spec) error { return r.writeSpecInputs(spec) }
+
+// ForgetForTest removes the mark that a volume is complete.
+func (r *Runner) ForgetForTest(volume string) string { return r.markerPath(volume) }
