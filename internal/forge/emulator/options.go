@@ -20,7 +20,7 @@ type Options struct {
 	Logger *slog.Logger
 	// App is the GitHub App that exists from the start; nil means DefaultApp().
 	App *AppManifest
-	// Middleware wraps the REST API only, for validation against a specification.
+	// Middleware wraps the REST API and GraphQL, for validation against a specification.
 	Middleware func(http.Handler) http.Handler
 	// OnDelivery sees every webhook attempt just before it is sent, or dropped by DropDeliveries.
 	OnDelivery func(event string, header http.Header, body []byte)

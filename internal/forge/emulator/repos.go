@@ -176,9 +176,15 @@ func (c *call) deleteRef() (response, error) {
 }
 
 // getCommit answers with the commit and its files, or with the diff or bare id that Accept names.
+// commitParts are what GitHub has below a commit and the route of commits would take for the end of a ref.
+var commitParts = []string{"branches-where-head", "check-runs", "check-suites", "comments", "pulls", "status", "statuses"}
+
 func (c *call) getCommit() (response, error) {
 	sha := c.f.git.resolve(c.repo, c.vars["ref"])
 	if sha == "" {
+		if part := path.Base(c.vars["ref"]); slices.Contains(commitParts, part) {
+			return response{}, unsupported("GET %s/commits/{ref}/%s", inRepo, part)
+		}
 		return response{}, failure(http.StatusUnprocessableEntity, "No commit found for SHA: %s", c.vars["ref"])
 	}
 	list, err := c.f.commits(c.repo, []string{sha})

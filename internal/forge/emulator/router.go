@@ -253,14 +253,14 @@ func (f *Forge) rateHeaders(h http.Header) {
 
 // handler is everything that is served on the address.
 func (f *Forge) handler() http.Handler {
-	var rest http.Handler = http.HandlerFunc(f.serveREST)
+	var rest, graphQL http.Handler = http.HandlerFunc(f.serveREST), http.HandlerFunc(f.serveGraphQL)
 	if f.opts.Middleware != nil {
-		rest = f.opts.Middleware(rest)
+		rest, graphQL = f.opts.Middleware(rest), f.opts.Middleware(graphQL)
 	}
 	faulty := f.withFaults
 	mux := http.NewServeMux()
 	mux.Handle(apiPrefix+"/", faulty(rest))
-	mux.Handle("POST /api/graphql", faulty(http.HandlerFunc(f.serveGraphQL)))
+	mux.Handle("POST /api/graphql", faulty(graphQL))
 	git := faulty(http.HandlerFunc(f.serveGit))
 	pages := f.htmlHandler()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

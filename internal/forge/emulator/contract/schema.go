@@ -39,6 +39,7 @@ func newSchemas(doc map[string]any, written dialect) (*schemas, error) {
 	if written == openAPI30 {
 		spellNull(doc)
 	}
+	allowDefaults(doc)
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft2020)
 	compiler.RegisterFormat(&jsonschema.Format{Name: "uri-template", Validate: form("URI template", templateForm)})

@@ -44,6 +44,9 @@ func parsePublished() (*published, error) {
 	if p.routes, err = newRoutes(rest); err != nil {
 		return nil, err
 	}
+	if err = correct(rest); err != nil {
+		return nil, err
+	}
 	if p.rest, err = newSchemas(rest, openAPI30); err != nil {
 		return nil, err
 	}
