@@ -1,0 +1,255 @@
+package gitops
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// build is one BuildTree under way.
+type build struct {
+	g        *Git
+	req      BuildRequest
+	limits   Limits
+	q        *quarantine
+	base     []BaseEntry // by path
+	byPath   map[string]BaseEntry
+	received map[string]*receivedFile
+	deleted  []string
+	ignored  int
+	problems problems
+	// wanted is the whole result, by path.
+	wanted   map[string]BaseEntry
+	manifest []task.PathChange
+}
+
+// receivedFile is a file or link that the workspace has.
+type receivedFile struct {
+	mode   string
+	size   int64
+	mark   int    // number of its blob
+	head   []byte // its first bytes
+	target string // of a link
+}
+
+// BuildTree makes the tree of the base commit with the changes, and everything
+// that is shown of it. Objects reach the mirror only if all of it succeeded, and
+// are kept there. The same changes on the same base give the same result.
+//
+// It fails with ErrNoChange, or with a *RefusedError that lists every problem.
+func (g *Git) BuildTree(ctx context.Context, req BuildRequest) (Result, error) {
+	b, err := g.newBuild(ctx, req)
+	if err != nil {
+		return Result{}, err
+	}
+	defer b.q.drop(ctx)
+	ids, err := b.receive(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	b.plan(ids)
+	if err := b.checkLinks(ctx); err != nil {
+		return Result{}, err
+	}
+	if err := b.problems.err(); err != nil {
+		return Result{}, err
+	}
+	if len(b.manifest) == 0 {
+		return Result{}, ErrNoChange
+	}
+	tree, err := b.q.writeTree(ctx, req.Base, b.manifest, b.wanted)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := b.describe(ctx, tree)
+	if err != nil {
+		return Result{}, err
+	}
+	return result, b.q.admitTree(ctx, req, tree)
+}
+
+func (g *Git) newBuild(ctx context.Context, req BuildRequest) (*build, error) {
+	if _, err := task.ParseID(string(req.Task)); err != nil {
+		return nil, err
+	}
+	m, err := g.openMirror(ctx, req.Repository)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.requireObject(ctx, m, "commit", req.Base); err != nil {
+		return nil, err
+	}
+	base, err := g.listTree(ctx, m, req.Base)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.IsSortedFunc(base, func(a, b BaseEntry) int { return strings.Compare(a.Path, b.Path) }) {
+		return nil, fmt.Errorf("the tree of %s is not in git's order", req.Base)
+	}
+	q, err := g.newQuarantine(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	b := &build{
+		g: g, req: req, limits: req.Limits.withDefaults(), q: q, base: base,
+		byPath: make(map[string]BaseEntry, len(base)), received: map[string]*receivedFile{},
+	}
+	for _, e := range base {
+		b.byPath[e.Path] = e
+	}
+	return b, nil
+}
+
+// receive reads all changes and stores what is not ignored. It returns the
+// stored blobs' ids by mark.
+func (b *build) receive(ctx context.Context) ([]string, error) {
+	ignorer, err := b.q.newIgnorer(ctx, b.base)
+	if err != nil {
+		return nil, err
+	}
+	blobs := b.q.newBlobWriter(ctx)
+	err = b.receiveAll(ctx, ignorer, blobs)
+	if closed := ignorer.close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		blobs.abort()
+		return nil, err
+	}
+	return blobs.finish()
+}
+
+func (b *build) receiveAll(ctx context.Context, ignorer *ignorer, blobs *blobWriter) error {
+	seen, total := 0, int64(0)
+	maxTotal := b.limits.MaxTotalBytes
+	for _, e := range b.base { // unchanged files may be sent too; what changed is counted in plan
+		maxTotal += e.Size
+	}
+	for change, err := range b.req.Changes {
+		if err != nil {
+			return fmt.Errorf("read the changes: %w", err)
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("read the changes: %w", err)
+		}
+		if seen++; seen > b.limits.MaxSeen {
+			b.problems.add("", "30", "more than %d files were written", b.limits.MaxSeen)
+			return b.problems.err()
+		}
+		file, err := b.look(change, ignorer)
+		if err != nil {
+			return err
+		}
+		if file == nil {
+			continue
+		}
+		if total += file.size; total > maxTotal || len(b.received) > b.limits.MaxFiles+len(b.base) {
+			b.problems.add("", "30", "more than %d files or %d bytes were changed", b.limits.MaxFiles, b.limits.MaxTotalBytes)
+			return b.problems.err()
+		}
+		if err := file.store(change, blobs); err != nil {
+			return fmt.Errorf("%.200q: %w", change.Path, err)
+		}
+	}
+	return nil
+}
+
+// look decides what to do with one change, by its name and kind alone. It
+// returns the file whose content is to be stored, if there is one.
+func (b *build) look(change Change, ignorer *ignorer) (*receivedFile, error) {
+	why := structureProblem(change.Path)
+	if why != "" {
+		b.problems.add(change.Path, "27", "%s", why)
+		return nil, nil
+	}
+	old, tracked := b.byPath[change.Path]
+	if change.Kind == Deleted {
+		b.deleted = append(b.deleted, change.Path)
+		return nil, nil
+	}
+	if !tracked {
+		ignored, err := ignorer.ignores(change.Path)
+		if err != nil {
+			return nil, err
+		}
+		if ignored {
+			b.ignored++
+			return nil, nil
+		}
+	}
+	if change.Kind == NestedGit {
+		b.problems.add(change.Path, "33", "it is a git repository inside the repository, or is named like one")
+		return nil, nil
+	}
+	if why := pathProblem(change.Path); why != "" {
+		b.problems.add(change.Path, "27", "%s", why)
+		return nil, nil
+	}
+	file := &receivedFile{size: change.Size}
+	switch change.Kind {
+	case Regular:
+		file.mode = modeRegular
+	case Executable:
+		file.mode = modeExecutable
+	case Symlink:
+		file.mode = modeSymlink
+	case Special:
+		b.problems.add(change.Path, "29", "it is a FIFO, a device or a socket")
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("%.200q: unknown kind of change %d", change.Path, change.Kind)
+	}
+	if _, twice := b.received[change.Path]; twice {
+		b.problems.add(change.Path, "27", "the path was reported twice")
+		return nil, nil
+	}
+	if why := sizeProblem(change, old, b.limits); why != "" {
+		b.problems.add(change.Path, "30", "%s", why)
+		return nil, nil
+	}
+	b.received[change.Path] = file
+	return file, nil
+}
+
+// sizeProblem lets a file of the base pass whatever its size, if it still has
+// that size: it may be unchanged.
+func sizeProblem(change Change, old BaseEntry, limits Limits) string {
+	switch {
+	case change.Size < 0:
+		return "its size is negative"
+	case change.Kind == Symlink && change.Size > maxLinkTarget:
+		return fmt.Sprintf("the link's target is longer than %d bytes", maxLinkTarget)
+	case change.Size > limits.MaxFileBytes && change.Size != old.Size:
+		return fmt.Sprintf("it has %d bytes; at most %d are allowed", change.Size, limits.MaxFileBytes)
+	}
+	return ""
+}
+
+// headBytes is how much of a file's beginning is kept to tell what it is.
+const headBytes = 256
+
+func (f *receivedFile) store(change Change, blobs *blobWriter) error {
+	keep := int64(headBytes)
+	if f.mode == modeSymlink {
+		keep = maxLinkTarget
+	}
+	content := change.Content
+	if content == nil {
+		content = bytes.NewReader(nil)
+	}
+	head, err := io.ReadAll(io.LimitReader(content, min(keep, f.size)))
+	if err != nil {
+		return fmt.Errorf("read content: %w", err)
+	}
+	f.head = head
+	if f.mode == modeSymlink {
+		f.target = string(head)
+	}
+	f.mark, err = blobs.write(io.MultiReader(bytes.NewReader(head), content), f.size)
+	return err
+}

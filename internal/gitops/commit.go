@@ -1,0 +1,84 @@
+package gitops
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// commitText is everything that a commit of ours says. Its id follows from it.
+type commitText struct {
+	tree, parent      string
+	author, committer Identity
+	unix              int64 // both dates, in UTC
+	message           string
+}
+
+// String is the commit object's content as git stores it.
+func (c commitText) String() string {
+	return fmt.Sprintf("tree %s\nparent %s\nauthor %s <%s> %d +0000\ncommitter %s <%s> %d +0000\n\n%s",
+		c.tree, c.parent, c.author.Name, c.author.Email, c.unix, c.committer.Name, c.committer.Email, c.unix, c.message)
+}
+
+// id is the object id that git gives the commit.
+func (c commitText) id() string {
+	content := c.String()
+	sum := sha1.Sum(fmt.Appendf(nil, "commit %d\x00%s", len(content), content))
+	return hex.EncodeToString(sum[:])
+}
+
+func (c commitText) check() error {
+	switch {
+	case checkID("tree", c.tree) != nil || checkID("parent", c.parent) != nil:
+		return errors.Join(checkID("tree", c.tree), checkID("parent", c.parent))
+	case c.author != cleanIdentity(c.author) || c.author.Name == "" || c.author.Email == "":
+		return fmt.Errorf("commit author %q <%s> is not of plain characters", c.author.Name, c.author.Email)
+	case !utf8.ValidString(c.message) || strings.ContainsRune(c.message, 0):
+		return errors.New("the commit message contains a NUL byte or is not valid UTF-8")
+	case strings.TrimSpace(c.message) == "":
+		return errors.New("the commit message is empty")
+	case c.unix < 0:
+		return errors.New("the commit's date is before 1970")
+	}
+	return nil
+}
+
+// environment is how commit-tree gets identities and dates.
+func (c commitText) environment() []string {
+	date := fmt.Sprintf("@%d +0000", c.unix)
+	return []string{
+		"GIT_AUTHOR_NAME=" + c.author.Name, "GIT_AUTHOR_EMAIL=" + c.author.Email, "GIT_AUTHOR_DATE=" + date,
+		"GIT_COMMITTER_NAME=" + c.committer.Name, "GIT_COMMITTER_EMAIL=" + c.committer.Email, "GIT_COMMITTER_DATE=" + date,
+	}
+}
+
+// writeCommit makes the commit and then reads it back: its id must be that of
+// exactly the text that was meant, which settles parents, tree, identities,
+// dates, further headers and message at once.
+func (q *quarantine) writeCommit(ctx context.Context, c commitText) (string, error) {
+	if !strings.HasSuffix(c.message, "\n") {
+		c.message += "\n"
+	}
+	if err := c.check(); err != nil {
+		return "", err
+	}
+	out, err := q.run(ctx, invocation{
+		args: []string{"commit-tree", c.tree, "-p", c.parent}, env: c.environment(), stdin: strings.NewReader(c.message),
+	})
+	if err != nil {
+		return "", fmt.Errorf("make the commit: %w", err)
+	}
+	id := strings.TrimSpace(string(out))
+	stored, err := q.run(ctx, invocation{args: []string{"cat-file", "commit", id}})
+	if err != nil {
+		return "", fmt.Errorf("read the commit back: %w", err)
+	}
+	if id != c.id() || string(stored) != c.String() {
+		return "", fmt.Errorf("git made commit %.80q, which does not say what was meant", id)
+	}
+	return id, nil
+}

@@ -1,0 +1,95 @@
+package gitops
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// ignorer answers whether the base tree's .gitignore files ignore a new path.
+//
+// git itself answers, through one check-ignore that is asked path by path. It
+// looks at a work tree, so it gets an empty directory that is none of the
+// agent's, and an index that holds the base's .gitignore files and nothing
+// else, marked skip-worktree: git then reads them from the index, as in a
+// sparse checkout. What the agent wrote is nowhere in sight.
+type ignorer struct {
+	pipe    *io.PipeWriter
+	answers *bufio.Reader
+	done    chan error
+}
+
+func (q *quarantine) newIgnorer(ctx context.Context, base []BaseEntry) (*ignorer, error) {
+	var entries, paths bytes.Buffer
+	for _, e := range base {
+		// git does not follow a .gitignore that is a link (gitignore(5)).
+		if path.Base(e.Path) == ".gitignore" && (e.Mode == modeRegular || e.Mode == modeExecutable) {
+			fmt.Fprintf(&entries, "%s %s\t%s\x00", e.Mode, e.Blob, e.Path)
+			paths.WriteString(e.Path + "\x00")
+		}
+	}
+	env := []string{"GIT_INDEX_FILE=" + q.file("ignore.index"), "GIT_WORK_TREE=" + q.g.place(emptyDir)}
+	config := []string{"core.bare=false"}
+	for _, step := range []invocation{
+		{args: []string{"update-index", "-z", "--index-info"}, stdin: &entries},
+		{args: []string{"update-index", "-z", "--skip-worktree", "--stdin"}, stdin: &paths},
+	} {
+		step.env, step.config = env, config
+		if _, err := q.run(ctx, step); err != nil {
+			return nil, fmt.Errorf("read the ignore rules of the base: %w", err)
+		}
+	}
+	questionsRead, questions := io.Pipe()
+	answers, answersWrite := io.Pipe()
+	i := &ignorer{pipe: questions, answers: bufio.NewReader(answers), done: make(chan error, 1)}
+	go func() {
+		_, err := q.run(ctx, invocation{
+			args:  []string{"check-ignore", "--verbose", "--non-matching", "-z", "--stdin"},
+			stdin: questionsRead, stdout: answersWrite, env: env, config: config,
+		})
+		closed := errors.Join(io.ErrClosedPipe, err)
+		questionsRead.CloseWithError(closed)
+		answersWrite.CloseWithError(closed)
+		i.done <- err
+	}()
+	return i, nil
+}
+
+// ignores reports whether a file that the base does not have is left out. The
+// path has passed structureProblem.
+func (i *ignorer) ignores(file string) (bool, error) {
+	if _, err := io.WriteString(i.pipe, file+"\x00"); err != nil {
+		return false, fmt.Errorf("ask for ignore rules: %w", err)
+	}
+	var fields [4]string // source, line, pattern, path
+	for n := range fields {
+		field, err := i.answers.ReadString(0)
+		if err != nil {
+			return false, fmt.Errorf("ask for ignore rules: %w", err)
+		}
+		fields[n] = strings.TrimSuffix(field, "\x00")
+	}
+	if fields[3] != file {
+		return false, fmt.Errorf("git check-ignore answers for %.200q, not %.200q", fields[3], file)
+	}
+	return fields[2] != "" && !strings.HasPrefix(fields[2], "!"), nil
+}
+
+// close ends the process. It is called once.
+func (i *ignorer) close() error {
+	i.pipe.Close()
+	err := <-i.done
+	var failed *CommandError
+	if errors.As(err, &failed) && failed.ExitCode == 1 { // nothing was ignored
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ask for ignore rules: %w", err)
+	}
+	return nil
+}

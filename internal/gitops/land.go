@@ -1,0 +1,72 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/coderflow/coderflow/internal/approval"
+)
+
+var approvalPattern = regexp.MustCompile(`^[0-9a-z]{1,64}$`)
+
+// Commit makes the commit that the grant permits: its tree on its base, the
+// approver as author, CoderFlow as committer, the approval's date. Everything
+// comes from the grant, so a second call makes the same commit. The commit is
+// kept in the mirror; it is pushed by [Git.Land] only.
+func (g *Git) Commit(ctx context.Context, grant approval.Grant) (commit string, err error) {
+	if err := grant.Check(); err != nil {
+		return "", err
+	}
+	if !approvalPattern.MatchString(grant.ApprovalID()) {
+		return "", fmt.Errorf("approval id %.100q is malformed", grant.ApprovalID())
+	}
+	m, err := g.openMirror(ctx, grant.Repository())
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(g.requireObject(ctx, m, "commit", grant.Base()), g.requireObject(ctx, m, "tree", grant.Tree())); err != nil {
+		return "", err
+	}
+	q, err := g.newQuarantine(ctx, m)
+	if err != nil {
+		return "", err
+	}
+	defer q.drop(ctx)
+	commit, err = q.writeCommit(ctx, commitText{
+		tree: grant.Tree(), parent: grant.Base(),
+		author: authorOf(grant.Author()), committer: g.opts.Committer,
+		unix: grant.Date().Unix(), message: grant.Message(),
+	})
+	if err != nil {
+		return "", fmt.Errorf("commit for approval %s: %w", grant.ApprovalID(), err)
+	}
+	return commit, q.admit(ctx, grant.Base(), commit, landingRefs+grant.ApprovalID())
+}
+
+// Land pushes the commit that the grant permits to the ref that the grant names,
+// from where the grant says it must be. It looks at the remote first: a commit
+// that is there is not pushed again. It fails with approval.ErrNoGrant,
+// *MovedError, *PushRefusedError or *RemoteError.
+func (g *Git) Land(ctx context.Context, grant approval.Grant, credential approval.Credential, url string) (PushOutcome, error) {
+	token, err := credential.TokenFor(grant)
+	if err != nil {
+		return PushOutcome{}, err
+	}
+	if err := checkID("the proposal's commit", grant.ExpectedOld()); err != nil {
+		return PushOutcome{}, err
+	}
+	commit, err := g.Commit(ctx, grant)
+	if err != nil {
+		return PushOutcome{}, err
+	}
+	m, err := g.openMirror(ctx, grant.Repository())
+	if err != nil {
+		return PushOutcome{}, err
+	}
+	return g.push(ctx, m, pushRequest{
+		remote: Remote{Repository: grant.Repository(), URL: url, Token: token},
+		commit: commit, ref: grant.Ref(), expectedOld: grant.ExpectedOld(),
+	})
+}

@@ -1,0 +1,190 @@
+package gitops
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/forge"
+)
+
+// mirror is a bare repository with the objects of one repository at a forge.
+type mirror struct {
+	dir string
+	key string // RepositoryRef.Key, for messages
+}
+
+// Refs in a mirror. They keep objects from being collected; none of them is
+// ever pushed under its own name.
+const (
+	fetchRefs   = "refs/coderflow/fetched/"  // + hash of the branch name: its last fetched commit
+	baseRefs    = "refs/coderflow/bases/"    // + commit: every base that a task was given
+	treeRefs    = "refs/coderflow/trees/"    // + task/revision: a result tree, in a commit of its own
+	carrierRefs = "refs/coderflow/carriers/" // + task/revision: an inert proposal commit
+	landingRefs = "refs/coderflow/landings/" // + approval: the commit that it made
+)
+
+// mirrorConfig is the whole configuration of a mirror. Everything else is said
+// on each command line.
+const mirrorConfig = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+
+var (
+	hostPattern = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
+	idPattern   = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+)
+
+// openMirror returns the mirror of a repository and makes an empty one if there
+// is none. Its directory is named by the repository's id: a name can pass to
+// another repository.
+func (g *Git) openMirror(ctx context.Context, ref forge.RepositoryRef) (mirror, error) {
+	if !hostPattern.MatchString(ref.Host) || !idPattern.MatchString(ref.ID) {
+		return mirror{}, fmt.Errorf("repository %.100q: malformed host or id", ref.Key())
+	}
+	m := mirror{dir: filepath.Join(g.place(mirrorsDir), ref.Host+"-"+ref.ID+".git"), key: ref.Key()}
+	present, err := m.check()
+	if err != nil || present {
+		return m, err
+	}
+	unlock, err := g.lock(ctx, m.lockPath())
+	if err != nil {
+		return mirror{}, err
+	}
+	defer unlock()
+	if present, err = m.check(); err != nil || present {
+		return m, err
+	}
+	return m, g.createMirror(ctx, m)
+}
+
+func (m mirror) lockPath() string { return strings.TrimSuffix(m.dir, ".git") + ".lock" }
+func (m mirror) objects() string  { return filepath.Join(m.dir, "objects") }
+
+// check reports whether the mirror is there, and fails if anything in it could
+// change what git does: nobody but createMirror configures a mirror.
+func (m mirror) check() (present bool, err error) {
+	config, err := os.ReadFile(filepath.Join(m.dir, "config"))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("open the mirror of %s: %w", m.key, err)
+	}
+	if string(config) != mirrorConfig {
+		return false, fmt.Errorf("the configuration of %s was changed by somebody else; remove the directory, it is fetched anew", m.dir)
+	}
+	for _, name := range []string{"hooks", "info/attributes", "info/exclude", "info/grafts", "objects/info/alternates", "shallow", "config.worktree", "commondir"} {
+		if _, err := os.Lstat(filepath.Join(m.dir, name)); !errors.Is(err, os.ErrNotExist) {
+			return false, fmt.Errorf("%s has a %q that CoderFlow did not make; remove the directory, it is fetched anew", m.dir, name)
+		}
+	}
+	return true, nil
+}
+
+// createMirror makes the repository beside its place and moves it there, so
+// that a mirror is there whole or not at all.
+func (g *Git) createMirror(ctx context.Context, m mirror) error {
+	fresh, err := os.MkdirTemp(g.place(quarantineDir), "mirror-")
+	if err != nil {
+		return fmt.Errorf("make the mirror of %s: %w", m.key, err)
+	}
+	defer g.removeAll(ctx, fresh)
+	if err := layOutRepository(fresh); err != nil {
+		return fmt.Errorf("make the mirror of %s: %w", m.key, err)
+	}
+	if err := os.Rename(fresh, m.dir); err != nil {
+		return fmt.Errorf("make the mirror of %s: %w", m.key, err)
+	}
+	return nil
+}
+
+// layOutRepository writes the few files of an empty bare repository; git init
+// would add templates.
+func layOutRepository(dir string) error {
+	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "HEAD"), []byte("ref: refs/heads/none\n"), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "config"), []byte(mirrorConfig), 0o600)
+}
+
+// Fetch brings the branch as it is at the forge now into the repository's
+// mirror and returns its commit. The commit is kept from then on, whatever
+// happens to the branch. It fails with ErrNoBranch, ErrSHA256 or a *RemoteError.
+func (g *Git) Fetch(ctx context.Context, remote Remote, branch string) (commit string, err error) {
+	if err := checkBranch(branch); err != nil {
+		return "", err
+	}
+	m, err := g.openMirror(ctx, remote.Repository)
+	if err != nil {
+		return "", err
+	}
+	unlock, err := g.lock(ctx, m.lockPath())
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	// A hash, because branches "a" and "a/b" can exist one after the other.
+	sum := sha256.Sum256([]byte(branch))
+	local := fetchRefs + hex.EncodeToString(sum[:16])
+	_, err = g.run(ctx, invocation{
+		gitDir: m.dir, remote: &remote,
+		args: []string{
+			"fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+			"--no-recurse-submodules", "--end-of-options", remote.URL, "+" + branchPrefix + branch + ":" + local,
+		},
+	})
+	if err != nil {
+		return "", fetchError(remote, branch, err)
+	}
+	commit, err = g.output(ctx, invocation{gitDir: m.dir, args: []string{"rev-parse", "--verify", "--quiet", "--end-of-options", local + "^{commit}"}})
+	if err != nil {
+		return "", fmt.Errorf("read the fetched commit of %s: %w", branch, err)
+	}
+	return commit, g.keep(ctx, m, baseRefs+commit, commit)
+}
+
+func fetchError(remote Remote, branch string, err error) error {
+	err = remoteError(fmt.Sprintf("fetch %s of %s", branch, remote.Repository.Key()), err)
+	var failed *RemoteError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	switch {
+	case strings.Contains(failed.Words, "couldn't find remote ref"):
+		return fmt.Errorf("fetch %s of %s: %w", branch, remote.Repository.Key(), ErrNoBranch)
+	case strings.Contains(failed.Words, "mismatched algorithms"):
+		return fmt.Errorf("fetch %s of %s: %w", branch, remote.Repository.Key(), ErrSHA256)
+	}
+	return err
+}
+
+// keep points a ref of ours at an object, so that it stays.
+func (g *Git) keep(ctx context.Context, m mirror, ref, id string) error {
+	_, err := g.run(ctx, invocation{gitDir: m.dir, args: []string{"update-ref", "--no-deref", "--end-of-options", ref, id}})
+	if err != nil {
+		return fmt.Errorf("keep %s: %w", id, err)
+	}
+	return nil
+}
+
+// requireObject fails with ErrObjectMissing unless the mirror has the object as that type.
+func (g *Git) requireObject(ctx context.Context, m mirror, kind, id string) error {
+	if err := checkID(kind, id); err != nil {
+		return err
+	}
+	found, err := g.output(ctx, invocation{gitDir: m.dir, args: []string{"cat-file", "-t", id}})
+	if err != nil || found != kind {
+		return fmt.Errorf("%s %s of %s: %w", kind, id, m.key, ErrObjectMissing)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// pushRequest is one ref update at a remote. Only PublishProposal and Land make one.
+type pushRequest struct {
+	remote      Remote
+	commit      string
+	ref         string
+	expectedOld string // empty: the ref must not exist
+}
+
+// PushOutcome is a push that reached its end.
+type PushOutcome struct {
+	Commit string
+	// AlreadyPushed means that the ref was there before: an earlier push succeeded
+	// and its answer was lost.
+	AlreadyPushed bool
+}
+
+// push moves the remote ref from expectedOld to commit, or finds that it is
+// there. What happened is decided by looking at the ref, before and, if git
+// reports a failure, after; words decide nothing.
+func (g *Git) push(ctx context.Context, m mirror, p pushRequest) (PushOutcome, error) {
+	if p.expectedOld != "" {
+		if err := checkID("expected commit", p.expectedOld); err != nil {
+			return PushOutcome{}, err
+		}
+	}
+	if done, err := g.lookBeforePush(ctx, p); done || err != nil {
+		return PushOutcome{Commit: p.commit, AlreadyPushed: done}, err
+	}
+	report, err := g.run(ctx, invocation{
+		gitDir: m.dir, remote: &p.remote,
+		args: []string{
+			"push", "--porcelain", "--atomic", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no",
+			"--force-with-lease=" + p.ref + ":" + p.expectedOld, "--end-of-options", p.remote.URL, p.commit + ":" + p.ref,
+		},
+	})
+	if err == nil {
+		return PushOutcome{Commit: p.commit}, nil
+	}
+	done, lookErr := g.lookBeforePush(context.WithoutCancel(ctx), p)
+	var moved *MovedError
+	switch {
+	case done:
+		return PushOutcome{Commit: p.commit}, nil
+	case errors.As(lookErr, &moved):
+		return PushOutcome{}, lookErr
+	}
+	return PushOutcome{}, pushError(p, string(report), err)
+}
+
+// lookBeforePush reports whether the ref already is at the commit, and fails
+// with *MovedError if it is anywhere but where it is expected.
+func (g *Git) lookBeforePush(ctx context.Context, p pushRequest) (done bool, err error) {
+	found, err := g.remoteRef(ctx, p.remote, p.ref)
+	switch {
+	case err != nil:
+		return false, err
+	case found == p.commit:
+		return true, nil
+	case found != p.expectedOld:
+		return false, &MovedError{Ref: p.ref, Expected: p.expectedOld, Found: found}
+	}
+	return false, nil
+}
+
+// pushError tells a refusal of the ref, which stands as it was, from a push
+// that did not come through. The report has one line for the ref, beginning
+// with "!" if it was refused (git-push(1), --porcelain).
+func pushError(p pushRequest, report string, err error) error {
+	var reason string
+	for line := range strings.Lines(report) {
+		if fields := strings.SplitN(strings.TrimSpace(line), "\t", 3); len(fields) == 3 && fields[0] == "!" {
+			reason = fields[2]
+		}
+	}
+	var failed *CommandError
+	if reason == "" || !errors.As(err, &failed) {
+		return remoteError(fmt.Sprintf("push %s to %s", p.ref, p.remote.Repository.Key()), err)
+	}
+	return &PushRefusedError{Ref: p.ref, Words: refusalWords(failed.Words, reason)}
+}
+
+// refusalWords keeps what the remote said and git's reason of the rejection.
+func refusalWords(words, reason string) string {
+	var kept []string
+	for part := range strings.SplitSeq(words, "; ") {
+		if said, found := strings.CutPrefix(part, "remote: "); found {
+			kept = append(kept, strings.TrimSpace(said))
+		}
+	}
+	return sanitize(strings.Join(append(kept, reason), "\n"))
+}

@@ -1,0 +1,133 @@
+package gitops
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// quarantine is a private bare repository in which objects are made. It sees
+// the mirror's objects and writes only its own; [quarantine.admit] is the only
+// way from here into the mirror.
+type quarantine struct {
+	g      *Git
+	mirror mirror
+	dir    string
+}
+
+// staleQuarantine is the age at which a quarantine must be a dead process's.
+const staleQuarantine = 24 * time.Hour
+
+func (g *Git) newQuarantine(ctx context.Context, m mirror) (*quarantine, error) {
+	dir, err := os.MkdirTemp(g.place(quarantineDir), "q-")
+	if err != nil {
+		return nil, fmt.Errorf("make a quarantine: %w", err)
+	}
+	if err := layOutRepository(dir); err != nil {
+		g.removeAll(ctx, dir)
+		return nil, fmt.Errorf("make a quarantine: %w", err)
+	}
+	return &quarantine{g: g, mirror: m, dir: dir}, nil
+}
+
+// drop removes the quarantine and all that was not admitted.
+func (q *quarantine) drop(ctx context.Context) { q.g.removeAll(ctx, q.dir) }
+
+func (q *quarantine) file(name string) string { return filepath.Join(q.dir, name) }
+
+// run runs git in the quarantine.
+func (q *quarantine) run(ctx context.Context, inv invocation) ([]byte, error) {
+	inv.gitDir = q.dir
+	inv.env = append([]string{
+		"GIT_OBJECT_DIRECTORY=" + q.file("objects"),
+		"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + q.mirror.objects(),
+	}, inv.env...)
+	inv.config = append([]string{"core.fsync=none"}, inv.config...) // what stays is written by admit
+	return q.g.run(ctx, inv)
+}
+
+// admit moves into the mirror what tip reaches and base does not, as one pack.
+// index-pack --strict is fsck --strict on exactly these objects: it hashes each
+// of them anew, checks form and links, and what trees and .gitmodules say. The
+// pack appears in the mirror only after that, in one rename. ref then keeps it.
+func (q *quarantine) admit(ctx context.Context, base, tip, ref string) error {
+	unlock, err := q.g.lock(ctx, q.mirror.lockPath())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	pack := q.file("admit.pack")
+	if err := q.writePack(ctx, base, tip, pack); err != nil {
+		return err
+	}
+	file, err := os.Open(pack)
+	if err != nil {
+		return fmt.Errorf("admit %s: %w", tip, err)
+	}
+	defer file.Close()
+	_, err = q.g.run(ctx, invocation{
+		gitDir: q.mirror.dir, stdin: file, args: []string{"index-pack", "--strict", "--fsck-objects", "--stdin"},
+	})
+	if err != nil {
+		return fmt.Errorf("admit %s: %w", tip, err)
+	}
+	return q.g.keep(ctx, q.mirror, ref, tip)
+}
+
+func (q *quarantine) writePack(ctx context.Context, base, tip, path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("pack %s: %w", tip, err)
+	}
+	_, err = q.run(ctx, invocation{
+		args:  []string{"pack-objects", "--quiet", "--revs", "--stdout"},
+		stdin: bytes.NewBufferString(tip + "\n^" + base + "\n"), stdout: file,
+	})
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fmt.Errorf("pack %s: %w", tip, err)
+	}
+	return nil
+}
+
+// writeBlob stores content as it is: no filter, no conversion.
+func (q *quarantine) writeBlob(ctx context.Context, content io.Reader) (string, error) {
+	out, err := q.run(ctx, invocation{
+		args: []string{"hash-object", "-w", "--stdin", "--no-filters", "-t", "blob"}, stdin: content,
+	})
+	if err != nil {
+		return "", fmt.Errorf("store a blob: %w", err)
+	}
+	id := string(bytes.TrimSpace(out))
+	return id, checkID("stored blob", id)
+}
+
+// sweepQuarantine removes quarantines not touched since before.
+func (g *Git) sweepQuarantine(before time.Time) error {
+	entries, err := os.ReadDir(g.place(quarantineDir))
+	if err != nil {
+		return fmt.Errorf("sweep the quarantine: %w", err)
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("sweep the quarantine: %w", err)
+		}
+		if info.ModTime().Before(before) {
+			if err := os.RemoveAll(filepath.Join(g.place(quarantineDir), entry.Name())); err != nil {
+				return fmt.Errorf("sweep the quarantine: %w", err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package gitops
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+const noObject = "0000000000000000000000000000000000000000"
+
+// writeTree makes the tree of base with the manifest's changes in a private
+// index. The index is compared with the whole of what is wanted before it
+// becomes a tree: git leaves out a path that it dislikes and still exits 0.
+func (q *quarantine) writeTree(ctx context.Context, base string, manifest []task.PathChange, wanted map[string]BaseEntry) (string, error) {
+	env := []string{"GIT_INDEX_FILE=" + q.file("index")}
+	if _, err := q.run(ctx, invocation{args: []string{"read-tree", base}, env: env}); err != nil {
+		return "", fmt.Errorf("read the base tree: %w", err)
+	}
+	_, err := q.run(ctx, invocation{args: []string{"update-index", "-z", "--index-info"}, env: env, stdin: indexInfo(manifest)})
+	if err != nil {
+		return "", fmt.Errorf("put the changes into the index: %w", err)
+	}
+	if err := q.compareIndex(ctx, env, manifest, wanted); err != nil {
+		return "", err
+	}
+	out, err := q.run(ctx, invocation{args: []string{"write-tree"}, env: env})
+	if err != nil {
+		return "", fmt.Errorf("write the tree: %w", err)
+	}
+	tree := string(bytes.TrimSpace(out))
+	return tree, checkID("written tree", tree)
+}
+
+// indexInfo writes deletions first, so that a directory can take the place of a file.
+func indexInfo(manifest []task.PathChange) *bytes.Buffer {
+	var info bytes.Buffer
+	for _, c := range manifest {
+		if c.Kind == task.Deleted {
+			fmt.Fprintf(&info, "0 %s\t%s\x00", noObject, c.Path)
+		}
+	}
+	for _, c := range manifest {
+		if c.Kind != task.Deleted {
+			fmt.Fprintf(&info, "%s %s\t%s\x00", c.NewMode, c.NewBlob, c.Path)
+		}
+	}
+	return &info
+}
+
+// compareIndex fails unless the index holds exactly what is wanted.
+func (q *quarantine) compareIndex(ctx context.Context, env []string, manifest []task.PathChange, wanted map[string]BaseEntry) error {
+	var listing bytes.Buffer
+	_, err := q.run(ctx, invocation{
+		args: []string{"ls-files", "--stage", "-z"}, env: env,
+		stdout: &limitedWriter{w: &listing, left: maxTreeListing, limit: maxTreeListing},
+	})
+	if err != nil {
+		return fmt.Errorf("list the index: %w", err)
+	}
+	missing := maps.Clone(wanted)
+	for record := range strings.SplitSeq(strings.TrimSuffix(listing.String(), "\x00"), "\x00") {
+		if record == "" {
+			continue
+		}
+		head, path, _ := strings.Cut(record, "\t")
+		entry, expected := missing[path]
+		if !expected || head != entry.Mode+" "+entry.Blob+" 0" {
+			return fmt.Errorf("the index has %q at %.200q, which is not what was collected", head, path)
+		}
+		delete(missing, path)
+	}
+	var refused problems
+	for _, c := range manifest {
+		if _, left := missing[c.Path]; left {
+			refused.add(c.Path, "27", "git refuses this path")
+			delete(missing, c.Path)
+		}
+	}
+	if err := refused.err(); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the index lost %.200q", slices.Sorted(maps.Keys(missing))[0])
+	}
+	return nil
+}
+
+// admitTree moves the tree into the mirror inside a commit that exists only to
+// keep it and its base from being collected. That commit is never pushed.
+func (q *quarantine) admitTree(ctx context.Context, req BuildRequest, tree string) error {
+	keeper, err := q.writeCommit(ctx, commitText{
+		tree: tree, parent: req.Base, author: q.g.opts.Committer, committer: q.g.opts.Committer,
+		message: "CoderFlow keeps this tree\n",
+	})
+	if err != nil {
+		return err
+	}
+	return q.admit(ctx, req.Base, keeper, fmt.Sprintf("%s%s/%d", treeRefs, req.Task, req.Revision))
+}
