@@ -114,7 +114,8 @@ func (f *Forge) graphQLPull(who caller, field *ast.Field, variables map[string]a
 			switch {
 			case !who.sees(r):
 				return nil, missing
-			case who.token != nil && !who.token.allows(r, "pull_requests", "write"):
+			// An App needs both, as GitHub does not document: https://github.com/cli/cli/discussions/6924
+			case who.token != nil && !(who.token.allows(r, "pull_requests", "write") && who.token.allows(r, "contents", "write")):
 				return nil, graphQLError("FORBIDDEN", "Resource not accessible by integration")
 			case who.token == nil && r.level(who.user) < levelWrite && p.issue.author != who.user:
 				return nil, graphQLError("FORBIDDEN", who.user.login+" does not have the correct permissions to execute this mutation")
