@@ -1,0 +1,110 @@
+package archtest
+
+// row is one line of the import table.
+type row struct {
+	pkg  string   // path below the module
+	job  string   // its one job
+	may  []string // packages of ours that it may import; "everything" for all
+	uses []string // modules of others that it may import, by prefix
+}
+
+// everything is the right to name every package.
+const everything = "everything"
+
+var (
+	// domain are the types that decisions are made of.
+	domain = []string{"internal/approval", "internal/audit", "internal/deploy", "internal/forge", "internal/policy", "internal/task"}
+	yaml   = []string{"github.com/goccy/go-yaml"}
+	river  = "github.com/riverqueue/river"
+)
+
+// table says what may import what. Dependencies point down; adapters point
+// inward; only cmd/app names them all. Test files and packages for tests (their
+// names end in "test") are free, and nothing else may import the latter.
+var table = []row{
+	{"cmd/app", "the binary: commands, configuration, wiring", []string{everything}, []string{"github.com/alecthomas/kong", "golang.org/x/sync", "golang.org/x/term"}},
+	{"cmd/guest", "the helper inside containers", []string{"internal/guestproto"}, []string{"golang.org/x/sys"}},
+
+	{"internal/web", "webhooks, API, pages: thin handlers",
+		plus(domain, "internal/engine", "internal/queue"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
+	{"internal/engine", "the steps, the reconciler, the ports they need",
+		plus(domain, "internal/agent", "internal/command", "internal/gitops", "internal/guestproto", "internal/manifest",
+			"internal/present", "internal/prompt", "internal/queue", "internal/sandbox"), nil},
+
+	{"internal/approval", "Gate, Grant, quorum", []string{"internal/forge", "internal/policy", "internal/task"}, nil},
+	{"internal/policy", "decisions with reasons", []string{"internal/forge", "internal/task"}, nil},
+	{"internal/task", "task, proposal, states", []string{"internal/forge"}, nil},
+	{"internal/forge", "the neutral vocabulary and port of a forge", nil, nil},
+	{"internal/audit", "the append-only log", nil, []string{"golang.org/x/mod"}},
+
+	{"internal/command", "what people write to the bot",
+		[]string{"internal/approval", "internal/deploy", "internal/forge", "internal/policy", "internal/task"}, []string{"github.com/yuin/goldmark"}},
+	{"internal/present", "what the bot writes to people, made inert",
+		[]string{"internal/approval", "internal/command", "internal/deploy", "internal/forge", "internal/policy", "internal/task"}, nil},
+	{"internal/prompt", "what the agent is told",
+		[]string{"internal/forge", "internal/task"}, []string{"github.com/yuin/goldmark"}},
+
+	{"internal/manifest", "environments, profiles and bindings as they are applied",
+		[]string{"internal/agent", "internal/approval", "internal/deploy", "internal/forge", "internal/gitops", "internal/guestproto",
+			"internal/policy", "internal/sandbox", "internal/strictyaml"}, nil},
+	{"internal/config", "coderflow.yaml", []string{"internal/forge", "internal/strictyaml"}, nil},
+	{"internal/strictyaml", "YAML with every problem at its place", nil, yaml},
+
+	{"internal/forge/github", "adapter of GitHub", []string{"internal/forge"},
+		[]string{"github.com/google/go-github/v62", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v5"}},
+	{"internal/forge/github/appmanifest", "app.yml and the App-manifest flow", []string{"internal/forge", "internal/forge/github"},
+		plus(yaml, "github.com/google/go-github/v62")},
+	{"internal/forge/emulator", "a local GitHub", []string{"internal/forge"},
+		[]string{"github.com/bluekeyes/go-gitdiff", "github.com/golang-jwt/jwt/v5", "github.com/graphql-go/graphql", "github.com/yuin/goldmark"}},
+	{"internal/forge/emulator/contract", "GitHub's published descriptions, held to both sides",
+		[]string{"internal/forge", "internal/forge/emulator"},
+		[]string{"github.com/getkin/kin-openapi", "github.com/santhosh-tekuri/jsonschema/v6", "github.com/vektah/gqlparser/v2", "golang.org/x/text"}},
+	{"internal/forge/emulator/contract/trim", "cuts the published descriptions to what is used", []string{"internal/forge/emulator/contract"},
+		[]string{"github.com/vektah/gqlparser/v2"}},
+
+	{"internal/gitops", "git on the host: bare repositories, trees, landing",
+		[]string{"internal/approval", "internal/forge", "internal/guestproto", "internal/task"},
+		[]string{"golang.org/x/text", "github.com/bluekeyes/go-gitdiff"}},
+	{"internal/guestproto", "the protocol of the helper in containers", nil, nil},
+	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/task"}, nil},
+	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
+		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec"}},
+	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/guestproto", "internal/sandbox"}, nil},
+	{"internal/deploy", "profiles, parameters, runs",
+		[]string{"internal/approval", "internal/forge", "internal/sandbox", "internal/secret", "internal/task"}, nil},
+	{"internal/queue", "durable jobs", nil, []string{river}},
+	{"internal/store", "both databases",
+		plus(domain, "internal/engine", "internal/manifest", "internal/queue"),
+		[]string{"github.com/uptrace/bun", "github.com/jackc/pgx/v5", "modernc.org/sqlite", river}},
+}
+
+func plus(list []string, more ...string) []string {
+	return append(append([]string(nil), list...), more...)
+}
+
+// place is one file, or every file of a package, where something may stand.
+type place struct {
+	where string // package, or file
+	why   string
+}
+
+// programs are where the host starts another program. git runs in gitops only:
+// everywhere else it could meet a stranger's configuration.
+var programs = []place{
+	{"internal/gitops", "git with pinned settings, on bare repositories"},
+	{"internal/forge/emulator", "the local forge serves git; it is a forge, not the host of agents"},
+	{"cmd/guest", "runs inside the container"},
+}
+
+// minters are where a grant may become valid.
+var minters = []place{{"internal/approval/gate.go", "Gate.Redeem, after it read the forge"}}
+
+// pushers are where a credential that can push is asked for.
+var pushers = []place{
+	{"internal/approval/grant.go", "Grant.Credential: landing"},
+	{"internal/engine/propose.go", "publication of the inert proposal"},
+}
+
+// unsafely are where Go's type safety may be left, by which a grant's unexported
+// fields could be reached.
+var unsafely = []place{{"cmd/guest", "system calls that have no wrapper; holds no grant"}}
