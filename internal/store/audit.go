@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/queue"
+)
+
+type auditRow struct {
+	bun.BaseModel `bun:"table:audit,alias:e"`
+
+	Seq         int64 `bun:",pk"`
+	At          instant
+	Actor       string
+	Action      string
+	Task        string
+	Environment string
+	Detail      string
+}
+
+// Audit adds an entry to the log; the transaction writes it when it commits. The
+// store gives the number.
+func (t *Tx) Audit(_ context.Context, e audit.Entry) error {
+	if e.Action == "" || e.Actor == "" {
+		return fmt.Errorf("audit entry %q by %q: action and actor are needed", e.Action, e.Actor)
+	}
+	if len(e.Detail) == 0 {
+		e.Detail = json.RawMessage("null")
+	}
+	if !json.Valid(e.Detail) {
+		return fmt.Errorf("audit entry %s: the detail is not JSON", e.Action)
+	}
+	t.entries = append(t.entries, e)
+	return nil
+}
+
+// auditLock is the key of the advisory lock under which PostgreSQL transactions
+// number their entries. Its value means nothing.
+const auditLock = 0x636f6465_61756469
+
+// writeAudit numbers the entries and writes them. It is the last thing before
+// the commit, see the package comment.
+func (t *Tx) writeAudit(ctx context.Context) error {
+	if len(t.entries) == 0 {
+		return nil
+	}
+	if t.dialect == queue.Postgres {
+		if _, err := t.exec(ctx, t.tx.NewRaw("SELECT pg_advisory_xact_lock(?)", int64(auditLock))); err != nil {
+			return fmt.Errorf("wait for the audit log: %w", err)
+		}
+	}
+	var last int64
+	if err := t.scan(ctx, t.tx.NewRaw("SELECT COALESCE(MAX(seq), 0) FROM audit"), &last); err != nil {
+		return fmt.Errorf("read the end of the audit log: %w", err)
+	}
+	for i, e := range t.entries {
+		row := &auditRow{
+			Seq: last + int64(i) + 1, At: at(orTime(e.At, t.now())), Actor: text(e.Actor), Action: text(string(e.Action)),
+			Task: text(e.Task), Environment: text(e.Environment), Detail: text(string(e.Detail)),
+		}
+		if _, err := t.exec(ctx, t.tx.NewInsert().Model(row)); err != nil {
+			return fmt.Errorf("write audit entry %s: %w", e.Action, err)
+		}
+	}
+	return nil
+}
+
+// AuditFilter selects audit entries; a zero field selects all.
+type AuditFilter struct {
+	Task     string
+	AfterSeq int64
+	Limit    int // 0 means 100, at most 1000
+}
+
+// AuditEntries lists entries in order.
+func (s *Store) AuditEntries(ctx context.Context, f AuditFilter) ([]audit.Entry, error) {
+	var rows []auditRow
+	query := s.read.NewSelect().Model(&rows).Where("seq > ?", f.AfterSeq).Order("seq").Limit(limit(f.Limit))
+	if f.Task != "" {
+		query.Where("task = ?", text(f.Task))
+	}
+	if err := s.fetch(ctx, query); err != nil {
+		return nil, fmt.Errorf("list audit entries: %w", err)
+	}
+	list := make([]audit.Entry, len(rows))
+	for i, r := range rows {
+		list[i] = audit.Entry{
+			Seq: r.Seq, At: r.At.Time, Actor: r.Actor, Action: audit.Action(r.Action), Task: r.Task,
+			Environment: r.Environment, Detail: json.RawMessage(r.Detail),
+		}
+	}
+	return list, nil
+}

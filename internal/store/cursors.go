@@ -1,0 +1,42 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+type cursorRow struct {
+	bun.BaseModel `bun:"table:cursors,alias:c"`
+
+	Name string `bun:",pk"`
+	At   instant
+}
+
+// SetCursor stores a time under a name.
+func (t *Tx) SetCursor(ctx context.Context, name string, when time.Time) error {
+	row := &cursorRow{Name: text(name), At: at(when)}
+	_, err := t.exec(ctx, t.tx.NewInsert().Model(row).On("CONFLICT (name) DO UPDATE").Set("at = EXCLUDED.at").Returning("NULL"))
+	if err != nil {
+		return fmt.Errorf("set cursor %s: %w", name, err)
+	}
+	return nil
+}
+
+// Cursor returns the stored time under a name, or the zero time.
+func (s *Store) Cursor(ctx context.Context, name string) (time.Time, error) {
+	var row cursorRow
+	err := s.fetch(ctx, s.read.NewSelect().Model(&row).Where("name = ?", text(name)))
+	if errors.Is(err, task.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read cursor %s: %w", name, err)
+	}
+	return row.At.Time, nil
+}

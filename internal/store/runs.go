@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+type runRow struct {
+	bun.BaseModel `bun:"table:deploy_runs,alias:r"`
+
+	Number         int64 `bun:",pk,autoincrement"`
+	ID             string
+	Task           string
+	ApprovalID     string
+	Environment    string
+	Profile        string
+	ProfileVersion string
+	Script         string
+	Parameters     string
+	Repository     string
+	CommitID       string
+	ArmedBy        string
+	State          string
+	Container      string
+	ExitCode       int
+	Detail         string
+	ForgeID        string
+	CreatedAt      instant
+	StartedAt      instant
+	FinishedAt     instant
+}
+
+// savedRunColumns are what SaveRun writes; what runs, for which commit and by
+// whose approval stays as it was inserted.
+var savedRunColumns = []string{"state", "container", "exit_code", "detail", "forge_id", "started_at", "finished_at"}
+
+// RunStateError is a change of a deployment run's state that is not forward.
+type RunStateError struct {
+	ID       string
+	From, To deploy.RunState
+}
+
+// Error implements error.
+func (e *RunStateError) Error() string {
+	return fmt.Sprintf("deployment run %s cannot go from %s to %s", e.ID, e.From, e.To)
+}
+
+// runOrder are the states on the way; every other state is an end.
+var runOrder = []deploy.RunState{deploy.Pending, deploy.Created, deploy.Running}
+
+// earlierRunStates are those from which a run may be written in state to: itself and,
+// for it to move, every state before. Nothing leaves an end.
+func earlierRunStates(to deploy.RunState) []deploy.RunState {
+	from := []deploy.RunState{to}
+	for _, state := range runOrder {
+		if state == to {
+			break
+		}
+		from = append(from, state)
+	}
+	return from
+}
+
+func toRunRow(r deploy.Run) (*runRow, error) {
+	var e encoder
+	row := &runRow{
+		ID: text(r.ID), Task: text(string(r.Task)), ApprovalID: text(r.ApprovalID), Environment: text(r.Environment),
+		Profile: text(r.Profile), ProfileVersion: text(r.ProfileVersion), Script: encode(&e, "the script", []byte(r.Script)),
+		Parameters: encode(&e, "the parameters", r.Parameters), Repository: encode(&e, "the repository", r.Repository),
+		CommitID: text(r.Commit), ArmedBy: encode(&e, "who armed it", r.ArmedBy), State: string(r.State),
+		Container: text(r.Container), ExitCode: r.ExitCode, Detail: text(r.Detail), ForgeID: text(r.ForgeID),
+		CreatedAt: at(r.CreatedAt), StartedAt: at(r.StartedAt), FinishedAt: at(r.FinishedAt),
+	}
+	return row, e.err
+}
+
+// InsertRun stores a run once by its id; storing it again changes nothing.
+func (t *Tx) InsertRun(ctx context.Context, r deploy.Run) error {
+	r.CreatedAt = orTime(r.CreatedAt, t.now())
+	row, err := toRunRow(r)
+	if err != nil {
+		return fmt.Errorf("insert deployment run %s: %w", r.ID, err)
+	}
+	_, err = t.exec(ctx, t.tx.NewInsert().Model(row).ExcludeColumn("number").
+		On("CONFLICT (id) DO NOTHING").Returning("NULL"))
+	if err != nil {
+		return fmt.Errorf("insert deployment run %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// SaveRun writes the progress of a run, which only goes forward: pending,
+// created, running, then one end. It fails with a *RunStateError or
+// task.ErrNotFound.
+func (t *Tx) SaveRun(ctx context.Context, r deploy.Run) error {
+	row, err := toRunRow(r)
+	if err != nil {
+		return fmt.Errorf("save deployment run %s: %w", r.ID, err)
+	}
+	n, err := t.exec(ctx, t.tx.NewUpdate().Model(row).Column(savedRunColumns...).
+		Where("id = ?", row.ID).Where("state IN (?)", bun.List(earlierRunStates(r.State))))
+	if err == nil && n == 0 {
+		err = t.whyRunNotSaved(ctx, r)
+	}
+	if err != nil {
+		return fmt.Errorf("save deployment run %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+func (t *Tx) whyRunNotSaved(ctx context.Context, r deploy.Run) error {
+	var stored runRow
+	if err := t.scan(ctx, t.tx.NewSelect().Model(&stored).Column("state").Where("id = ?", text(r.ID))); err != nil {
+		return err
+	}
+	return &RunStateError{ID: r.ID, From: deploy.RunState(stored.State), To: r.State}
+}
+
+// DeployRuns lists the deployment runs of a task in the order they were armed.
+func (s *Store) DeployRuns(ctx context.Context, id task.ID) ([]deploy.Run, error) {
+	var rows []runRow
+	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("task = ?", text(string(id))).Order("number"))
+	if err != nil {
+		return nil, fmt.Errorf("list the deployment runs of task %s: %w", id, err)
+	}
+	list := make([]deploy.Run, 0, len(rows))
+	for i := range rows {
+		r, err := rows[i].run()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+func (r *runRow) run() (deploy.Run, error) {
+	run := deploy.Run{
+		ID: r.ID, Task: task.ID(r.Task), ApprovalID: r.ApprovalID, Environment: r.Environment, Profile: r.Profile,
+		ProfileVersion: r.ProfileVersion, Commit: r.CommitID, State: deploy.RunState(r.State),
+		Container: r.Container, ExitCode: r.ExitCode, Detail: r.Detail, ForgeID: r.ForgeID,
+		CreatedAt: r.CreatedAt.Time, StartedAt: r.StartedAt.Time, FinishedAt: r.FinishedAt.Time,
+	}
+	var d decoder
+	var script []byte
+	decode(&d, "script", r.Script, &script)
+	decode(&d, "parameters", r.Parameters, &run.Parameters)
+	decode(&d, "repository", r.Repository, &run.Repository)
+	decode(&d, "person who armed it", r.ArmedBy, &run.ArmedBy)
+	if d.err != nil {
+		return deploy.Run{}, fmt.Errorf("deployment run %s: %w", r.ID, d.err)
+	}
+	run.Script = string(script)
+	return run, nil
+}
