@@ -256,6 +256,9 @@ func TestMissingFilesAndDocumentsAreNamed(t *testing.T) {
 	if _, err := Load(filepath.Join(t.TempDir(), "coderflow.yaml"), nil); err == nil || !strings.Contains(err.Error(), "coderflow init") {
 		t.Errorf("missing file: %v", err)
 	}
+	if _, err := LoadDefault(filepath.Join(t.TempDir(), "coderflow.yaml"), nil); err != nil {
+		t.Errorf("no file at the default place: %v", err)
+	}
 	if _, err := Load(write(t, "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n"), nil); err == nil || !strings.Contains(err.Error(), "one document") {
 		t.Errorf("two documents: %v", err)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -42,6 +43,15 @@ func Load(path string, environ []string) (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// LoadDefault is Load for a place where a file may or may not be: without one,
+// variables alone have to be enough. A path that somebody named is for Load.
+func LoadDefault(path string, environ []string) (Config, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		path = ""
+	}
+	return Load(path, environ)
 }
 
 func (l *loader) readFile(path string, raw *file) error {

@@ -14,9 +14,12 @@ import (
 const prefix = "CODERFLOW_"
 
 // otherVariables begin with CODERFLOW_ and are not keys: the path of the
-// configuration itself, what the set-up scripts and tests use, and failpoints.
+// configuration itself, what the set-up scripts use, failpoints, and what
+// CoderFlow tells the programs in its containers.
 var otherVariables = []string{
 	"CODERFLOW_CONFIG", "CODERFLOW_FAILPOINT", "CODERFLOW_FAILPOINTS", "CODERFLOW_DOCKERD_LOG",
+	"CODERFLOW_TASK", "CODERFLOW_PROMPT_FILE", "CODERFLOW_APPROVAL", "CODERFLOW_COMMIT", "CODERFLOW_DEPLOYMENT",
+	"CODERFLOW_ENVIRONMENT", "CODERFLOW_PROFILE",
 }
 
 // otherPrefixes are families of such variables.

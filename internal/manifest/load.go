@@ -18,6 +18,9 @@ const maxFiles = 1000
 // Load reads files, and of directories every *.yaml and *.yml in it (not below
 // it), as one set. The error has every problem of every file.
 func Load(paths ...string) (*Set, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("read manifests: name a file or directory")
+	}
 	var names []string
 	for _, path := range paths {
 		found, err := expand(path)
@@ -49,7 +52,8 @@ func Load(paths ...string) (*Set, error) {
 	return set, nil
 }
 
-// Parse reads the contents of files, by name, as one set.
+// Parse reads the contents of files, by name, as one set. Without files the set
+// is empty: nobody may do anything. Files without a manifest are a mistake.
 func Parse(files map[string][]byte) (*Set, error) {
 	b := &builder{}
 	found := false
@@ -66,7 +70,7 @@ func Parse(files map[string][]byte) (*Set, error) {
 			b.read(d)
 		}
 	}
-	if !found {
+	if !found && len(files) > 0 {
 		return nil, errors.New("there are no manifests in the given files")
 	}
 	return b.set()

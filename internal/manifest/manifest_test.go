@@ -203,6 +203,24 @@ func TestCrossChecksRefuse(t *testing.T) {
 	}
 }
 
+func TestNoFilesAreAnEmptySetThatPermitsNothing(t *testing.T) {
+	t.Parallel()
+	set, err := Parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := ParseCanonical(set.Canonical()); err != nil || again.Version != set.Version {
+		t.Errorf("the empty set does not survive being stored: %v", err)
+	}
+	user := forge.User{Subject: forge.Subject{Host: forge.GitHub, ID: "1"}, Kind: forge.Person}
+	if d := set.Policy().Decide(user, policy.TasksCreate, "staging"); d.Allowed {
+		t.Error("the empty set permits something")
+	}
+	if _, err := Load(); err == nil {
+		t.Error("Load without a path was accepted")
+	}
+}
+
 func TestLoadReadsDirectoriesAndFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -237,7 +255,8 @@ func TestArmingIsCompletedAndChecked(t *testing.T) {
 	t.Parallel()
 	production := strings.NewReplacer("name: staging", "name: production", "label", "label").Replace(minimalEnvironment)
 	elsewhere := strings.NewReplacer("name: staging", "name: elsewhere", "1001", "2002").Replace(minimalEnvironment)
-	set := parse(t, minimalEnvironment, production, elsewhere, minimalProfile,
+	wide := strings.NewReplacer("name: staging", "name: wide", "[{name", "[{name: acme/other, id: 5}, {name").Replace(minimalEnvironment)
+	set := parse(t, minimalEnvironment, production, elsewhere, wide, minimalProfile,
 		strings.Replace(minimalProfile, "environment: staging", "environment: production", 1),
 		strings.Replace(minimalProfile, "environment: staging", "environment: elsewhere", 1))
 	var armory approval.Armory = set
@@ -250,6 +269,12 @@ func TestArmingIsCompletedAndChecked(t *testing.T) {
 	}
 	if _, err := armory.Check(context.Background(), "staging", approval.Arming{Environment: "production", Profile: "publish"}); err != nil {
 		t.Errorf("another environment with the same repository: %v", err)
+	}
+	if got.Version == "" {
+		t.Error("the arming does not pin the profile's content")
+	}
+	if _, err := armory.Check(context.Background(), "wide", approval.Arming{Environment: "staging", Profile: "publish"}); err == nil {
+		t.Error("an environment that does not list all of the task's repositories was accepted")
 	}
 	for want, a := range map[string]approval.Arming{
 		`did you mean "publish"?`:       {Profile: "publsh"},

@@ -171,9 +171,9 @@ func (s *Set) Profile(environment, name string) (deploy.Profile, bool) {
 }
 
 // Check completes and validates an arming; see approval.Armory. environment is
-// the task's. A profile of another environment can be armed if the two have a
-// repository in common: whether it is the task's repository is not known here
-// and must be checked by [Set.CheckRepository] before the run.
+// the task's. A profile of another environment can be armed only if that one
+// lists every repository of the task's, so the task's own among them. Whether
+// the reviewer may deploy there is for the policy to decide.
 func (s *Set) Check(_ context.Context, environment string, a approval.Arming) (approval.Arming, error) {
 	if _, known := s.Environments[environment]; !known {
 		return approval.Arming{}, fmt.Errorf("there is no environment %q any more", environment)
@@ -181,7 +181,7 @@ func (s *Set) Check(_ context.Context, environment string, a approval.Arming) (a
 	if a.Environment == "" {
 		a.Environment = environment
 	}
-	if a.Environment != environment && !s.shareRepository(a.Environment, environment) {
+	if a.Environment != environment && !s.covers(a.Environment, environment) {
 		return approval.Arming{}, fmt.Errorf("environment %q does not list this repository", a.Environment)
 	}
 	profile, known := s.Profile(a.Environment, a.Profile)
@@ -197,18 +197,13 @@ func (s *Set) Check(_ context.Context, environment string, a approval.Arming) (a
 	return a, nil
 }
 
-// CheckRepository fails unless the environment lists the repository, by id.
-func (s *Set) CheckRepository(environment string, ref forge.RepositoryRef) error {
+// covers reports whether every repository of an environment is also in the wider one.
+func (s *Set) covers(wider, environment string) bool {
+	listed := s.Environments[wider].Repositories
 	for _, r := range s.Environments[environment].Repositories {
-		if r.Ref().Key() == ref.Key() {
-			return nil
+		if !slices.ContainsFunc(listed, func(other Repository) bool { return other.Ref().Key() == r.Ref().Key() }) {
+			return false
 		}
 	}
-	return fmt.Errorf("environment %q does not list this repository", environment)
-}
-
-func (s *Set) shareRepository(a, b string) bool {
-	return slices.ContainsFunc(s.Environments[a].Repositories, func(r Repository) bool {
-		return s.CheckRepository(b, r.Ref()) == nil
-	})
+	return len(listed) > 0
 }
