@@ -1,16 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
 	"time"
+
+	"github.com/coderflow/coderflow/internal/guestproto"
 )
 
-// A container that writes one byte a line costs the engine's log dozens of times as much as it wrote, so that the
-// cut comes at a number of lines too.
-const bytesPerLine = 16
+// Each piece costs the engine's log some 50 bytes more than its text, so that the cut comes at a number of pieces
+// too: one for every so many bytes of the cap.
+const bytesPerPiece = 16
 
 // output copies what the phases write into the container's standard output, up to a cap. After that it goes on
 // reading, so that what runs is not held up, and keeps nothing.
@@ -19,10 +20,11 @@ type output struct {
 	reader    *os.File
 	to        io.Writer
 	left      int64 // bytes
-	lines     int64 // left
+	pieces    int64 // left
 	cap       int64
 	written   int64
 	truncated bool
+	encoded   []byte // reused
 	done      chan struct{}
 }
 
@@ -32,7 +34,7 @@ func newOutput(to io.Writer, limit int64) (*output, error) {
 		return nil, fmt.Errorf("opening the output: %w", err)
 	}
 	o := &output{
-		pipe: writer, reader: reader, to: to, cap: limit, left: limit, lines: limit/bytesPerLine + 1,
+		pipe: writer, reader: reader, to: to, cap: limit, left: limit, pieces: limit/bytesPerPiece + 1,
 		done: make(chan struct{}),
 	}
 	go o.copy()
@@ -53,21 +55,24 @@ func (o *output) copy() {
 
 func (o *output) pass(chunk []byte) {
 	o.written += int64(len(chunk))
-	if o.truncated {
+	if o.truncated || len(chunk) == 0 {
 		return
 	}
-	lines := int64(bytes.Count(chunk, []byte{'\n'}))
-	if int64(len(chunk)) <= o.left && lines <= o.lines {
-		o.left -= int64(len(chunk))
-		o.lines -= lines
-		_, _ = o.to.Write(chunk)
-		return
+	kept := chunk[:min(int64(len(chunk)), o.left)]
+	encoded, pieces := guestproto.AppendPieces(o.encoded[:0], kept)
+	o.encoded = encoded
+	if int64(pieces) > o.pieces {
+		kept, encoded = nil, nil
 	}
-	o.truncated = true
-	if lines <= o.lines {
-		_, _ = o.to.Write(chunk[:o.left])
+	o.left -= int64(len(kept))
+	o.pieces -= int64(pieces)
+	_, _ = o.to.Write(encoded)
+	if len(kept) < len(chunk) {
+		o.truncated = true
+		mark, _ := guestproto.AppendPieces(nil, fmt.Appendf(nil,
+			"\n[coderflow: the output was cut here, at %d bytes]\n", o.cap))
+		_, _ = o.to.Write(mark)
 	}
-	fmt.Fprintf(o.to, "\n[coderflow: the output was cut here, at %d bytes]\n", o.cap)
 }
 
 // finish waits until everything is copied and says how much there was. All writers are dead by now; a second is

@@ -79,7 +79,7 @@ func (r *Reader) start() error {
 
 func (r *Reader) skip() error {
 	if _, err := io.Copy(io.Discard, &r.content); err != nil {
-		return fmt.Errorf("%w: %w", ErrTruncated, err)
+		return truncated(err)
 	}
 	if r.content.N > 0 {
 		return ErrTruncated
@@ -169,7 +169,7 @@ func (r *Reader) end() error {
 	want := r.sum.Sum(nil)
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(r.in, got); err != nil {
-		return fmt.Errorf("%w: %w", ErrTruncated, err)
+		return truncated(err)
 	}
 	if !bytes.Equal(got, want) {
 		return fmt.Errorf("%w: checksum", ErrCorrupt)
@@ -180,11 +180,19 @@ func (r *Reader) end() error {
 	return io.EOF
 }
 
+// truncated never wraps io.EOF: to callers that one means that all is well.
+func truncated(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrTruncated
+	}
+	return fmt.Errorf("%w: %w", ErrTruncated, err)
+}
+
 // take reads n bytes into the hash; n is small.
 func (r *Reader) take(n int) ([]byte, error) {
 	buffer := make([]byte, n)
 	if _, err := io.ReadFull(r.in, buffer); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrTruncated, err)
+		return nil, truncated(err)
 	}
 	r.sum.Write(buffer)
 	return buffer, nil

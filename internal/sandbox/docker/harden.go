@@ -55,8 +55,8 @@ func (r *Runner) hardenedHost(limits sandbox.Limits, mounts []mount.Mount) *cont
 	}
 }
 
-// logLimit bounds the engine's log file. pid 1 cuts the output first; a line of 16 bytes costs the log about 50,
-// so that four times the output never rotates and offsets into the output stay valid.
+// logLimit bounds the engine's log file. pid 1 cuts the output first, and writes at most one piece, which costs the
+// log about 50 bytes, for each 16 of its cap: at four times the cap the file never rotates, and offsets stay valid.
 func logLimit(outputBytes int64) container.LogConfig {
 	size := 4*outputBytes + 1<<20
 	return container.LogConfig{Type: "local", Config: map[string]string{

@@ -8,6 +8,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
 
+	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
 )
 
@@ -29,25 +30,28 @@ func (r *Runner) Logs(caller context.Context, name string, options sandbox.LogOp
 		return options.Offset, engineError(caller, "reading the log of container "+name, err)
 	}
 	defer stream.Close()
-	out := &skipping{skip: options.Offset, to: sink}
+	out := &joining{skip: options.Offset, to: sink}
 	_, err = stdcopy.StdCopy(out, io.Discard, stream)
 	return options.Offset + out.passed, engineError(caller, "reading the log of container "+name, err)
 }
 
-// skipping drops the first bytes and counts what it passes on.
-type skipping struct {
+// joining turns pid 1's pieces into output again, drops the first bytes, and counts what it passes on.
+type joining struct {
+	joiner guestproto.Joiner
 	skip   int64
 	passed int64
 	to     io.Writer
+	buffer []byte
 }
 
-func (s *skipping) Write(p []byte) (int, error) {
-	dropped := min(s.skip, int64(len(p)))
-	s.skip -= dropped
-	if int(dropped) == len(p) {
-		return len(p), nil
+func (j *joining) Write(log []byte) (int, error) {
+	j.buffer = j.joiner.Join(j.buffer[:0], log)
+	dropped := min(j.skip, int64(len(j.buffer)))
+	j.skip -= dropped
+	if int(dropped) == len(j.buffer) {
+		return len(log), nil
 	}
-	n, err := s.to.Write(p[dropped:])
-	s.passed += int64(n)
-	return int(dropped) + n, err
+	n, err := j.to.Write(j.buffer[dropped:])
+	j.passed += int64(n)
+	return len(log), err
 }
