@@ -46,6 +46,10 @@ type step struct {
 // Kind implements river.JobArgs.
 func (step) Kind() string { return "step" }
 
+// riverAttempts is more than any Options.MaxAttempts: the worker gives up and
+// tells, where River's rescuer would discard a job in silence.
+const riverAttempts = 10_000
+
 // Inserter enqueues jobs inside the caller's transaction.
 type Inserter struct {
 	client  *river.Client[*sql.Tx]
@@ -88,16 +92,19 @@ func (i *Inserter) Insert(ctx context.Context, tx *sql.Tx, jobs ...Job) error {
 }
 
 func (i *Inserter) insert(ctx context.Context, tx *sql.Tx, j Job) error {
-	now := time.Now()
 	at := j.RunAt
 	if at.IsZero() {
-		at = now
+		at = time.Now()
 	}
+	// The coarser of River's two precisions, so that equal times stay equal.
+	at = at.UTC().Truncate(time.Millisecond)
 	waiting, err := i.waiting(ctx, tx, j, at)
 	if err != nil || waiting {
 		return err
 	}
-	inserted, err := i.client.InsertTx(ctx, tx, step{Job: j.Kind, Key: j.Key}, &river.InsertOpts{ScheduledAt: at})
+	inserted, err := i.client.InsertTx(ctx, tx, step{Job: j.Kind, Key: j.Key}, &river.InsertOpts{
+		ScheduledAt: at, MaxAttempts: riverAttempts,
+	})
 	if err != nil {
 		return fmt.Errorf("insert: %w", err)
 	}
@@ -142,11 +149,11 @@ func (i *Inserter) makeAvailable(ctx context.Context, tx *sql.Tx, id int64) erro
 	return nil
 }
 
-// riverTime is t as River stores it. River's SQLite times are text, which only
+// riverTime is t, in UTC and whole milliseconds, as River stores it. River's SQLite times are text, which only
 // compares rightly in this one format (riversqlite, timeString).
 func riverTime(d Dialect, t time.Time) any {
 	if d == SQLite {
-		return t.UTC().Round(time.Millisecond).Format("2006-01-02 15:04:05.999")
+		return t.Format("2006-01-02 15:04:05.999")
 	}
-	return t.UTC()
+	return t
 }

@@ -34,7 +34,7 @@ type Options struct {
 	// MaxAttempts bounds failed attempts, not [Again]; 0 means 20, which with the
 	// back-off of [retryPolicy] is a little over an hour.
 	MaxAttempts int
-	// OnDiscard is told of a job that failed for the last time.
+	// OnDiscard is told of a job that failed for the last time and is given up.
 	OnDiscard func(ctx context.Context, j Job, err error)
 	// Node names this process and stays the same when it is started again; no two
 	// running processes share it. With it, [Queue.Start] takes back at once the
@@ -65,6 +65,9 @@ func New(o Options) (*Queue, error) {
 	if len(o.Handlers) == 0 {
 		return nil, errors.New("a job queue without handlers")
 	}
+	if o.MaxAttempts >= riverAttempts {
+		return nil, fmt.Errorf("a job queue with %d attempts; the most is %d", o.MaxAttempts, riverAttempts-1)
+	}
 	driver, err := Driver(o.DB, o.Dialect)
 	if err != nil {
 		return nil, err
@@ -80,11 +83,9 @@ func New(o Options) (*Queue, error) {
 		FetchCooldown:               min(o.PollInterval, 100*time.Millisecond),
 		JobTimeout:                  o.JobTimeout,
 		RescueStuckJobsAfter:        o.JobTimeout + rescueMargin,
-		MaxAttempts:                 o.MaxAttempts,
 		RetryPolicy:                 retryPolicy{},
 		CompletedJobRetentionPeriod: time.Hour,
-		CancelledJobRetentionPeriod: 24 * time.Hour,
-		DiscardedJobRetentionPeriod: 30 * 24 * time.Hour,
+		CancelledJobRetentionPeriod: 30 * 24 * time.Hour, // those given up
 		Logger:                      slog.New(newQuiet(o.Logger.Handler(), time.Now)),
 		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}},
 		Workers:                     workers,

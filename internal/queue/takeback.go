@@ -7,12 +7,13 @@ import (
 )
 
 // takeBackSQL makes the jobs that this node's former process ran available
-// again. Jobs out of attempts are left to River's rescuer, which discards them.
+// again. The attempt that was cut off counts, so that a job that kills its
+// process every time is given up.
 var takeBackSQL = map[Dialect]string{
 	SQLite: `UPDATE river_job SET state = 'available' WHERE kind = 'step' AND state = 'running'
-		AND attempt < max_attempts AND json_extract(attempted_by, '$[#-1]') = ?`,
+		AND json_extract(attempted_by, '$[#-1]') = ?`,
 	Postgres: `UPDATE river_job SET state = 'available' WHERE kind = 'step' AND state = 'running'
-		AND attempt < max_attempts AND attempted_by[array_upper(attempted_by, 1)] = $1`,
+		AND attempted_by[array_upper(attempted_by, 1)] = $1`,
 }
 
 // resignSQL ends the former process's term as River's leader, which would

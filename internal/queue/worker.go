@@ -45,23 +45,34 @@ type worker struct {
 
 // Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, job *river.Job[step]) error {
-	err := w.call(ctx, job.Args)
-	if err == nil {
-		return nil
-	}
 	log := w.options.Logger.With("job", job.Args.Job, "key", job.Args.Key, "attempt", job.Attempt)
+	if job.Attempt > w.options.MaxAttempts {
+		return w.giveUp(ctx, log, job.Args, errKilled)
+	}
+	err := w.call(ctx, job.Args)
 	var again *AgainError
-	if errors.As(err, &again) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &again):
 		log.DebugContext(ctx, "job runs again later", "after", again.After, "cause", again.Cause)
 		return river.JobSnooze(max(again.After, minAgain))
+	case job.Attempt >= w.options.MaxAttempts:
+		return w.giveUp(ctx, log, job.Args, err)
 	}
-	if job.Attempt < job.MaxAttempts {
-		log.WarnContext(ctx, "job failed and is retried", "error", err)
-		return err
-	}
-	log.LogAttrs(ctx, slog.LevelError, "job failed for the last time and is given up", slog.Any("error", err))
-	w.discarded(ctx, Job{Kind: job.Args.Job, Key: job.Args.Key}, err)
+	log.WarnContext(ctx, "job failed and is retried", "error", err)
 	return err
+}
+
+// errKilled is a job whose last attempt ended with its process.
+var errKilled = errors.New("the last attempt did not end: its process was killed")
+
+// giveUp tells the owner and ends the job. River's word for a job that ends
+// before River itself runs out of attempts is "cancelled".
+func (w *worker) giveUp(ctx context.Context, log *slog.Logger, s step, cause error) error {
+	log.ErrorContext(ctx, "job failed for the last time and is given up", "error", cause)
+	w.discarded(ctx, Job{Kind: s.Job, Key: s.Key}, cause)
+	return river.JobCancel(cause)
 }
 
 // call runs the handler and turns a panic into an error.
