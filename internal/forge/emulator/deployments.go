@@ -176,13 +176,20 @@ func (c *call) deactivate(newer *deployment) {
 
 func (f *Forge) deploymentStatusJSON(r *repository, d *deployment, s *deploymentStatus) obj {
 	self := f.repoURL(r, "/deployments/"+str(d.id))
-	return obj{
+	o := obj{
 		"url": self + "/statuses/" + str(s.id), "id": s.id, "node_id": nodeID("DES", s.id), "state": s.state,
 		"creator": f.userJSON(s.creator), "description": s.description, "environment": s.environment,
-		"environment_url": s.environmentURL, "log_url": s.logURL, "target_url": s.targetURL, "created_at": stamp(s.created),
+		"target_url": s.targetURL, "created_at": stamp(s.created),
 		"updated_at": stamp(s.created), "deployment_url": self, "repository_url": f.repoURL(r, ""),
 		"performed_via_github_app": f.appOrNull(s.via),
 	}
+	if s.environmentURL != "" {
+		o["environment_url"] = s.environmentURL
+	}
+	if s.logURL != "" {
+		o["log_url"] = s.logURL
+	}
+	return o
 }
 
 // emitDeploymentStatus is not sent for inactive, which the event does not know.

@@ -66,7 +66,7 @@ func repoRoutes() []route {
 		{method: get, pattern: inRepo + "/compare/{basehead...}", access: "contents:read", serve: (*call).compareCommits},
 		{method: get, pattern: inRepo + "/contents", access: "contents:read", query: "ref", serve: (*call).getContents},
 		{method: get, pattern: inRepo + "/contents/{path...}", access: "contents:read", query: "ref", serve: (*call).getContents},
-		{method: get, pattern: inRepo + "/activity", access: "contents:read", query: "ref direction actor activity_type", serve: (*call).listActivity},
+		{method: get, pattern: inRepo + "/activity", access: "contents:read", query: "ref direction actor activity_type after", serve: (*call).listActivity},
 	}
 }
 
@@ -128,7 +128,7 @@ func checkRoutes() []route {
 		{method: post, pattern: inRepo + "/statuses/{sha}", access: "statuses:write", level: levelWrite, serve: (*call).createStatus},
 		{method: get, pattern: inRepo + "/commits/{ref}/statuses", access: "statuses:read", serve: (*call).listStatuses},
 		{method: get, pattern: inRepo + "/commits/{ref}/status", access: "statuses:read", serve: (*call).combinedStatus},
-		{method: get, pattern: inRepo + "/commits/{ref...}", access: "contents:read", serve: (*call).getCommit},
+		{method: get, pattern: inRepo + "/commits/{ref}", access: "contents:read", serve: (*call).getCommit},
 		{method: post, pattern: inRepo + "/deployments", access: "deployments:write", level: levelWrite, serve: (*call).createDeployment},
 		{method: get, pattern: inRepo + "/deployments", access: "deployments:read", query: "sha ref task environment", serve: (*call).listDeployments},
 		{method: get, pattern: inRepo + "/deployments/{n:deployment_id}", access: "deployments:read", serve: (*call).getDeployment},

@@ -1,0 +1,267 @@
+package emulator
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func (s *site) home(w http.ResponseWriter, r *http.Request) {
+	s.show(w, r, "home.html", "Repositories", func(p *page) bool {
+		repos := []obj{}
+		for _, repo := range s.forge.repos {
+			if repo.level(s.viewer(r)) >= levelRead {
+				open := 0
+				for _, pr := range repo.pulls() {
+					if pr.issue.open {
+						open++
+					}
+				}
+				repos = append(repos, s.forge.repoJSON(repo).with(obj{"open_pulls": open}))
+			}
+		}
+		p.Data["repos"] = repos
+		return true
+	})
+}
+
+func (s *site) app(w http.ResponseWriter, r *http.Request) {
+	s.show(w, r, "app.html", "App", func(p *page) bool {
+		a := s.forge.appBySlug(r.PathValue("slug"))
+		p.Data["app"] = s.forge.appOrNull(a)
+		return a != nil
+	})
+}
+
+func (s *site) overview(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "repo.html", "code", func(p *page, repo *repository) bool {
+		refs, err := s.forge.refs(repo, "refs/heads")
+		if err != nil {
+			return false
+		}
+		branches := []obj{}
+		for _, ref := range refs {
+			name := strings.TrimPrefix(ref.name, "refs/heads/")
+			branches = append(branches, obj{"name": name, "sha": ref.sha, "protected": repo.protections[name] != nil})
+		}
+		p.Data["branches"] = branches
+		pushes := []Push{}
+		for _, push := range slices.Backward(repo.pushes) {
+			pushes = append(pushes, *push)
+		}
+		p.Data["pushes"] = pushes[:min(len(pushes), 10)]
+		p.Data["readme"] = ""
+		if out, err := s.forge.git.in(repo, "cat-file", "blob", repo.defaultBranch+":README.md"); err == nil {
+			p.Data["readme"] = out
+		}
+		return true
+	})
+}
+
+// listed shows issues or pull requests in the state that the query names.
+func (s *site) listed(w http.ResponseWriter, r *http.Request, tab string, pulls bool) {
+	s.inRepo(w, r, "list.html", tab, func(p *page, repo *repository) bool {
+		want := r.URL.Query().Get("state")
+		if want != "closed" && want != "all" {
+			want = "open"
+		}
+		items := []obj{}
+		for _, i := range slices.Backward(repo.issues) {
+			if (i.pull != nil) == pulls && matchesState(i, want) {
+				items = append(items, s.forge.issueJSON(i).with(obj{"merged": pulls && !i.pull.merged.IsZero()}))
+			}
+		}
+		p.Data["items"], p.Data["state"] = items, want
+		return true
+	})
+}
+
+func (s *site) issues(w http.ResponseWriter, r *http.Request) { s.listed(w, r, "issues", false) }
+func (s *site) pulls(w http.ResponseWriter, r *http.Request)  { s.listed(w, r, "pulls", true) }
+
+func (s *site) newIssue(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "new_issue.html", "issues", func(*page, *repository) bool { return true })
+}
+
+// wantedIssue is the issue or pull request of the address. It needs the lock.
+func wantedIssue(r *http.Request, repo *repository) *issue {
+	n, _ := strconv.Atoi(r.PathValue("number"))
+	return repo.issue(n)
+}
+
+func (s *site) issue(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "issue.html", "issues", func(p *page, repo *repository) bool {
+		i := wantedIssue(r, repo)
+		if i == nil || i.pull != nil {
+			return false
+		}
+		s.conversation(p, i)
+		return true
+	})
+}
+
+// conversation gathers what issues and pull requests have in common.
+func (s *site) conversation(p *page, i *issue) {
+	comments := []obj{}
+	for _, c := range i.comments {
+		comments = append(comments, s.forge.commentJSON(c).with(obj{"reacted": reactionSymbols(c.reactions)}))
+	}
+	events := []obj{}
+	for _, e := range i.repo.events {
+		if e.issue == i {
+			events = append(events, s.forge.eventJSON(e, false))
+		}
+	}
+	p.Data["issue"], p.Data["comments"], p.Data["events"] = s.forge.issueJSON(i), comments, events
+	p.Data["reacted"] = reactionSymbols(i.reactions)
+	p.Title = i.title + " · #" + str(int64(i.number))
+}
+
+var symbols = map[string]string{"+1": "👍", "-1": "👎", "laugh": "😄", "confused": "😕", "heart": "❤️", "hooray": "🎉", "rocket": "🚀", "eyes": "👀"}
+
+// reactionSymbols are the reactions with the logins of those who left them.
+func reactionSymbols(list []*reaction) []string {
+	out := []string{}
+	for _, r := range list {
+		out = append(out, symbols[r.content]+" "+r.author.login)
+	}
+	return out
+}
+
+func (s *site) pull(w http.ResponseWriter, r *http.Request) {
+	number, format := r.PathValue("number"), ""
+	for _, ending := range []string{".diff", ".patch"} {
+		if cut, found := strings.CutSuffix(number, ending); found {
+			number, format = cut, ending
+			r.SetPathValue("number", number)
+		}
+	}
+	if format != "" {
+		s.rawPull(w, r, format)
+		return
+	}
+	s.inRepo(w, r, "pull.html", "pulls", func(p *page, repo *repository) bool {
+		i := wantedIssue(r, repo)
+		if i == nil || i.pull == nil {
+			return false
+		}
+		s.conversation(p, i)
+		return s.gatherPull(p, i.pull, s.viewer(r)) == nil
+	})
+}
+
+func (s *site) gatherPull(p *page, pr *pull, viewer *user) error {
+	f, repo := s.forge, pr.issue.repo
+	stats, err := f.compare(repo, pr.baseSHA, pr.headSHA)
+	if err != nil {
+		return err
+	}
+	commits, err := f.commitsJSON(repo, stats.commits)
+	if err != nil {
+		return err
+	}
+	reviews, checks := []obj{}, []obj{}
+	for _, rv := range pr.reviews {
+		if rv.state != "PENDING" || rv.author == viewer {
+			reviews = append(reviews, f.reviewJSON(rv))
+		}
+	}
+	for _, c := range repo.checks {
+		if c.head == pr.headSHA {
+			checks = append(checks, f.checkBase(repo, c))
+		}
+	}
+	p.Data["pull"], p.Data["commits"], p.Data["reviews"], p.Data["checks"] = f.pullJSON(pr), commits, reviews, checks
+	p.Data["files"], p.Data["unmet"] = f.filesJSON(repo, pr.headSHA, stats.files), f.unmet(pr)
+	p.Data["own"] = pr.issue.author == viewer
+	return nil
+}
+
+// rawPull answers the .diff and .patch addresses.
+func (s *site) rawPull(w http.ResponseWriter, r *http.Request, format string) {
+	res, err := s.perform(r, http.MethodGet, "/pulls/"+r.PathValue("number"), nil, "application/vnd.github.v3"+format)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write(res.raw)
+}
+
+func (s *site) commit(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "commit.html", "code", func(p *page, repo *repository) bool {
+		sha := s.forge.git.resolve(repo, r.PathValue("sha"))
+		list, err := s.forge.commits(repo, []string{sha})
+		if sha == "" || err != nil || len(list) == 0 {
+			return false
+		}
+		from := emptyTree
+		if len(list[0].parents) > 0 {
+			from = list[0].parents[0]
+		}
+		_, files, err := s.forge.diffTrees(repo, from, sha)
+		p.Data["commit"], p.Data["files"] = s.forge.commitJSON(repo, list[0]), s.forge.filesJSON(repo, sha, files)
+		return err == nil
+	})
+}
+
+func (s *site) commits(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "commits.html", "code", func(p *page, repo *repository) bool {
+		sha := s.forge.git.resolve(repo, r.PathValue("branch"))
+		if sha == "" {
+			return false
+		}
+		out, err := s.forge.git.in(repo, "rev-list", "--max-count=50", sha)
+		if err != nil {
+			return false
+		}
+		p.Data["commits"], err = s.forge.commitsJSON(repo, strings.Fields(out))
+		p.Data["branch"] = r.PathValue("branch")
+		return err == nil
+	})
+}
+
+func (s *site) compare(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "compare.html", "code", func(p *page, repo *repository) bool {
+		left, right, _ := strings.Cut(r.PathValue("basehead"), "...")
+		base, head := s.forge.git.resolve(repo, left), s.forge.git.resolve(repo, right)
+		if base == "" || head == "" {
+			return false
+		}
+		stats, err := s.forge.compare(repo, base, head)
+		if err != nil {
+			return false
+		}
+		p.Data["files"], p.Data["basehead"] = s.forge.filesJSON(repo, head, stats.files), r.PathValue("basehead")
+		p.Data["commits"], err = s.forge.commitsJSON(repo, stats.commits)
+		return err == nil
+	})
+}
+
+func (s *site) deployments(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "deployments.html", "deployments", func(p *page, repo *repository) bool {
+		list := []obj{}
+		for _, d := range slices.Backward(repo.deployments) {
+			statuses := []obj{}
+			for _, st := range d.statuses {
+				statuses = append(statuses, s.forge.deploymentStatusJSON(repo, d, st))
+			}
+			list = append(list, s.forge.deploymentJSON(repo, d).with(obj{"statuses": statuses}))
+		}
+		p.Data["deployments"] = list
+		return true
+	})
+}
+
+func (s *site) checkRun(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "check.html", "pulls", func(p *page, repo *repository) bool {
+		for _, c := range repo.checks {
+			if str(c.id) == r.PathValue("id") {
+				p.Data["check"] = s.forge.checkBase(repo, c)
+				return true
+			}
+		}
+		return false
+	})
+}
