@@ -59,7 +59,7 @@ var permissionsOf = map[operation]permissions{
 	opReadIssueEvents:  {"metadata": read, "issues": read, "pull_requests": read},
 	opListIssues:       {"metadata": read, "issues": read},
 	opWriteComment:     {"metadata": read, "issues": write, "pull_requests": write},
-	opReact:            {"metadata": read, "issues": write, "pull_requests": write},
+	opReact:            {"metadata": read, "issues": write},
 	opReadPullRequest:  {"metadata": read, "pull_requests": read},
 	opWritePullRequest: {"metadata": read, "pull_requests": write},
 	opMarkReady:        {"metadata": read, "pull_requests": write, "contents": write},
