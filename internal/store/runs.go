@@ -30,6 +30,7 @@ type runRow struct {
 	ExitCode       int
 	Detail         string
 	ForgeID        string
+	Shown          string
 	CreatedAt      instant
 	StartedAt      instant
 	FinishedAt     instant
@@ -37,7 +38,7 @@ type runRow struct {
 
 // savedRunColumns are what SaveRun writes; what runs, for which commit and by
 // whose approval stays as it was inserted.
-var savedRunColumns = []string{"state", "container", "exit_code", "detail", "forge_id", "started_at", "finished_at"}
+var savedRunColumns = []string{"state", "container", "exit_code", "detail", "forge_id", "shown", "started_at", "finished_at"}
 
 // RunStateError is a change of a deployment run's state that is not forward.
 type RunStateError struct {
@@ -73,7 +74,7 @@ func toRunRow(r deploy.Run) (*runRow, error) {
 		Profile: text(r.Profile), ProfileVersion: text(r.ProfileVersion), Script: encode(&e, "the script", []byte(r.Script)),
 		Parameters: encode(&e, "the parameters", r.Parameters), Repository: encode(&e, "the repository", r.Repository),
 		CommitID: text(r.Commit), ArmedBy: encode(&e, "who armed it", r.ArmedBy), State: string(r.State),
-		Container: text(r.Container), ExitCode: r.ExitCode, Detail: text(r.Detail), ForgeID: text(r.ForgeID),
+		Container: text(r.Container), ExitCode: r.ExitCode, Detail: text(r.Detail), ForgeID: text(r.ForgeID), Shown: string(r.Shown),
 		CreatedAt: at(r.CreatedAt), StartedAt: at(r.StartedAt), FinishedAt: at(r.FinishedAt),
 	}
 	return row, e.err
@@ -143,7 +144,7 @@ func (r *runRow) run() (deploy.Run, error) {
 	run := deploy.Run{
 		ID: r.ID, Task: task.ID(r.Task), ApprovalID: r.ApprovalID, Environment: r.Environment, Profile: r.Profile,
 		ProfileVersion: r.ProfileVersion, Commit: r.CommitID, State: deploy.RunState(r.State),
-		Container: r.Container, ExitCode: r.ExitCode, Detail: r.Detail, ForgeID: r.ForgeID,
+		Container: r.Container, ExitCode: r.ExitCode, Detail: r.Detail, ForgeID: r.ForgeID, Shown: deploy.RunState(r.Shown),
 		CreatedAt: r.CreatedAt.Time, StartedAt: r.StartedAt.Time, FinishedAt: r.FinishedAt.Time,
 	}
 	var d decoder

@@ -34,6 +34,8 @@ type taskRow struct {
 	ApprovalID      string
 	LandedCommit    string
 	CancelRequested bool
+	Judged          string
+	Reported        string
 	LeaseOwner      string
 	LeaseUntil      instant
 	CreatedAt       instant
@@ -44,7 +46,7 @@ type taskRow struct {
 // for, by whom and under which policy, and stays as it was inserted.
 var savedColumns = []string{
 	"state", "epoch", "base_branch", "base_commit", "failure", "run", "pull_request",
-	"approval_id", "landed_commit", "cancel_requested", "updated_at",
+	"approval_id", "landed_commit", "judged", "reported", "updated_at",
 }
 
 func toTaskRow(t task.Task) (*taskRow, error) {
@@ -59,6 +61,7 @@ func toTaskRow(t task.Task) (*taskRow, error) {
 		TriggerURL: text(t.TriggerURL), Snapshot: encode(&e, "the snapshot", t.Snapshot),
 		PolicyVersion: text(t.PolicyVersion), Failure: text(t.Failure), Run: encode(&e, "the run", t.Run),
 		ApprovalID: text(t.ApprovalID), LandedCommit: text(t.LandedCommit), CancelRequested: t.CancelRequested,
+		Judged: encode(&e, "the judged reviews", t.Judged), Reported: string(t.Reported),
 		CreatedAt: at(t.CreatedAt), UpdatedAt: at(t.UpdatedAt),
 	}
 	return row, e.err
@@ -70,7 +73,7 @@ func (r *taskRow) task() (task.Task, error) {
 		Issue: r.Issue, BaseBranch: r.BaseBranch, BaseCommit: r.BaseCommit,
 		TriggerKey: r.TriggerKey, TriggerURL: r.TriggerURL, PolicyVersion: r.PolicyVersion,
 		Failure: r.Failure, PullRequest: r.PullRequest, ApprovalID: r.ApprovalID,
-		LandedCommit: r.LandedCommit, CancelRequested: r.CancelRequested,
+		LandedCommit: r.LandedCommit, CancelRequested: r.CancelRequested, Reported: task.State(r.Reported),
 		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
 	}
 	var d decoder
@@ -78,6 +81,7 @@ func (r *taskRow) task() (task.Task, error) {
 	decode(&d, "requester", r.Requester, &t.Requester)
 	decode(&d, "snapshot", r.Snapshot, &t.Snapshot)
 	decode(&d, "run", r.Run, &t.Run)
+	decode(&d, "judged reviews", r.Judged, &t.Judged)
 	if d.err != nil {
 		return task.Task{}, fmt.Errorf("task %s: %w", r.ID, d.err)
 	}
@@ -110,7 +114,8 @@ func (t *Tx) InsertTask(ctx context.Context, v task.Task) (fresh bool, err error
 // SaveTask writes what a step may change of v (see savedColumns) if the stored
 // epoch is still v.Epoch and the stored state is v.State or one from which
 // task.Transitions leads there; then it raises v.Epoch and sets v.UpdatedAt. If
-// the transaction fails later, v is to be thrown away.
+// the transaction fails later, v is to be thrown away. A request to cancel is
+// never taken back; if one came in between, v shows it.
 //
 // It fails with task.ErrStale, a *task.TransitionError or task.ErrNotFound.
 // A task that is, or comes back to, proposed is under no approval: the one in
@@ -123,8 +128,10 @@ func (t *Tx) SaveTask(ctx context.Context, v *task.Task) error {
 	now := t.now()
 	row.Epoch, row.UpdatedAt = v.Epoch+1, at(now)
 	n, err := t.exec(ctx, t.tx.NewUpdate().Model(row).Column(savedColumns...).
+		Set("cancel_requested = (cancel_requested OR ?)", v.CancelRequested).
 		Where("id = ?", row.ID).Where("epoch = ?", v.Epoch).
-		Where("state IN (?)", bun.List(predecessors(v.State))))
+		Where("state IN (?)", bun.List(predecessors(v.State))).
+		Returning("cancel_requested"))
 	if err != nil {
 		return fmt.Errorf("save task %s: %w", v.ID, err)
 	}
@@ -136,7 +143,21 @@ func (t *Tx) SaveTask(ctx context.Context, v *task.Task) error {
 			return err
 		}
 	}
-	v.Epoch, v.UpdatedAt = row.Epoch, now
+	v.Epoch, v.UpdatedAt, v.CancelRequested = row.Epoch, now, row.CancelRequested
+	return nil
+}
+
+// RequestCancel marks the task, whoever holds its lease and without disturbing
+// them: the epoch stays.
+func (t *Tx) RequestCancel(ctx context.Context, id task.ID) error {
+	n, err := t.exec(ctx, t.tx.NewUpdate().Model((*taskRow)(nil)).
+		Set("cancel_requested = TRUE").Set("updated_at = ?", at(t.now())).Where("id = ?", text(string(id))))
+	if err == nil && n == 0 {
+		err = task.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("request to cancel task %s: %w", id, err)
+	}
 	return nil
 }
 

@@ -20,7 +20,8 @@ func (s *Store) Task(ctx context.Context, id task.ID) (task.Task, error) {
 	return row.task()
 }
 
-// OpenTasks lists tasks whose state is not an end, oldest first.
+// OpenTasks lists, oldest first, tasks whose state is not an end and tasks whose
+// end was not reported yet.
 func (s *Store) OpenTasks(ctx context.Context) ([]task.Task, error) {
 	var open []task.State
 	for _, state := range task.States() {
@@ -29,7 +30,8 @@ func (s *Store) OpenTasks(ctx context.Context) ([]task.Task, error) {
 		}
 	}
 	var rows []taskRow
-	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("state IN (?)", bun.List(open)).Order("number"))
+	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).
+		Where("state IN (?) OR reported <> state", bun.List(open)).Order("number"))
 	if err != nil {
 		return nil, fmt.Errorf("list the open tasks: %w", err)
 	}

@@ -35,12 +35,15 @@ CREATE TABLE tasks (
     approval_id      TEXT NOT NULL,
     landed_commit    TEXT NOT NULL,
     cancel_requested BOOLEAN NOT NULL,
+    judged           TEXT NOT NULL,
+    reported         TEXT NOT NULL,
     lease_owner      TEXT NOT NULL DEFAULT '',
     lease_until      TIMESTAMPTZ,
     created_at       TIMESTAMPTZ NOT NULL,
     updated_at       TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX tasks_state ON tasks (state);
+CREATE INDEX tasks_unreported ON tasks (number) WHERE reported <> state;
 CREATE INDEX tasks_issue ON tasks (repository_key, issue);
 CREATE INDEX tasks_pull_request ON tasks (repository_key, pull_request) WHERE pull_request <> 0;
 CREATE INDEX tasks_lease ON tasks (lease_owner) WHERE lease_owner <> '';
@@ -97,6 +100,7 @@ CREATE TABLE deploy_runs (
     exit_code       BIGINT NOT NULL,
     detail          TEXT NOT NULL,
     forge_id        TEXT NOT NULL,
+    shown           TEXT NOT NULL,
     created_at      TIMESTAMPTZ NOT NULL,
     started_at      TIMESTAMPTZ,
     finished_at     TIMESTAMPTZ

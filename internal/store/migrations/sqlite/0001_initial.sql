@@ -35,12 +35,15 @@ CREATE TABLE tasks (
     approval_id      TEXT NOT NULL,
     landed_commit    TEXT NOT NULL,
     cancel_requested INTEGER NOT NULL CHECK (cancel_requested IN (0, 1)),
+    judged           TEXT NOT NULL,
+    reported         TEXT NOT NULL,
     lease_owner      TEXT NOT NULL DEFAULT '',
     lease_until      TEXT,
     created_at       TEXT NOT NULL,
     updated_at       TEXT NOT NULL
 ) STRICT;
 CREATE INDEX tasks_state ON tasks (state);
+CREATE INDEX tasks_unreported ON tasks (number) WHERE reported <> state;
 CREATE INDEX tasks_issue ON tasks (repository_key, issue);
 CREATE INDEX tasks_pull_request ON tasks (repository_key, pull_request) WHERE pull_request <> 0;
 CREATE INDEX tasks_lease ON tasks (lease_owner) WHERE lease_owner <> '';
@@ -108,6 +111,7 @@ CREATE TABLE deploy_runs (
     exit_code       INTEGER NOT NULL,
     detail          TEXT NOT NULL,
     forge_id        TEXT NOT NULL,
+    shown           TEXT NOT NULL,
     created_at      TEXT NOT NULL,
     started_at      TEXT,
     finished_at     TEXT
