@@ -44,7 +44,7 @@ type baseTree map[string]*baseEntry
 
 type baseEntry struct {
 	guestproto.Entry
-	met bool // the workspace has something of this kind here
+	met bool // the workspace has something here that is not a directory: no deletion
 }
 
 func readBase(path string) (baseTree, error) {

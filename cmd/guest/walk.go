@@ -99,6 +99,9 @@ func (w *walk) entry(parent int, name, path string, depth int) error {
 	if err := syscall.Fstat(fd, &stat); err != nil {
 		return fmt.Errorf("looking at %q: %w", path, err)
 	}
+	if base := w.base[path]; base != nil && stat.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		base.met = true
+	}
 	if strings.EqualFold(name, ".git") {
 		return w.out.Write(path, guestproto.KindNestedGit, 0, nil)
 	}
@@ -139,9 +142,6 @@ func (w *walk) regular(parent int, name, path string, stat *syscall.Stat_t) erro
 		kind, mode = guestproto.KindExecutable, guestproto.ModeExecutable
 	}
 	base := w.base[path]
-	if base != nil {
-		base.met = true
-	}
 	candidate := base != nil && base.Mode == mode && base.Size == stat.Size
 	if !candidate && stat.Size > w.limits.FileBytes {
 		// Before opening: a sparse file of a terabyte is never read.
@@ -192,13 +192,10 @@ func (w *walk) symlink(fd int, path string) error {
 		return fmt.Errorf("reading link %q: %w", path, err)
 	}
 	target = target[:n]
-	if base := w.base[path]; base != nil {
-		base.met = true
-		if base.Mode == guestproto.ModeSymlink && base.Size == int64(n) {
-			same, err := w.sameBlob(bytes.NewReader(target), base)
-			if err != nil || same {
-				return err
-			}
+	if base := w.base[path]; base != nil && base.Mode == guestproto.ModeSymlink && base.Size == int64(n) {
+		same, err := w.sameBlob(bytes.NewReader(target), base)
+		if err != nil || same {
+			return err
 		}
 	}
 	return w.out.Write(path, guestproto.KindSymlink, int64(n), bytes.NewReader(target))
