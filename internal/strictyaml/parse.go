@@ -46,17 +46,89 @@ func Parse(name string, data []byte) (docs []*Document, err error) {
 	if err := checkTokens(name, tokens); err != nil {
 		return nil, err
 	}
+	for _, part := range split(tokens) {
+		d, err := parseDocument(name, part)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			docs = append(docs, d)
+		}
+	}
+	return docs, nil
+}
+
+// split cuts the tokens into documents. The library's own way loses everything
+// that follows an empty document, and a lost role binding or gate is not seen by
+// anybody; so each document is parsed by itself.
+func split(tokens token.Tokens) []token.Tokens {
+	var parts []token.Tokens
+	var part token.Tokens
+	for _, tk := range tokens {
+		switch tk.Type {
+		case token.DocumentHeaderType, token.DocumentEndType:
+			parts, part = append(parts, part), nil
+		case token.CommentType:
+		default:
+			part = append(part, tk)
+		}
+	}
+	return append(parts, part)
+}
+
+// parseDocument returns nil for an empty document.
+func parseDocument(name string, tokens token.Tokens) (*Document, error) {
+	if len(tokens) == 0 {
+		return nil, nil
+	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // found by Decode, all of them
 	if err != nil {
 		return nil, syntaxProblem(name, err)
 	}
-	for _, d := range file.Docs {
-		if d.Body == nil || d.Body.Type() == ast.NullType {
-			continue
-		}
-		docs = append(docs, &Document{file: name, body: d.Body, at: map[string]position{"": place(d.Body)}})
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		return nil, tokenProblem(name, tokens[0], "is not YAML that can be read")
 	}
-	return docs, nil
+	body := file.Docs[0].Body
+	if lost := lostToken(tokens, body); lost != nil {
+		return nil, tokenProblem(name, lost, fmt.Sprintf("%q would be ignored here; check the indentation", excerpt(lost.Value)))
+	}
+	if body.Type() == ast.NullType {
+		return nil, nil
+	}
+	return &Document{file: name, body: body, at: map[string]position{"": place(body)}}, nil
+}
+
+// lostToken returns a value that the parser read and that is not in its result.
+func lostToken(tokens token.Tokens, body ast.Node) *token.Token {
+	kept := map[*token.Token]bool{}
+	ast.Walk(collector(kept), body)
+	for _, tk := range tokens {
+		switch tk.Type {
+		case token.StringType, token.SingleQuoteType, token.DoubleQuoteType, token.IntegerType, token.FloatType,
+			token.BinaryIntegerType, token.OctetIntegerType, token.HexIntegerType, token.BoolType, token.NullType,
+			token.InfinityType, token.NanType:
+			if !kept[tk] {
+				return tk
+			}
+		}
+	}
+	return nil
+}
+
+type collector map[*token.Token]bool
+
+// Visit implements ast.Visitor.
+func (c collector) Visit(n ast.Node) ast.Visitor {
+	c[n.GetToken()] = true
+	return c
+}
+
+func excerpt(text string) string {
+	const most = 40
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }
 
 func precheck(name string, data []byte) error {
@@ -76,10 +148,15 @@ func precheck(name string, data []byte) error {
 // size of the file (it grows with its square root).
 func checkTokens(name string, tokens token.Tokens) error {
 	flow, line, onLine := 0, 0, 0
+	onHeader, headerLine := false, 0
 	for _, tk := range tokens {
 		if tk.Position.Line != line {
 			line, onLine = tk.Position.Line, 0
 		}
+		if onHeader && tk.Position.Line == headerLine && tk.Type != token.CommentType {
+			return tokenProblem(name, tk, "begin the document on a line of its own, below ---")
+		}
+		onHeader, headerLine = tk.Type == token.DocumentHeaderType || (onHeader && tk.Type == token.CommentType), tk.Position.Line
 		switch tk.Type {
 		case token.MappingStartType, token.SequenceStartType:
 			flow++
