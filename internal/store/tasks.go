@@ -33,6 +33,7 @@ type taskRow struct {
 	Run             string
 	ApprovalID      string
 	LandedCommit    string
+	PullRequestURL  string
 	CancelRequested bool
 	Judged          string
 	Reported        string
@@ -46,7 +47,7 @@ type taskRow struct {
 // for, by whom and under which policy, and stays as it was inserted.
 var savedColumns = []string{
 	"state", "epoch", "base_branch", "base_commit", "failure", "run", "pull_request",
-	"approval_id", "landed_commit", "judged", "reported", "updated_at",
+	"approval_id", "landed_commit", "pull_request_url", "judged", "reported", "updated_at",
 }
 
 func toTaskRow(t task.Task) (*taskRow, error) {
@@ -60,7 +61,7 @@ func toTaskRow(t task.Task) (*taskRow, error) {
 		Requester:  encode(&e, "the requester", t.Requester),
 		TriggerURL: text(t.TriggerURL), Snapshot: encode(&e, "the snapshot", t.Snapshot),
 		PolicyVersion: text(t.PolicyVersion), Failure: text(t.Failure), Run: encode(&e, "the run", t.Run),
-		ApprovalID: text(t.ApprovalID), LandedCommit: text(t.LandedCommit), CancelRequested: t.CancelRequested,
+		ApprovalID: text(t.ApprovalID), LandedCommit: text(t.LandedCommit), PullRequestURL: text(t.PullRequestURL), CancelRequested: t.CancelRequested,
 		Judged: encode(&e, "the judged reviews", t.Judged), Reported: string(t.Reported),
 		CreatedAt: at(t.CreatedAt), UpdatedAt: at(t.UpdatedAt),
 	}
@@ -73,7 +74,7 @@ func (r *taskRow) task() (task.Task, error) {
 		Issue: r.Issue, BaseBranch: r.BaseBranch, BaseCommit: r.BaseCommit,
 		TriggerKey: r.TriggerKey, TriggerURL: r.TriggerURL, PolicyVersion: r.PolicyVersion,
 		Failure: r.Failure, PullRequest: r.PullRequest, ApprovalID: r.ApprovalID,
-		LandedCommit: r.LandedCommit, CancelRequested: r.CancelRequested, Reported: task.State(r.Reported),
+		LandedCommit: r.LandedCommit, PullRequestURL: r.PullRequestURL, CancelRequested: r.CancelRequested, Reported: task.State(r.Reported),
 		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
 	}
 	var d decoder

@@ -4,6 +4,7 @@ package task
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -66,7 +67,8 @@ type Task struct {
 	// Run is what the container reported, once it ended.
 	Run Run
 	// PullRequest is its number at the forge, 0 before it exists.
-	PullRequest int
+	PullRequest    int
+	PullRequestURL string
 	// ApprovalID is the approval in force, empty before.
 	ApprovalID string
 	// LandedCommit is the commit that the approval made, empty before.
@@ -108,9 +110,11 @@ type Judgement struct {
 	URL      string     `json:"url,omitempty"`
 	Reviewer forge.User `json:"reviewer"`
 	Allowed  bool       `json:"allowed"`
-	Why      []string   `json:"why,omitempty"`  // what stands against it
-	Tree     string     `json:"tree,omitempty"` // the whole tree of reasons, drawn
-	At       time.Time  `json:"at"`
+	// Decision is the policy's decision with its tree of reasons, as JSON.
+	Decision json.RawMessage `json:"decision,omitempty"`
+	At       time.Time       `json:"at"`
+	// Told is set once the reviewer was answered at the forge.
+	Told bool `json:"told,omitempty"`
 }
 
 // HasJudged reports whether the gate already answered this review.

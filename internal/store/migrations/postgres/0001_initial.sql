@@ -34,6 +34,7 @@ CREATE TABLE tasks (
     run              TEXT NOT NULL,
     approval_id      TEXT NOT NULL,
     landed_commit    TEXT NOT NULL,
+    pull_request_url TEXT NOT NULL,
     cancel_requested BOOLEAN NOT NULL,
     judged           TEXT NOT NULL,
     reported         TEXT NOT NULL,
