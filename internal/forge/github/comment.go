@@ -62,7 +62,7 @@ func editComment(ctx context.Context, client *gh.Client, ref forge.RepositoryRef
 	return commentOf(edited), nil
 }
 
-// sameText leaves out what a forge may normalise.
+// sameText leaves out what a forge may normalize.
 func sameText(a, b string) bool {
 	plain := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
 	return plain(a) == plain(b)

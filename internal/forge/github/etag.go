@@ -2,8 +2,8 @@ package github
 
 import (
 	"bytes"
-	"container/list"
 	"io"
+	"math"
 	"net/http"
 	"sync"
 )
@@ -21,20 +21,20 @@ const (
 // answer is what the 304 says.
 type etagCache struct {
 	mu      sync.Mutex
-	entries map[string]*list.Element // of *cachedAnswer
-	recent  *list.List               // front is the latest used
+	answers map[string]*cachedAnswer
+	uses    uint64 // counts up, for finding the answer that was used longest ago
 	bytes   int
 }
 
 type cachedAnswer struct {
-	key    string
+	used   uint64
 	etag   string
 	header http.Header
 	body   []byte
 }
 
 func newETagCache() *etagCache {
-	return &etagCache{entries: map[string]*list.Element{}, recent: list.New()}
+	return &etagCache{answers: map[string]*cachedAnswer{}}
 }
 
 // send sends req through next, conditionally if scope and URL are known.
@@ -76,7 +76,7 @@ func (a *cachedAnswer) answer(fresh *http.Response) *http.Response {
 	return &res
 }
 
-// keep reads a cachable answer and hands it on.
+// keep reads a cacheable answer and hands it on.
 func (c *etagCache) keep(key string, res *http.Response) (*http.Response, error) {
 	etag := res.Header.Get("ETag")
 	if res.StatusCode != http.StatusOK || etag == "" {
@@ -92,7 +92,7 @@ func (c *etagCache) keep(key string, res *http.Response) (*http.Response, error)
 		return res, nil
 	}
 	_ = res.Body.Close()
-	c.put(&cachedAnswer{key: key, etag: etag, header: res.Header.Clone(), body: body})
+	c.put(key, &cachedAnswer{etag: etag, header: res.Header.Clone(), body: body})
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, nil
 }
@@ -100,29 +100,41 @@ func (c *etagCache) keep(key string, res *http.Response) (*http.Response, error)
 func (c *etagCache) get(key string) *cachedAnswer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	element, found := c.entries[key]
-	if !found {
-		return nil
+	found := c.answers[key]
+	if found != nil {
+		c.uses++
+		found.used = c.uses
 	}
-	c.recent.MoveToFront(element)
-	return element.Value.(*cachedAnswer)
+	return found
 }
 
-func (c *etagCache) put(a *cachedAnswer) {
+func (c *etagCache) put(key string, a *cachedAnswer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old, found := c.entries[a.key]; found {
-		c.remove(old)
-	}
-	c.entries[a.key] = c.recent.PushFront(a)
+	c.remove(key)
+	c.uses++
+	a.used = c.uses
+	c.answers[key] = a
 	c.bytes += len(a.body)
-	for c.bytes > maxCachedBytes || len(c.entries) > maxCachedAnswers {
-		c.remove(c.recent.Back())
+	for c.bytes > maxCachedBytes || len(c.answers) > maxCachedAnswers {
+		c.remove(c.oldest())
 	}
 }
 
-func (c *etagCache) remove(element *list.Element) {
-	a := c.recent.Remove(element).(*cachedAnswer)
-	delete(c.entries, a.key)
-	c.bytes -= len(a.body)
+// oldest looks through all answers; there are few, and it is needed only when full.
+func (c *etagCache) oldest() (key string) {
+	least := uint64(math.MaxUint64)
+	for k, a := range c.answers {
+		if a.used < least {
+			key, least = k, a.used
+		}
+	}
+	return key
+}
+
+func (c *etagCache) remove(key string) {
+	if a, found := c.answers[key]; found {
+		c.bytes -= len(a.body)
+		delete(c.answers, key)
+	}
 }

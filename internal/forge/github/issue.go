@@ -81,14 +81,14 @@ func (a *Adapter) LabelEvents(ctx context.Context, ref forge.RepositoryRef, numb
 	if err != nil {
 		return nil, err
 	}
-	labelled := make([]forge.LabelEvent, 0, len(events))
+	labeled := make([]forge.LabelEvent, 0, len(events))
 	for _, event := range events {
-		labelled = append(labelled, forge.LabelEvent{
+		labeled = append(labeled, forge.LabelEvent{
 			ID: strconv.FormatInt(event.GetID(), 10), IssueNumber: number, Label: event.GetLabel().GetName(),
 			Actor: userOf(event.GetActor()), CreatedAt: event.GetCreatedAt().Time,
 		})
 	}
-	return labelled, nil
+	return labeled, nil
 }
 
 // issueEvents returns the events of one kind of an issue or pull request, oldest first.
@@ -116,7 +116,7 @@ func (a *Adapter) LabeledIssues(ctx context.Context, ref forge.RepositoryRef, la
 	if err != nil {
 		return nil, err
 	}
-	doing := fmt.Sprintf("list the issues of %s labelled %q", ref.FullName(), label)
+	doing := fmt.Sprintf("list the issues of %s labeled %q", ref.FullName(), label)
 	if label == "" || strings.Contains(label, ",") {
 		return nil, fmt.Errorf("%s: GitHub cannot be asked for an empty label or one with a comma", doing)
 	}

@@ -125,9 +125,9 @@ func TestIssuesCommentsAndLabels(t *testing.T) {
 	if err != nil || len(events) != 2 || events[0].Actor != w.users["anna"] || events[0].ID == events[1].ID || events[0].IssueNumber != number {
 		t.Errorf("label events %+v, %v", events, err)
 	}
-	labelled, err := w.adapter.LabeledIssues(ctx, w.ref, "coderflow")
-	if err != nil || len(labelled) != 1 || labelled[0].Number != number {
-		t.Errorf("labelled %+v, %v", labelled, err)
+	labeled, err := w.adapter.LabeledIssues(ctx, w.ref, "coderflow")
+	if err != nil || len(labeled) != 1 || labeled[0].Number != number {
+		t.Errorf("labeled %+v, %v", labeled, err)
 	}
 	if _, err := w.adapter.Issue(ctx, w.ref, 404); !errors.Is(err, forge.ErrNotFound) {
 		t.Errorf("missing issue: %v", err)

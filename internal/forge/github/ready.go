@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
 )
@@ -86,7 +87,7 @@ func (a *Adapter) mutate(ctx context.Context, ref forge.RepositoryRef, op operat
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
 		return fmt.Errorf("read GraphQL's answer: %w", err)
 	}
-	return graphQLErrors(string(op), answer.Errors)
+	return graphQLErrors(string(op), answer.Errors, waitOf(res.Header, a.clock()))
 }
 
 func graphQLStatus(res *http.Response) error {
@@ -101,8 +102,9 @@ func graphQLStatus(res *http.Response) error {
 	}
 }
 
-// graphQLErrors maps the types GitHub uses; they come with status 200.
-func graphQLErrors(operation string, found []graphQLError) error {
+// graphQLErrors maps the types GitHub uses; they come with status 200. The wait is
+// for a limit among them.
+func graphQLErrors(operation string, found []graphQLError, wait time.Duration) error {
 	var all []error
 	for _, e := range found {
 		words := clip(e.Message)
@@ -112,7 +114,7 @@ func graphQLErrors(operation string, found []graphQLError) error {
 		case "FORBIDDEN", "INSUFFICIENT_SCOPES":
 			all = append(all, fmt.Errorf("%w (GitHub: %s)", forge.ErrForbidden, words))
 		case "RATE_LIMITED", "RATE_LIMIT":
-			all = append(all, &forge.RateLimitError{RetryAfter: defaultWait, Cause: errors.New(words)})
+			all = append(all, &forge.RateLimitError{RetryAfter: wait, Cause: errors.New(words)})
 		default:
 			all = append(all, &forge.RefusedError{Operation: operation, Words: words})
 		}

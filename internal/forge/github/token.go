@@ -53,7 +53,7 @@ type minter struct {
 	installations map[int64]int64 // by repository id
 }
 
-// slot serialises minting for one key, so that a burst of calls mints once.
+// slot serializes minting for one key, so that a burst of calls mints once.
 type slot struct {
 	busy  chan struct{} // capacity 1
 	grant grant         // guarded by busy
