@@ -36,6 +36,7 @@ const (
 	DeployIntent      Action = "deployment.start_intended"
 	DeployStarted     Action = "deployment.started"
 	DeployEnded       Action = "deployment.ended"
+	ManifestsApplied  Action = "manifests.applied"
 )
 
 // System is the actor of what CoderFlow does by itself.

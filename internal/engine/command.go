@@ -142,7 +142,7 @@ func (c *conversation) start(ctx context.Context, environment, base, text string
 		}
 	}
 	if !decision.Allowed {
-		c.refuse(decision)
+		c.refuse(ctx, decision)
 		return nil
 	}
 	n := newTask{
@@ -210,7 +210,7 @@ func (c *conversation) about(ctx context.Context, cmd command.Command) error {
 		}
 		c.say(present.Status(view))
 	case command.Why:
-		c.say(present.Why(t))
+		c.say(present.Why(t, decisions(t)...))
 	case command.Cancel:
 		c.cancel(ctx, t)
 	}
@@ -267,4 +267,13 @@ func (c *conversation) finish(ctx context.Context) (func(Tx) error, error) {
 		}
 		return nil
 	}, nil
+}
+
+// decisions are the judgements of a task's reviews, newest first.
+func decisions(t task.Task) []policy.Decision {
+	var all []policy.Decision
+	for i := len(t.Judged) - 1; i >= 0; i-- {
+		all = append(all, decisionOf(t.Judged[i]))
+	}
+	return all
 }

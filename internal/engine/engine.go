@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
@@ -41,8 +42,8 @@ type Options struct {
 	Deployer  *deploy.Executor
 	// Admins hold server-admin by the server's configuration.
 	Admins []forge.Subject
-	Logger    *slog.Logger
-	Now       func() time.Time
+	Logger *slog.Logger
+	Now    func() time.Time
 	// Node names this process's place of work; it owns leases and containers.
 	Node string
 	// DataDir holds the inputs of tasks while they run.
@@ -55,8 +56,13 @@ type Options struct {
 	Failpoint func(name string)
 }
 
-// Engine takes tasks along their way. It keeps no state of its own.
-type Engine struct{ Options }
+// Engine takes tasks along their way. It keeps no state that matters.
+type Engine struct {
+	Options
+	// said remembers what was last reported about a task, to spare the forge
+	// reports that say the same. Losing it costs one report.
+	said sync.Map
+}
 
 // leaseTime is how long a worker that stopped renewing keeps a task. It is
 // renewed at a third of that, so that one slow renewal does not lose it.

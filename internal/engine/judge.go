@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,8 +81,12 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	w.t.Judged = append(slices.Clone(w.t.Judged), judgement(r, record.Decision, e.Now()))
 	w.t.ApprovalID, w.t.Failure = record.ID, ""
 	err = e.move(ctx, w, task.Approved, func(tx Tx) error {
-		if _, err := tx.InsertApproval(ctx, record); err != nil {
+		fresh, err := tx.InsertApproval(ctx, record)
+		if err != nil {
 			return err
+		}
+		if !fresh {
+			return fmt.Errorf("another approval of this proposal is in force: %w", task.ErrStale)
 		}
 		return e.audit(ctx, tx, &w.t, record.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
 			"approval": record.ID, "digest": record.Digest, "review": record.ReviewURL,
@@ -103,9 +108,16 @@ func (e *Engine) recordRefusal(ctx context.Context, w *work, r forge.Review, d p
 
 func judgement(r forge.Review, d policy.Decision, at time.Time) task.Judgement {
 	return task.Judgement{
-		Review: r.ID, URL: r.URL, Reviewer: r.Author, Allowed: d.Allowed,
-		Why: d.Reason.Refusals(), Tree: d.Reason.String(), At: at.UTC(),
+		Review: r.ID, URL: r.URL, Reviewer: r.Author, Allowed: d.Allowed, Decision: encoded(d), At: at.UTC(),
 	}
+}
+
+func encoded(d policy.Decision) json.RawMessage {
+	text, err := json.Marshal(d)
+	if err != nil { // texts and truth values always encode
+		panic(fmt.Sprintf("encode a decision: %v", err))
+	}
+	return text
 }
 
 // redeem is the first look after the approval was recorded.
@@ -156,7 +168,7 @@ func voided(judged []task.Judgement, d policy.Decision) []task.Judgement {
 	judged = slices.Clone(judged)
 	for i := len(judged) - 1; i >= 0; i-- {
 		if judged[i].Allowed {
-			judged[i].Allowed, judged[i].Why, judged[i].Tree = false, d.Reason.Refusals(), d.Reason.String()
+			judged[i].Allowed, judged[i].Decision, judged[i].Told = false, encoded(d), false
 			break
 		}
 	}

@@ -85,6 +85,7 @@ func (e *Engine) pushFailed(ctx context.Context, w *work, err error) error {
 	case errors.As(err, &refused):
 		fallen := w.t.ApprovalID
 		w.t.Failure = "the forge refused the push: " + refused.Words
+		w.t.Judged = voided(w.t.Judged, policy.Decision{Reason: policy.No(w.t.Failure + "; once that is changed, approve again")})
 		w.t.ApprovalID, w.t.LandedCommit = "", ""
 		return e.move(ctx, w, task.Proposed, func(tx Tx) error {
 			return e.audit(ctx, tx, &w.t, audit.System, audit.PushRefused, map[string]any{

@@ -152,8 +152,10 @@ func (e *Engine) workspace(ctx context.Context, ref forge.RepositoryRef, spec sa
 	return nil
 }
 
+const containerPrefix = "coderflow-task-"
+
 func volumeName(id task.ID) string    { return "coderflow-task-" + string(id) }
-func containerName(id task.ID) string { return "coderflow-task-" + string(id) }
+func containerName(id task.ID) string { return containerPrefix + string(id) }
 
 // containerSpec depends on the task and the environment alone, so that a
 // container made before a crash is recognised after it.

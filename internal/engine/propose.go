@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
@@ -46,7 +49,7 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 		return err
 	}
 	e.Failpoint("pull-request-opened")
-	w.t.PullRequest = pr.Number
+	w.t.PullRequest, w.t.PullRequestURL = pr.Number, pr.URL
 	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalPublished, map[string]any{
 			"pullRequest": pr.URL, "draft": pr.Draft, "carrier": p.Carrier, "digest": p.Digest,
@@ -232,4 +235,21 @@ func (e *Engine) newPullRequest(ctx context.Context, w *work, p task.Proposal) (
 		pr, err = e.Forge.OpenPullRequest(ctx, w.t.Repository, request)
 	}
 	return pr, err
+}
+
+// reviewView gathers what a reviewer is shown.
+func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draftRefused bool) (present.PullRequestView, error) {
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return present.PullRequestView{}, fmt.Errorf("read the manifests: %w", err)
+	}
+	env := set.Environments[w.t.Environment]
+	issueURL, _, _ := strings.Cut(w.t.TriggerURL, "#")
+	v := present.PullRequestView{
+		Task: w.t, Proposal: p, IssueURL: issueURL, DraftRefused: draftRefused, MessageRule: env.Gate.CommitMessage,
+	}
+	for _, name := range slices.Sorted(maps.Keys(set.Profiles[w.t.Environment])) {
+		v.Profiles = append(v.Profiles, set.Profiles[w.t.Environment][name])
+	}
+	return v, nil
 }

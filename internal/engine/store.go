@@ -24,6 +24,8 @@ type Reader interface {
 	UnhandledDeliveries(ctx context.Context, age time.Duration) ([]string, error)
 	Approval(ctx context.Context, id string) (approval.Record, error)
 	DeployRuns(ctx context.Context, id task.ID) ([]deploy.Run, error)
+	// TaskLog is what the audit log says about a task, oldest first.
+	TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, error)
 	// Cursor returns the stored time under a name, or the zero time.
 	Cursor(ctx context.Context, name string) (time.Time, error)
 }
@@ -86,4 +88,6 @@ type Store interface {
 	// to it are already stored.
 	AppendLog(ctx context.Context, stream string, offset int64, data []byte) error
 	LogSize(ctx context.Context, stream string) (int64, error)
+	// ReadLog returns at most limit bytes from the offset on.
+	ReadLog(ctx context.Context, stream string, from int64, limit int) ([]byte, error)
 }

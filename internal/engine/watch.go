@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -97,4 +99,19 @@ func (e *Engine) keepLog(ctx context.Context, container, stream string) error {
 		return fmt.Errorf("keep the output: %w", err)
 	}
 	return nil
+}
+
+// ContainerChanged has the task or deployment behind a container looked at. A
+// resync means that events may be missing: then everything is.
+func (e *Engine) ContainerChanged(ctx context.Context, event sandbox.Event) error {
+	if event.Kind == sandbox.EventResync {
+		return e.Sweep(ctx)
+	}
+	id, isTask := strings.CutPrefix(event.Name, containerPrefix)
+	if _, err := task.ParseID(id); !isTask || err != nil {
+		return nil // a helper, or a deployment, which its task polls
+	}
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: id})
+	})
 }

@@ -1,0 +1,48 @@
+# CoderFlow. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO      ?= go
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help build setup setup-test demo test unit lint generate-check clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/coderflow and bin/coderflow-guest (static)
+	@mkdir -p bin
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/coderflow-guest ./cmd/guest
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/coderflow ./cmd/app
+
+setup: ## Prepare this machine: Docker engine and sandbox image (root, Debian or Ubuntu)
+	@scripts/setup
+
+setup-test: ## As setup, and what only the tests need
+	@scripts/setup --test
+
+demo: setup ## Play the whole story on a local forge, then stay up (DEMO_EXIT=1: end)
+	@echo "==> building"
+	@$(MAKE) build
+	@bin/coderflow demo
+
+test: setup-test lint ## Set everything up and run all tests
+	@echo "==> building"
+	@$(MAKE) build
+	@scripts/test
+
+lint: ## gofmt, go vet, staticcheck
+	@echo "==> lint"
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+		if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
+	@$(GO) vet ./...
+	@CGO_ENABLED=0 $(GO) run $(STATICCHECK) ./...
+
+clean: ## Remove what build made
+	@rm -rf bin

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/engine"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/github"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/store"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// engineStore is the store in the engine's words: only the type of the
+// transaction differs.
+type engineStore struct{ *store.Store }
+
+// InTx implements engine.Store.
+func (s engineStore) InTx(ctx context.Context, f func(engine.Tx) error) error {
+	return s.Store.InTx(ctx, func(tx *store.Tx) error { return f(tx) })
+}
+
+// TaskLog implements engine.Reader.
+func (s engineStore) TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, error) {
+	return s.AuditEntries(ctx, store.AuditFilter{Task: string(id), Limit: 1000})
+}
+
+// rules reads the manifests in force. They are read for every decision, so that
+// a revoked role is revoked everywhere at once.
+type rules struct {
+	store  *store.Store
+	admins []forge.Subject
+	image  string // for environments that name none
+}
+
+// Manifests implements engine.Manifests.
+func (r *rules) Manifests(ctx context.Context) (*manifest.Set, error) {
+	active, err := r.store.ActiveManifest(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the manifests in force: %w", err)
+	}
+	set, err := manifest.ParseCanonical(active.Content)
+	if err != nil {
+		return nil, err
+	}
+	for name, env := range set.Environments {
+		if env.Agent.Image == "" {
+			env.Agent.Image = r.image
+			set.Environments[name] = env
+		}
+	}
+	return set, nil
+}
+
+// Policy implements approval.Policies.
+func (r *rules) Policy(ctx context.Context) (*policy.Policy, error) {
+	set, err := r.Manifests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return set.Policy(r.admins...), nil
+}
+
+// Check implements approval.Armory.
+func (r *rules) Check(ctx context.Context, environment string, a approval.Arming) (approval.Arming, error) {
+	set, err := r.Manifests(ctx)
+	if err != nil {
+		return a, err
+	}
+	if a.Environment != "" && a.Environment != environment && !sharesRepositories(set, environment, a.Environment) {
+		return a, fmt.Errorf("there is no environment %q for this repository", a.Environment)
+	}
+	checked, err := set.Check(ctx, environment, a)
+	if err != nil {
+		return a, err
+	}
+	profile, ok := set.Profile(checked.Environment, checked.Profile)
+	if !ok {
+		return a, fmt.Errorf("environment %s has no deployment profile %q", checked.Environment, checked.Profile)
+	}
+	checked.Version = profile.Digest()
+	return checked, nil
+}
+
+// sharesRepositories reports whether every repository of one environment is
+// also in the other: only then may an approval in the one deploy in the other.
+func sharesRepositories(set *manifest.Set, one, other string) bool {
+	rules := set.Policy()
+	target, ok := rules.Environments[other]
+	if !ok {
+		return false
+	}
+	for _, repository := range set.Environments[one].Repositories {
+		if !target.Has(repository.Ref()) {
+			return false
+		}
+	}
+	return true
+}
+
+// githubHook is GitHub's webhook in the server's words.
+type githubHook struct{ *github.Webhook }
+
+// Delivery implements web.Webhook.
+func (h githubHook) Delivery(header http.Header, body []byte) (forge.Delivery, error) {
+	d, err := github.DeliveryOf(header)
+	if err != nil {
+		return forge.Delivery{}, err
+	}
+	events, err := h.Decode(d.Event, body)
+	if err != nil {
+		return forge.Delivery{}, err
+	}
+	return forge.Delivery{ID: d.GUID, Host: forge.GitHub, Event: d.Event, Headers: d.Header, Events: events}, nil
+}
+
+// bootstrap applies manifests to a database that has none.
+func bootstrap(ctx context.Context, db *store.Store, dir string, log *slog.Logger) error {
+	_, err := db.ActiveManifest(ctx)
+	if !errors.Is(err, task.ErrNotFound) {
+		return err // there is one, or the database fails
+	}
+	set, err := manifest.Parse(nil)
+	if dir != "" {
+		set, err = manifest.Load(dir)
+	}
+	if err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "manifests put in force", "version", set.Version, "from", dir)
+	return putInForce(ctx, db, set, audit.System)
+}
+
+func putInForce(ctx context.Context, db *store.Store, set *manifest.Set, by string) error {
+	return db.InTx(ctx, func(tx *store.Tx) error {
+		fresh, err := tx.InsertManifest(ctx, store.Manifest{Version: set.Version, Content: set.Canonical(), AppliedBy: by})
+		if err != nil || !fresh {
+			return err
+		}
+		entry, err := audit.New(time.Now(), by, audit.ManifestsApplied, map[string]any{"version": set.Version})
+		if err != nil {
+			return err
+		}
+		return tx.Audit(ctx, entry)
+	})
+}
+
+func newLogger(c config.Log, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// operator names who runs a command on the server's machine, for the audit log.
+func operator() string {
+	if user := os.Getenv("SUDO_USER"); user != "" {
+		return "local:" + user
+	}
+	return "local:" + os.Getenv("USER")
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"text/tabwriter"
+
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/store"
+)
+
+type applyCmd struct {
+	configFlag
+	Files  []string `short:"f" name:"filename" required:"" help:"Manifest files or directories." type:"path"`
+	DryRun bool     `help:"Check only; put nothing in force."`
+}
+
+// Run checks all manifests first; nothing is put in force if one is wrong.
+func (c applyCmd) Run(ctx context.Context, s streams) error {
+	set, err := manifest.Load(c.Files...)
+	if err != nil {
+		return err
+	}
+	summary := fmt.Sprintf("%d environments, %d bindings, version %s", len(set.Environments), len(set.Bindings), set.Version)
+	if c.DryRun {
+		_, err := fmt.Fprintln(s.out, "the manifests are in order:", summary)
+		return err
+	}
+	db, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // nothing is left to write
+	if err := putInForce(ctx, db, set, operator()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, "in force:", summary)
+	return err
+}
+
+// open opens the database of an installation for a command beside the server.
+func (f configFlag) open(ctx context.Context) (*store.Store, error) {
+	cfg, err := f.load()
+	if err != nil {
+		return nil, err
+	}
+	return openStore(ctx, cfg, slog.New(slog.DiscardHandler))
+}
+
+type migrateCmd struct{ configFlag }
+
+// Run migrates the database.
+func (c migrateCmd) Run(ctx context.Context, s streams) error {
+	db, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // nothing is left to write
+	_, err = fmt.Fprintln(s.out, "the database is at this version")
+	return err
+}
+
+type tasksCmd struct {
+	List tasksListCmd `cmd:"" default:"withargs" help:"List tasks, newest first."`
+	Logs tasksLogsCmd `cmd:"" help:"Print the output of a task's container."`
+}
+
+type tasksListCmd struct {
+	configFlag
+	Limit int `default:"50" help:"How many at the most."`
+}
+
+// Run lists tasks.
+func (c tasksListCmd) Run(ctx context.Context, s streams) error {
+	db, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // nothing is left to write
+	tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: c.Limit})
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "TASK\tSTATE\tENVIRONMENT\tREPOSITORY\tISSUE\tPULL REQUEST\tREQUESTED BY\tCREATED")
+	for _, t := range tasks {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", t.ID, t.State, t.Environment, t.Repository.FullName(),
+			t.Issue, t.PullRequest, t.Requester.Login, t.CreatedAt.UTC().Format("2006-01-02 15:04"))
+	}
+	return table.Flush()
+}
+
+type tasksLogsCmd struct {
+	configFlag
+	Task string `arg:"" help:"Task id."`
+}
+
+// Run prints a task's output with control characters made visible.
+func (c tasksLogsCmd) Run(ctx context.Context, s streams) error {
+	db, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // nothing is left to write
+	return printLog(ctx, db, "task/"+c.Task, s.out)
+}
+
+type auditCmd struct {
+	configFlag
+	Task string `help:"Only entries of this task."`
+}
+
+// Run prints the audit log, oldest entry first.
+func (c auditCmd) Run(ctx context.Context, s streams) error {
+	db, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // nothing is left to write
+	filter := store.AuditFilter{Task: c.Task, Limit: 500}
+	for {
+		entries, err := db.AuditEntries(ctx, filter)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		for _, e := range entries {
+			fmt.Fprintf(s.out, "%d\t%s\t%s\t%s\t%s\t%s\n", e.Seq, e.At.UTC().Format("2006-01-02T15:04:05Z"), e.Actor, e.Action, e.Task, e.Detail)
+			filter.AfterSeq = e.Seq
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/command"
+	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/engine"
+	"github.com/coderflow/coderflow/internal/forge/github"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/sandbox/docker"
+	"github.com/coderflow/coderflow/internal/store"
+	"github.com/coderflow/coderflow/internal/task"
+	"github.com/coderflow/coderflow/internal/web"
+)
+
+// house is a built server: everything is wired, nothing runs yet.
+type house struct {
+	handler http.Handler
+	engine  *engine.Engine
+	queue   *queue.Queue
+	runner  *docker.Runner
+	closers []io.Closer
+}
+
+func (h *house) close() error {
+	var errs []error
+	for i := len(h.closers) - 1; i >= 0; i-- {
+		errs = append(errs, h.closers[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// build wires a server. It reads secrets and the database; it talks to no forge
+// and no engine, so that a server can start while those are down.
+func build(ctx context.Context, cfg config.Config, log *slog.Logger) (*house, error) {
+	if cfg.GitHub == nil {
+		return nil, errors.New("no forge is configured: the section github is missing; `coderflow init github` writes it")
+	}
+	h := &house{}
+	if err := h.wire(ctx, cfg, log); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	return h, nil
+}
+
+func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	node, lock, err := claim(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	h.closers = append(h.closers, lock)
+	db, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	h.closers = append(h.closers, db)
+	rules := &rules{store: db, admins: cfg.Admins, image: cfg.Sandbox.Image}
+	if err := bootstrap(ctx, db, cfg.Bootstrap, log); err != nil {
+		return err
+	}
+	if h.runner, err = newRunner(cfg, node, log); err != nil {
+		return err
+	}
+	h.closers = append(h.closers, h.runner)
+	hub, err := github.New(github.Config{
+		APIURL: cfg.GitHub.APIURL, GraphQLURL: cfg.GitHub.GraphQLURL, GitURL: cfg.GitHub.GitURL,
+		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	git, err := newGit(cfg, log)
+	if err != nil {
+		return err
+	}
+	gate := &approval.Gate{
+		Forge: hub, Ledger: db, Policies: rules, Read: command.ParseReview, Armory: rules, Now: time.Now,
+	}
+	h.engine = engine.New(engine.Options{
+		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Manifests: rules, Gate: gate,
+		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},
+		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL,
+		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
+	})
+	if _, err := db.ReleaseAll(ctx, node); err != nil {
+		return fmt.Errorf("release this node's former leases: %w", err)
+	}
+	h.queue, err = queue.New(queue.Options{
+		DB: db.DB(), Dialect: db.Dialect(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
+		Handlers: map[queue.Kind]queue.Handler{queue.Deliver: h.engine.Deliver, queue.Advance: h.engine.Advance},
+	})
+	if err != nil {
+		return fmt.Errorf("make the job queue: %w", err)
+	}
+	hook, err := github.NewWebhook([]byte(cfg.GitHub.WebhookSecret.Reveal()))
+	if err != nil {
+		return err
+	}
+	h.handler = web.New(web.Options{
+		Inbox: h.engine, GitHub: githubHook{hook}, Logger: log, Now: time.Now,
+		Probes: probes(db, h.runner, hub),
+	})
+	return nil
+}
+
+func probes(db *store.Store, runner *docker.Runner, hub *github.Adapter) []web.Probe {
+	return []web.Probe{
+		{Name: "database", Check: db.Ping, Fix: "the database cannot be written to: see the server's log"},
+		{Name: "docker", Check: runner.Ping, Fix: "the Docker engine does not answer: start it or check docker.host"},
+		{Name: "forge", Check: hub.Ping, Fix: "the forge does not answer or refuses the App: check github.apiURL, appID and the key"},
+	}
+}
+
+func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store.Store, error) {
+	options := store.Options{DSN: "sqlite", Path: cfg.SQLitePath(), Logger: log}
+	if cfg.Database.Postgres {
+		options = store.Options{DSN: cfg.Database.DSN.Reveal(), Logger: log}
+	}
+	db, err := store.Open(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate the database: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+func newRunner(cfg config.Config, node string, log *slog.Logger) (*docker.Runner, error) {
+	guest := cfg.Sandbox.Guest
+	if guest == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find the guest helper: %w", err)
+		}
+		guest = filepath.Join(filepath.Dir(self), "coderflow-guest")
+	}
+	if _, err := os.Stat(guest); err != nil {
+		return nil, fmt.Errorf("the guest helper is missing: %w; `make build` makes bin/coderflow-guest, sandbox.guest says where it is", err)
+	}
+	return docker.New(docker.Config{
+		Host: cfg.Docker.Host, DataDir: filepath.Join(cfg.DataDir, "sandbox"), GuestPath: guest, Instance: node, Log: log,
+	})
+}
+
+func newGit(cfg config.Config, log *slog.Logger) (*gitops.Git, error) {
+	options := gitops.Options{
+		Dir: filepath.Join(cfg.DataDir, "git"), Logger: log,
+		Committer: gitops.Identity{Name: "CoderFlow", Email: "coderflow@users.noreply.github.com"},
+	}
+	if u, err := url.Parse(cfg.GitHub.GitURL); err == nil && u.Scheme == "http" {
+		options.AllowHTTPHosts = []string{u.Host}
+	}
+	return gitops.New(options)
+}
+
+// claim makes the data directory this process's own and returns the node's
+// name, which is kept there so that a restart is the same node.
+func claim(dir string) (node string, lock io.Closer, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("the data directory %s is used by another coderflow process; stop it or set dataDir", dir), f.Close())
+	}
+	path := filepath.Join(dir, "node")
+	name, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		name = []byte(task.NewID())
+		err = os.WriteFile(path, name, 0o600)
+	}
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("name this node: %w", err), f.Close())
+	}
+	return strings.TrimSpace(string(name)), f, nil
+}
+
+// follow turns what the engine reports about containers into looks at their tasks.
+func (h *house) follow(ctx context.Context) error {
+	for event := range h.runner.Events(ctx) {
+		if event.Kind == sandbox.EventStarted {
+			continue
+		}
+		if err := h.engine.ContainerChanged(ctx, event); err != nil && ctx.Err() == nil {
+			h.engine.Logger.WarnContext(ctx, "container event not followed, the sweep will", "container", event.Name, "error", err)
+		}
+	}
+	return nil
+}
+
+// failpoint kills the process at the named place, for tests of restarts. The
+// variable may name a file too, "NAME@FILE": then only while the file is absent,
+// and it is made first, so that the next process gets past.
+func failpoint(setting string) func(string) {
+	if setting == "" {
+		return nil
+	}
+	name, once, _ := strings.Cut(setting, "@")
+	return func(at string) {
+		if at != name {
+			return
+		}
+		if once != "" {
+			f, err := os.OpenFile(once, os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return
+			}
+			_ = f.Close()
+		}
+		_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
+		select {} // nothing after this place happens
+	}
+}

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+)
+
+type demoCmd struct {
+	Exit   bool   `help:"End after the story, with a status other than 0 if any step was wrong." env:"DEMO_EXIT"`
+	Dir    string `help:"Where the demo keeps everything. Default: a new temporary directory." type:"path"`
+	Listen string `help:"Address of the local forge." default:"127.0.0.1:0"`
+}
+
+// Run plays the story: a real server, a real engine and real git; only the
+// forge is a local one.
+func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
+	dir := c.Dir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "coderflow-demo-"); err != nil {
+			return fmt.Errorf("make a directory for the demo: %w", err)
+		}
+	}
+	logFile, err := os.OpenFile(filepath.Join(dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("make the demo's log: %w", err)
+	}
+	defer logFile.Close() //nolint:errcheck // a log
+	log := slog.New(slog.NewTextHandler(logFile, nil))
+	ctx, cancel := context.WithCancel(ctx)
+	hub, err := startForge(ctx, emulator.Options{Dir: filepath.Join(dir, "forge"), Listen: c.Listen, Logger: log})
+	if err != nil {
+		cancel()
+		return err
+	}
+	defer func() { err = errors.Join(err, hub.Close()) }()
+	in, err := install(dir, hub.Info(), settings{})
+	if err != nil {
+		cancel()
+		return err
+	}
+	served := make(chan error, 1)
+	address := make(chan string, 1)
+	go func() {
+		cfg, err := in.load()
+		if err == nil {
+			err = serve(ctx, cfg, log, func(a string) { address <- a })
+		}
+		served <- err
+	}()
+	defer func() {
+		cancel()
+		err = errors.Join(err, <-served)
+	}()
+	select {
+	case err := <-served:
+		served <- nil
+		return fmt.Errorf("the server did not start: %w", err)
+	case a := <-address:
+		hub.SetWebhookURL("http://" + a + "/webhooks/github")
+	}
+	t := &story{people: people{hub}, out: s, began: time.Now(), dir: dir, config: in.config}
+	if err := t.tell(ctx); err != nil {
+		return fmt.Errorf("the story went wrong: %w; the server's log is %s", err, logFile.Name())
+	}
+	if c.Exit {
+		return nil
+	}
+	t.invite(hub.Info().HTMLURL)
+	<-ctx.Done()
+	return nil
+}
+
+// story is the demo's timeline.
+type story struct {
+	people
+	out    streams
+	began  time.Time
+	dir    string
+	config string
+
+	issue *gh.Issue
+	pr    *gh.PullRequest
+}
+
+func (t *story) line(mark, format string, args ...any) {
+	fmt.Fprintf(t.out.out, "%6.1fs  %s %s\n", time.Since(t.began).Seconds(), mark, fmt.Sprintf(format, args...))
+}
+
+func (t *story) more(format string, args ...any) {
+	for _, line := range strings.Split(strings.TrimRight(fmt.Sprintf(format, args...), "\n"), "\n") {
+		fmt.Fprintf(t.out.out, "           │ %s\n", line)
+	}
+}
+
+// tell goes through the story. Each chapter fails if what must be seen is not.
+func (t *story) tell(ctx context.Context) error {
+	for _, chapter := range []func(context.Context) error{
+		t.ask, t.propose, t.requesterCannotApprove, t.strangerCannotApprove, t.approve, t.landed, t.deployed, t.audited,
+	} {
+		if err := chapter(ctx); err != nil {
+			t.line("✗", "%v", err)
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *story) ask(ctx context.Context) (err error) {
+	t.line("●", "a local forge with %s, and CoderFlow as its App", sampleRepo)
+	t.issue, err = t.openIssue(ctx, maria, "The total of a receipt is wrong",
+		"Three apples at 1.20 and one bread at 3.50 should be 7.10, the program prints 4.70.\n\n`make test` shows it.")
+	if err != nil {
+		return fmt.Errorf("open the issue: %w", err)
+	}
+	t.line("●", "maria opens issue #%d  %s", t.issue.GetNumber(), t.issue.GetHTMLURL())
+	if _, err := t.comment(ctx, eve, t.issue.GetNumber(), "/coderflow run"); err != nil {
+		return fmt.Errorf("comment as eve: %w", err)
+	}
+	t.line("●", "eve, who has no role, comments /coderflow run")
+	err = until(ctx, time.Minute, "the refusal of eve's request", func(ctx context.Context) (bool, error) {
+		return t.said(ctx, t.issue.GetNumber(), "has no role in environment")
+	})
+	if err != nil {
+		return err
+	}
+	t.line("✓", "refused, with the reason under the issue")
+	if _, err := t.comment(ctx, maria, t.issue.GetNumber(), "/coderflow run please repair it and run the test"); err != nil {
+		return fmt.Errorf("comment as maria: %w", err)
+	}
+	t.line("●", "maria comments /coderflow run")
+	return nil
+}
+
+// said reports whether CoderFlow wrote something with the text.
+func (t *story) said(ctx context.Context, number int, text string) (bool, error) {
+	comments, err := t.comments(ctx, number)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range comments {
+		if c.GetUser().GetType() == "Bot" && strings.Contains(c.GetBody(), text) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (t *story) propose(ctx context.Context) error {
+	err := until(ctx, 3*time.Minute, "a draft pull request", func(ctx context.Context) (bool, error) {
+		prs, err := t.pullRequests(ctx)
+		if err != nil || len(prs) == 0 {
+			return false, err
+		}
+		ready, err := t.said(ctx, t.issue.GetNumber(), "waits for approval")
+		t.pr = prs[0]
+		return ready, err
+	})
+	if err != nil {
+		return err
+	}
+	t.line("✓", "the agent worked in a container without a network; its change is draft pull request #%d  %s", t.pr.GetNumber(), t.pr.GetHTMLURL())
+	files, _, err := t.as(tom).PullRequests.ListFiles(ctx, sampleOwner, sampleName, t.pr.GetNumber(), nil)
+	if err != nil {
+		return fmt.Errorf("list the pull request's files: %w", err)
+	}
+	if len(files) != 1 || !strings.HasPrefix(files[0].GetFilename(), ".coderflow/proposals/") {
+		return fmt.Errorf("the pull request carries %d files, want the inert patch alone", len(files))
+	}
+	t.more("before approval the repository holds one inert file: %s", files[0].GetFilename())
+	return nil
+}
+
+func (t *story) requesterCannotApprove(ctx context.Context) error {
+	return t.refused(ctx, maria, "the requester of a task cannot approve it")
+}
+
+func (t *story) strangerCannotApprove(ctx context.Context) error {
+	return t.refused(ctx, eve, "has no role in environment")
+}
+
+// refused has somebody approve in vain.
+func (t *story) refused(ctx context.Context, login, why string) error {
+	if _, err := t.review(ctx, login, t.pr.GetNumber(), "APPROVE", "ship it"); err != nil {
+		return fmt.Errorf("review as %s: %w", login, err)
+	}
+	t.line("●", "%s approves the pull request", login)
+	err := until(ctx, time.Minute, "the refusal of "+login+"'s approval", func(ctx context.Context) (bool, error) {
+		return t.said(ctx, t.pr.GetNumber(), why)
+	})
+	if err != nil {
+		return err
+	}
+	pr, err := t.pullRequest(ctx, t.pr.GetNumber())
+	if err != nil {
+		return err
+	}
+	if pr.GetHead().GetSHA() != t.pr.GetHead().GetSHA() {
+		return fmt.Errorf("the branch moved after %s's approval", login)
+	}
+	t.line("✓", "no commit: %s", why)
+	return nil
+}
+
+func (t *story) approve(ctx context.Context) error {
+	body := "Multiply the price by the quantity\n\nThe total of a receipt counted each line once.\n\n/coderflow deploy publish channel=beta"
+	if _, err := t.review(ctx, tom, t.pr.GetNumber(), "APPROVE", body); err != nil {
+		return fmt.Errorf("review as tom: %w", err)
+	}
+	t.line("●", "tom, who may, approves with a commit message and /coderflow deploy publish channel=beta")
+	return nil
+}
+
+func (t *story) landed(ctx context.Context) error {
+	var pr *gh.PullRequest
+	err := until(ctx, time.Minute, "the landed commit", func(ctx context.Context) (moved bool, err error) {
+		pr, err = t.pullRequest(ctx, t.pr.GetNumber())
+		return err == nil && pr.GetHead().GetSHA() != t.pr.GetHead().GetSHA() && !pr.GetDraft(), err
+	})
+	if err != nil {
+		return err
+	}
+	commit, err := t.commit(ctx, pr.GetHead().GetSHA())
+	if err != nil {
+		return fmt.Errorf("read the landed commit: %w", err)
+	}
+	author, committer := commit.GetCommit().GetAuthor(), commit.GetCommit().GetCommitter()
+	if author.GetName() != "Tom Lindqvist" && author.GetName() != tom || len(commit.Parents) != 1 {
+		return fmt.Errorf("the landed commit is by %s with %d parents", author.GetName(), len(commit.Parents))
+	}
+	t.line("✓", "committed and pushed: %.12s, author %s <%s>, committer %s", commit.GetSHA(), author.GetName(), author.GetEmail(), committer.GetName())
+	t.more("%s", commit.GetCommit().GetMessage())
+	for _, f := range commit.Files {
+		t.more("%s  +%d −%d", f.GetFilename(), f.GetAdditions(), f.GetDeletions())
+	}
+	t.line("✓", "the pull request is ready for review and shows the real diff; the forge's own rules take over  %s", pr.GetHTMLURL())
+	return nil
+}
+
+func (t *story) deployed(ctx context.Context) error {
+	err := until(ctx, 2*time.Minute, "the deployment's outcome", func(ctx context.Context) (bool, error) {
+		return t.said(ctx, t.issue.GetNumber(), "published: Monday")
+	})
+	if err != nil {
+		return err
+	}
+	t.line("✓", "profile publish ran on the landed commit in a container of its own, exit status 0")
+	return nil
+}
+
+// audited waits for the last entry and prints what was written down.
+func (t *story) audited(ctx context.Context) error {
+	db, err := (configFlag{Config: t.config}).open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // only read
+	return t.auditTrail(ctx, db)
+}
+
+func (t *story) invite(page string) {
+	fmt.Fprintf(t.out.out, `
+Everything stays up. Try it:
+  %s   choose who you are, open issues, comment /coderflow run, review, merge
+  bin/coderflow tasks -c %s
+  bin/coderflow audit -c %s
+Stop with Ctrl-C. All of it is kept in %s.
+`, page, t.config, t.config, t.dir)
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+)
+
+// demoFiles are the sample project, the demo's agent and its deployment script.
+//
+//go:embed all:demo
+var demoFiles embed.FS
+
+// The people of the playground. Each file of the story names them the same.
+const (
+	maria = "maria" // developer: may start tasks, may not approve
+	tom   = "tom"   // environment-admin: may approve and deploy
+	eve   = "eve"   // may read the repository, has no role in CoderFlow
+)
+
+const (
+	sampleOwner = "acme"
+	sampleName  = "receipts"
+	sampleRepo  = sampleOwner + "/" + sampleName
+)
+
+// startForge starts a local forge with the sample people and project.
+func startForge(ctx context.Context, o emulator.Options) (*emulator.Forge, error) {
+	hub, err := emulator.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("make the local forge: %w", err)
+	}
+	if err := hub.Start(ctx); err != nil {
+		return nil, fmt.Errorf("start the local forge on %s: %w", o.Listen, err)
+	}
+	if err := seed(hub); err != nil {
+		return nil, fmt.Errorf("fill the local forge: %w", err)
+	}
+	return hub, nil
+}
+
+func seed(hub *emulator.Forge) error {
+	if _, err := hub.CreateUser(sampleOwner, emulator.UserOptions{Organization: true}); err != nil {
+		return err
+	}
+	for login, name := range map[string]string{maria: "Maria Okafor", tom: "Tom Lindqvist", eve: "Eve Adams"} {
+		if _, err := hub.CreateUser(login, emulator.UserOptions{Name: name}); err != nil {
+			return err
+		}
+	}
+	files, err := sampleProject()
+	if err != nil {
+		return err
+	}
+	if _, err := hub.CreateRepository(sampleOwner, sampleName, files, emulator.RepositoryOptions{
+		Description: "Prints the total of a receipt",
+	}); err != nil {
+		return err
+	}
+	for login, permission := range map[string]string{maria: "write", tom: "write", eve: "read"} {
+		if err := hub.AddCollaborator(sampleRepo, login, permission); err != nil {
+			return err
+		}
+	}
+	_, err = hub.Install(sampleRepo)
+	return err
+}
+
+func sampleProject() (map[string]string, error) {
+	const root = "demo/project"
+	files := map[string]string{}
+	err := fs.WalkDir(demoFiles, root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := demoFiles.ReadFile(path)
+		files[strings.TrimPrefix(path, root+"/")] = string(content)
+		return err
+	})
+	return files, err
+}
+
+// userID is the numeric id of a sample user.
+func userID(info emulator.Info, login string) int64 {
+	for _, u := range info.Users {
+		if u.Login == login {
+			return u.ID
+		}
+	}
+	return 0
+}
+
+var demoManifests = template.Must(template.New("manifests").Funcs(template.FuncMap{
+	"indent": func(n int, text string) string {
+		return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+strings.Repeat(" ", n))
+	},
+}).Parse(`apiVersion: coderflow.dev/v1
+kind: Environment
+metadata:
+  name: staging
+spec:
+  description: The sample project on the local forge
+  repositories:
+    - {name: {{.Repository}}, id: {{.RepositoryID}}}
+  agent:
+    preset: exec
+    command:
+      - /bin/sh
+      - -c
+      - |
+        {{indent 8 .Agent}}
+  limits: {memory: 512MiB, cpus: 1, pids: 128, wallTime: 5m}
+---
+apiVersion: coderflow.dev/v1
+kind: DeploymentProfile
+metadata:
+  name: publish
+  environment: staging
+spec:
+  description: Publishes the landed commit
+  timeout: 2m
+  parameters:
+    - {name: channel, description: Where it goes, type: select, options: [beta, stable], default: beta}
+  script: |
+    {{indent 4 .Script}}
+---
+apiVersion: coderflow.dev/v1
+kind: RoleBinding
+metadata:
+  name: maria-develops
+spec: {subject: "github:{{.Maria}}", role: developer, resource: environment/staging}
+---
+apiVersion: coderflow.dev/v1
+kind: RoleBinding
+metadata:
+  name: tom-approves
+spec: {subject: "github:{{.Tom}}", role: environment-admin, resource: environment/staging}
+`))
+
+// installation is a configuration for the local forge in a directory of its own.
+type installation struct {
+	dir    string
+	config string // path of coderflow.yaml
+}
+
+// settings are what an installation can differ in.
+type settings struct {
+	Agent  string // shell text of the agent; empty: the demo's
+	Script string // shell text of the profile publish; empty: the demo's
+	Listen string // of the server
+	Extra  string // more lines for coderflow.yaml
+}
+
+func (s settings) withDefaults() (settings, error) {
+	for text, fallback := range map[*string]string{&s.Agent: "demo/agent.sh", &s.Script: "demo/publish.sh"} {
+		if *text == "" {
+			content, err := demoFiles.ReadFile(fallback)
+			if err != nil {
+				return s, err
+			}
+			*text = string(content)
+		}
+	}
+	if s.Listen == "" {
+		s.Listen = "127.0.0.1:0"
+	}
+	if s.Extra == "" {
+		s.Extra = "reconcile: {interval: 30s}"
+	}
+	return s, nil
+}
+
+// install writes configuration and manifests for a server on the local forge.
+func install(dir string, info emulator.Info, s settings) (installation, error) {
+	s, err := s.withDefaults()
+	if err != nil {
+		return installation{}, err
+	}
+	var manifests strings.Builder
+	err = demoManifests.Execute(&manifests, map[string]any{
+		"Repository": sampleRepo, "RepositoryID": info.Repositories[0].ID, "Agent": s.Agent, "Script": s.Script,
+		"Maria": userID(info, maria), "Tom": userID(info, tom),
+	})
+	if err != nil {
+		return installation{}, fmt.Errorf("write the demo's manifests: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "manifests"), 0o700); err != nil {
+		return installation{}, err
+	}
+	in := installation{dir: dir, config: filepath.Join(dir, "coderflow.yaml")}
+	text := fmt.Sprintf(`listen: %s
+publicURL: http://127.0.0.1:8080
+dataDir: %s
+bootstrap: manifests
+github:
+  apiURL: %s
+  graphqlURL: %s
+  gitURL: %s
+  appID: %d
+  privateKeyFile: %s
+  webhookSecretFile: %s
+%s
+`, s.Listen, filepath.Join(dir, "data"), info.APIURL, info.GraphQLURL, info.GitURL, info.AppID, info.PrivateKeyFile, info.WebhookSecretFile, s.Extra)
+	if host := os.Getenv("DOCKER_HOST"); host != "" {
+		text += fmt.Sprintf("docker: {host: %q}\n", host)
+	}
+	for path, content := range map[string]string{in.config: text, filepath.Join(dir, "manifests", "demo.yaml"): manifests.String()} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			return installation{}, fmt.Errorf("write the demo's configuration: %w", err)
+		}
+	}
+	return in, nil
+}
+
+func (in installation) load() (config.Config, error) { return config.Load(in.config, nil) }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/web"
+)
+
+// configFlag is shared by every command that works on an installation.
+type configFlag struct {
+	Config string `help:"Configuration file. CODERFLOW_* variables override its keys." short:"c" default:"coderflow.yaml" env:"CODERFLOW_CONFIG" type:"path"`
+}
+
+// load reads the configuration. Without a file at the default place, variables
+// alone may be enough.
+func (f configFlag) load() (config.Config, error) {
+	return config.Load(f.Config, os.Environ())
+}
+
+type serveCmd struct {
+	configFlag
+}
+
+// Run serves until the context ends.
+func (c serveCmd) Run(ctx context.Context, s streams) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	return serve(ctx, cfg, newLogger(cfg.Log, s.err), nil)
+}
+
+// Times of the background work.
+const (
+	sweepInterval = 15 * time.Second
+	stopGrace     = 20 * time.Second
+)
+
+// serve runs a whole server until ctx ends. ready, if not nil, gets the address
+// once requests are answered.
+func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(address string)) (err error) {
+	for _, sentence := range cfg.Unserved() {
+		log.WarnContext(ctx, sentence)
+	}
+	h, err := build(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; is another server running there?", cfg.Listen, err)
+	}
+	if err := h.queue.Start(context.WithoutCancel(ctx)); err != nil {
+		return errors.Join(fmt.Errorf("start the job queue: %w", err), listener.Close())
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace) })
+	work.Go(func() error { return every(ctx, log, sweepInterval, "sweep", h.engine.Sweep) })
+	work.Go(func() error { return every(ctx, log, cfg.Reconcile.Interval, "reconcile", h.engine.Reconcile) })
+	work.Go(func() error { return h.follow(ctx) })
+	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
+	if ready != nil {
+		ready(listener.Addr().String())
+	}
+	err = work.Wait()
+	log.Info("coderflow stops: containers that run go on by themselves")
+	stop, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	return errors.Join(err, h.queue.Stop(stop))
+}
+
+// every calls f at once and then at the interval until ctx ends. An error is
+// logged and the next turn tries again: what f looks for does not go away.
+func every(ctx context.Context, log *slog.Logger, interval time.Duration, name string, f func(context.Context) error) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "background work failed, it is tried again", "work", name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,387 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/forge/emulator/contract"
+	"github.com/coderflow/coderflow/internal/store"
+	"github.com/coderflow/coderflow/internal/store/storetest"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// The tests of this package run the real binary, built once, against a local
+// forge that is held to GitHub's published description.
+
+var binary string // path of the built coderflow, beside its guest helper
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "coderflow-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	binary = filepath.Join(dir, "coderflow")
+	for target, pkg := range map[string]string{binary: ".", binary + "-guest": "../guest"} {
+		build := exec.Command("go", "build", "-o", target, pkg)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, out)
+			return 1
+		}
+	}
+	return storetest.Main(m)
+}
+
+// world is one forge with one server process.
+type world struct {
+	people
+	t        *testing.T
+	dir      string
+	in       installation
+	address  string
+	contract *contract.Validator
+	server   *process
+	log      *logTail
+}
+
+type worldOption func(*emulator.Options, *settings)
+
+func withAgent(script string) worldOption {
+	return func(_ *emulator.Options, s *settings) { s.Agent = script }
+}
+
+func withExtra(yaml string) worldOption {
+	return func(_ *emulator.Options, s *settings) { s.Extra = yaml }
+}
+
+// quickAgent changes one file and ends.
+const quickAgent = `sed -i 's/total += \$3/total += $2 * $3/' receipt.awk`
+
+// newWorld makes a forge and starts a server on it. At the end of the test
+// nothing unknown was asked of the forge, nothing broke GitHub's description,
+// and no container or volume is left.
+func newWorld(t *testing.T, options ...worldOption) *world {
+	t.Helper()
+	w := newStoppedWorld(t, options...)
+	w.start()
+	return w
+}
+
+func newStoppedWorld(t *testing.T, options ...worldOption) *world {
+	t.Helper()
+	requireEngine(t)
+	validator, err := contract.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: t.TempDir(), contract: validator, log: &logTail{}}
+	o := emulator.Options{
+		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)),
+		Middleware: func(next http.Handler) http.Handler { return validator.Middleware(next, "/api/v3") },
+		OnDelivery: func(event string, _ http.Header, body []byte) { validator.Delivery(event, body) },
+	}
+	w.address = freeAddress(t)
+	s := settings{Agent: quickAgent, Listen: w.address}
+	for _, option := range options {
+		option(&o, &s)
+	}
+	if w.hub, err = startForge(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	if w.in, err = install(w.dir, w.hub.Info(), s); err != nil {
+		t.Fatal(err)
+	}
+	w.hub.SetWebhookURL("http://" + w.address + "/webhooks/github")
+	t.Cleanup(w.close)
+	return w
+}
+
+func requireEngine(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command("docker", "image", "inspect", "coderflow/sandbox:dev").CombinedOutput(); err != nil {
+		t.Fatalf("the sandbox image or a Docker engine is missing: run `make setup`: %s", out)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // only its number is wanted
+	return l.Addr().String()
+}
+
+func (w *world) close() {
+	if w.server != nil {
+		w.server.kill()
+	}
+	if err := w.hub.Close(); err != nil {
+		w.t.Errorf("close the forge: %v", err)
+	}
+	w.removeContainers()
+	if unknown := w.hub.Unknown(); len(unknown) > 0 {
+		w.t.Errorf("the forge was asked what it does not know: %q", unknown)
+	}
+	for _, f := range w.contract.Findings() {
+		w.t.Errorf("GitHub's description: %s", f)
+	}
+	if w.t.Failed() {
+		w.t.Logf("log of server and forge:\n%s", w.log)
+	}
+}
+
+func (w *world) removeContainers() {
+	node, err := os.ReadFile(filepath.Join(w.dir, "data", "node"))
+	if err != nil {
+		return
+	}
+	label := "label=dev.coderflow.instance=" + strings.TrimSpace(string(node))
+	for _, kind := range [][]string{{"ps", "-aq", "--no-trunc"}, {"volume", "ls", "-q"}} {
+		out, err := exec.Command("docker", append(kind, "--filter", label)...).Output()
+		if err != nil {
+			w.t.Errorf("list what the test left on the engine: %v", err)
+			continue
+		}
+		ids := strings.Fields(string(out))
+		if len(ids) == 0 {
+			continue
+		}
+		remove := append([]string{"rm", "-f"}, ids...)
+		if kind[0] == "volume" {
+			remove = append([]string{"volume"}, remove...)
+		}
+		if out, err := exec.Command("docker", remove...).CombinedOutput(); err != nil {
+			w.t.Errorf("clean up the engine: %v: %s", err, out)
+		}
+	}
+}
+
+// start starts the server and waits until it answers.
+func (w *world) start(environment ...string) {
+	w.t.Helper()
+	w.launch(environment...)
+	err := until(context.Background(), 30*time.Second, "the server", func(context.Context) (bool, error) {
+		if w.server.exited() {
+			return false, fmt.Errorf("it ended:\n%s", w.log)
+		}
+		response, err := http.Get("http://" + w.address + "/healthz")
+		if err != nil {
+			return false, nil
+		}
+		return response.StatusCode == http.StatusOK, response.Body.Close()
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) launch(environment ...string) {
+	w.t.Helper()
+	cmd := exec.Command(binary, "serve", "-c", w.in.config)
+	cmd.Env = append(os.Environ(), environment...)
+	cmd.Stdout, cmd.Stderr = w.log, w.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.server = &process{cmd: cmd, done: make(chan struct{})}
+	go func(p *process) {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}(w.server)
+}
+
+// process is a started server.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func (p *process) exited() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.done
+}
+
+// awaitDeath waits until a failpoint killed the server.
+func (w *world) awaitDeath() {
+	w.t.Helper()
+	select {
+	case <-w.server.done:
+	case <-time.After(time.Minute):
+		w.t.Fatalf("the server did not reach its failpoint:\n%s", w.log)
+	}
+}
+
+// db opens the server's database beside it.
+func (w *world) db() *store.Store {
+	w.t.Helper()
+	db, err := (configFlag{Config: w.in.config}).open(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// run asks for a task on a new issue and returns the issue.
+func (w *world) run(login string) *gh.Issue {
+	w.t.Helper()
+	issue := w.issue(login)
+	w.say(login, issue.GetNumber(), "/coderflow run")
+	return issue
+}
+
+func (w *world) issue(login string) *gh.Issue {
+	w.t.Helper()
+	issue, err := w.openIssue(w.t.Context(), login, "The total is wrong", "It forgets the quantity.")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return issue
+}
+
+func (w *world) say(login string, number int, text string) *gh.IssueComment {
+	w.t.Helper()
+	comment, err := w.comment(w.t.Context(), login, number, text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return comment
+}
+
+func (w *world) approve(login string, number int, text string) *gh.PullRequestReview {
+	w.t.Helper()
+	review, err := w.review(w.t.Context(), login, number, "APPROVE", text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return review
+}
+
+// taskOf waits until the newest task of the issue is in one of the states.
+func (w *world) taskOf(issue int, states ...task.State) task.Task {
+	w.t.Helper()
+	db := w.db()
+	var found task.Task
+	err := until(w.t.Context(), 2*time.Minute, fmt.Sprintf("task of issue %d in %v", issue, states), func(ctx context.Context) (bool, error) {
+		tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: 100})
+		if err != nil {
+			return false, err
+		}
+		for _, t := range tasks {
+			if t.Issue != issue {
+				continue
+			}
+			found = t
+			for _, s := range states {
+				if t.State == s {
+					return true, nil
+				}
+			}
+			if t.State.Ended() {
+				return false, fmt.Errorf("it is %s: %s", t.State, t.Failure)
+			}
+			return false, nil // newest first
+		}
+		return false, nil
+	})
+	if err != nil {
+		w.t.Fatalf("%v; last seen: %s %s\n%s", err, found.State, found.Failure, w.log)
+	}
+	return found
+}
+
+func (w *world) head(number int) string {
+	w.t.Helper()
+	pr, err := w.pullRequest(w.t.Context(), number)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return pr.GetHead().GetSHA()
+}
+
+// waitSaid waits until CoderFlow wrote the text in the conversation.
+func (w *world) waitSaid(number int, text string) {
+	w.t.Helper()
+	err := until(w.t.Context(), time.Minute, fmt.Sprintf("%q under %d", text, number), func(ctx context.Context) (bool, error) {
+		comments, err := w.comments(ctx, number)
+		for _, c := range comments {
+			if c.GetUser().GetType() == "Bot" && strings.Contains(c.GetBody(), text) {
+				return true, nil
+			}
+		}
+		return false, err
+	})
+	if err != nil {
+		comments, _ := w.comments(context.Background(), number)
+		for _, c := range comments {
+			w.t.Logf("%s: %s", c.GetUser().GetLogin(), c.GetBody())
+		}
+		w.t.Fatal(err)
+	}
+}
+
+// logTail keeps the end of a log.
+type logTail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// Write implements io.Writer.
+func (l *logTail) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	if len(l.text) > 1<<20 {
+		l.text = l.text[len(l.text)-1<<20:]
+	}
+	return len(p), nil
+}
+
+// String returns the last lines.
+func (l *logTail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var lines []string
+	scanner := bufio.NewScanner(strings.NewReader(string(l.text)))
+	for scanner.Scan() {
+		lines = append(lines, scanner.Text())
+	}
+	if len(lines) > 120 {
+		lines = lines[len(lines)-120:]
+	}
+	return strings.Join(lines, "\n")
+}
+
+var _ io.Writer = (*logTail)(nil)

@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/present"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// tailBytes is how much of an output people are shown at the forge.
+const tailBytes = 4 << 10
+
+// report tells people where the task stands: the one status comment on the
+// issue, the gate's check on the pull request, and an answer to each review
+// that the gate refused. It is repeated until it was said; a task that ended
+// stays open to the engine until then.
+func (e *Engine) report(ctx context.Context, w *work) error {
+	if err := e.answerReviews(ctx, w); err != nil {
+		return err
+	}
+	view, err := e.statusView(ctx, &w.t)
+	if err != nil {
+		return err
+	}
+	body := present.StatusComment(view)
+	check, hasCheck, err := e.gateCheck(ctx, &w.t)
+	if err != nil {
+		return err
+	}
+	said := sha256.Sum256(fmt.Appendf(nil, "%s\n%+v", body, check))
+	if last, ok := e.said.Load(w.t.ID); ok && last == said && w.t.Reported == w.t.State {
+		return nil
+	}
+	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.Issue, present.StatusMarker(w.t.ID), body); err != nil {
+		return fmt.Errorf("report task %s: %w", w.t.ID, err)
+	}
+	if hasCheck {
+		if err := e.Forge.SetGate(ctx, w.t.Repository, check); err != nil {
+			return fmt.Errorf("set the gate's check of task %s: %w", w.t.ID, err)
+		}
+	}
+	if err := e.reportVoid(ctx, w); err != nil {
+		return err
+	}
+	e.said.Store(w.t.ID, said)
+	if w.t.Reported == w.t.State {
+		return nil
+	}
+	return e.save(ctx, w, func(t *task.Task) { t.Reported = t.State }, nil)
+}
+
+// answerReviews tells each refused reviewer why, once.
+func (e *Engine) answerReviews(ctx context.Context, w *work) error {
+	told := slices.Clone(w.t.Judged)
+	changed := false
+	for i, j := range told {
+		if j.Allowed || j.Told {
+			continue
+		}
+		marker := "<!-- coderflow:review=" + j.Review + " -->"
+		body := marker + "\n" + present.ApprovalRefused(j.Reviewer, decisionOf(j))
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, body); err != nil {
+			return fmt.Errorf("answer review %s: %w", j.Review, err)
+		}
+		told[i].Told, changed = true, true
+	}
+	if !changed {
+		return nil
+	}
+	return e.save(ctx, w, func(t *task.Task) { t.Judged = told }, nil)
+}
+
+// reportVoid says on the pull request that its proposal can no longer be approved.
+func (e *Engine) reportVoid(ctx context.Context, w *work) error {
+	if w.t.State != task.Superseded || w.t.PullRequest == 0 {
+		return nil
+	}
+	marker := "<!-- coderflow:void=" + string(w.t.ID) + " -->"
+	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, marker+"\n"+present.Void(w.t.Failure)); err != nil {
+		return fmt.Errorf("say that task %s is void: %w", w.t.ID, err)
+	}
+	return nil
+}
+
+func decisionOf(j task.Judgement) policy.Decision {
+	var d policy.Decision
+	if err := json.Unmarshal(j.Decision, &d); err != nil {
+		d.Reason = policy.No("the decision cannot be read any more")
+	}
+	return d
+}
+
+// lastRefusal is the newest judgement, if it is a refusal.
+func lastRefusal(t *task.Task) *policy.Decision {
+	if len(t.Judged) == 0 || t.Judged[len(t.Judged)-1].Allowed {
+		return nil
+	}
+	d := decisionOf(t.Judged[len(t.Judged)-1])
+	return &d
+}
+
+// gateCheck is the check run as it should be now, on the commit where it counts.
+func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateCheck, shown bool, err error) {
+	if t.PullRequest == 0 {
+		return check, false, nil
+	}
+	p, err := e.Store.Proposal(ctx, t.ID)
+	if err != nil {
+		return check, false, fmt.Errorf("read the proposal: %w", err)
+	}
+	var approver forge.User
+	if t.ApprovalID != "" {
+		record, err := e.Store.Approval(ctx, t.ApprovalID)
+		if err != nil {
+			return check, false, fmt.Errorf("read approval %s: %w", t.ApprovalID, err)
+		}
+		approver = record.Approver
+	}
+	check = present.Gate(*t, p, approver)
+	if refused := lastRefusal(t); refused != nil && t.State == task.Proposed {
+		check = present.GateRefused(*refused)
+	}
+	check.ExternalID, check.Commit, check.DetailsURL = string(t.ID), p.Carrier, e.PublicURL
+	if slices.Contains([]task.State{task.Landed, task.Deploying, task.Done}, t.State) {
+		check.Commit = t.LandedCommit
+	}
+	return check, true, nil
+}
+
+// statusView gathers what the status of a task shows.
+func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusView, error) {
+	issueURL, _, _ := strings.Cut(t.TriggerURL, "#")
+	v := present.StatusView{Task: *t, IssueURL: issueURL, PullRequestURL: t.PullRequestURL}
+	if t.State == task.Proposed {
+		v.Refused = lastRefusal(t)
+	}
+	var err error
+	if v.Timeline, err = e.timeline(ctx, t); err != nil {
+		return v, err
+	}
+	if t.State == task.Failed {
+		if v.Output, err = e.logTail(ctx, "task/"+string(t.ID)); err != nil {
+			return v, err
+		}
+	}
+	runs, err := e.Store.DeployRuns(ctx, t.ID)
+	if err != nil {
+		return v, fmt.Errorf("read the deployments: %w", err)
+	}
+	for _, run := range runs {
+		d := present.DeploymentView{Run: run}
+		if run.State != deploy.Pending {
+			if d.Output, err = e.logTail(ctx, "deploy/"+run.ID); err != nil {
+				return v, err
+			}
+		}
+		v.Deployments = append(v.Deployments, d)
+	}
+	return v, nil
+}
+
+func (e *Engine) logTail(ctx context.Context, stream string) (string, error) {
+	size, err := e.Store.LogSize(ctx, stream)
+	if err != nil {
+		return "", fmt.Errorf("read the output: %w", err)
+	}
+	tail, err := e.Store.ReadLog(ctx, stream, max(0, size-tailBytes), tailBytes)
+	if err != nil && !errors.Is(err, task.ErrNotFound) {
+		return "", fmt.Errorf("read the output: %w", err)
+	}
+	return string(tail), nil
+}

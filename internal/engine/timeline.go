@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/present"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// timeline tells the task's audit entries in words. The log is the source, so
+// that what people read is what was written down.
+func (e *Engine) timeline(ctx context.Context, t *task.Task) ([]present.Moment, error) {
+	entries, err := e.Store.TaskLog(ctx, t.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit log of task %s: %w", t.ID, err)
+	}
+	known := map[string]present.Inert{}
+	for _, j := range t.Judged {
+		known[j.Reviewer.Subject.String()] = present.Say("%s", j.Reviewer)
+	}
+	known[t.Requester.Subject.String()] = present.Say("%s", t.Requester)
+	var moments []present.Moment
+	for _, entry := range entries {
+		if words, told := momentWords(entry, known); told {
+			moments = append(moments, present.Moment{At: entry.At, What: words})
+		}
+	}
+	return moments, nil
+}
+
+// momentDetail is the part of the entries' details that the timeline tells.
+type momentDetail struct {
+	Commit   string `json:"commit"`
+	Ref      string `json:"ref"`
+	Words    string `json:"words"`
+	Profile  string `json:"profile"`
+	State    string `json:"state"`
+	ExitCode int    `json:"exitCode"`
+	Reason   string `json:"reason"`
+	Digest   string `json:"digest"`
+	Review   string `json:"review"`
+	Paths    int    `json:"paths"`
+}
+
+func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Inert, bool) {
+	who, ok := known[entry.Actor]
+	if !ok {
+		who = present.Say("%s", entry.Actor)
+	}
+	var d momentDetail
+	_ = json.Unmarshal(entry.Detail, &d) // what cannot be read is left out of the words
+	switch entry.Action {
+	case audit.TaskCreated:
+		return present.Say("asked for by %s", who), true
+	case audit.ContainerStarted:
+		return present.Say("the agent was started in its container"), true
+	case audit.ContainerEnded:
+		return present.Say("the container ended: %s, exit status %s", d.Reason, d.ExitCode), true
+	case audit.ProposalRecorded:
+		return present.Say("the change was recorded: %s paths", d.Paths), true
+	case audit.ProposalPublished:
+		return present.Say("the draft pull request was opened for review"), true
+	case audit.ApprovalRefused:
+		return present.Say("a review by %s was refused", who), true
+	case audit.ApprovalRecorded:
+		return present.Say("approved by %s", who), true
+	case audit.ApprovalVoid:
+		return present.Say("the approval no longer stood and became void"), true
+	case audit.PushDone:
+		return present.Say("commit %s was pushed to %s", d.Commit, d.Ref), true
+	case audit.PushRefused:
+		return present.Say("the forge refused the push: %s", d.Words), true
+	case audit.DeployStarted:
+		return present.Say("deployment %s started", d.Profile), true
+	case audit.DeployEnded:
+		return present.Say("deployment %s ended: %s, exit status %s", d.Profile, d.State, d.ExitCode), true
+	case audit.TaskCancelWanted:
+		return present.Say("%s asked to cancel", who), true
+	}
+	return present.Inert{}, false
+}
