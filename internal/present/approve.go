@@ -1,0 +1,101 @@
+package present
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/policy"
+)
+
+// maxProfiles bounds the deployments that are described.
+const maxProfiles = 30
+
+func (v PullRequestView) approve() string {
+	text := "## How to approve\n\n" +
+		"1. Read the patch under *Files changed*.\n" +
+		"2. *Review changes* → **Approve**. " + v.words() + "\n" +
+		"3. To ask for changes or to object, submit a review that requests changes: while it stands, nothing lands.\n\n" +
+		Say("Who may: a person with the permission %s in environment %s (role %s or %s), with write access to the repository, other than the requester %s. Bots cannot. "+
+			"The approval has to be of the commit that this pull request shows now.",
+			string(policy.TasksApprove), v.Task.Environment, "environment-admin", "server-admin", v.Task.Requester).markdown +
+		"\n\nLines of the review that begin with `/coderflow` are directives:\n\n" + directives
+	return text + "\n\n" + v.deployments()
+}
+
+func (v PullRequestView) words() string {
+	if v.MessageRule == policy.MessageWritten {
+		return "The text of the review becomes the commit message; this environment insists on one."
+	}
+	return "The text of the review becomes the commit message; without a text, the proposed one below is taken."
+}
+
+const directives = "| directive | effect |\n| --- | --- |\n" +
+	"| `/coderflow deploy PROFILE key=value…` | run this deployment after the commit was pushed |\n" +
+	"| `/coderflow no-deploy` | deploy nothing |"
+
+func (v PullRequestView) deployments() string {
+	if len(v.Profiles) == 0 {
+		return "There is no deployment profile for this environment."
+	}
+	rows := make([][]Inert, 0, maxProfiles)
+	for _, p := range v.Profiles[:min(len(v.Profiles), maxProfiles)] {
+		name := p.Name
+		if p.Environment != "" && p.Environment != v.Task.Environment {
+			name = p.Environment + "/" + p.Name
+		}
+		rows = append(rows, []Inert{short(name), describe(p.Description), parameters(p.Parameters)})
+	}
+	text := "Deployment profiles:\n\n" + table("profile|what it does|parameters", rows)
+	if more := len(v.Profiles) - maxProfiles; more > 0 {
+		text += fmt.Sprintf("\n\nand %d more.", more)
+	}
+	return text
+}
+
+func describe(s string) Inert {
+	if strings.TrimSpace(s) == "" {
+		return Inert{}
+	}
+	return Inert{clipPlain(s, 300)}
+}
+
+// clipPlain is [Plain] of the beginning of a long text.
+func clipPlain(s string, limit int) string {
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + "…"
+	}
+	return Plain(s).markdown
+}
+
+func parameters(all []deploy.Parameter) Inert {
+	if len(all) == 0 {
+		return Say("none")
+	}
+	const most = 8
+	var texts []string
+	for _, p := range all[:min(len(all), most)] {
+		texts = append(texts, parameter(p).markdown)
+	}
+	if len(all) > most {
+		texts = append(texts, fmt.Sprintf("%d more", len(all)-most))
+	}
+	return Inert{strings.Join(texts, "; ")}
+}
+
+func parameter(p deploy.Parameter) Inert {
+	text := Say("%s", short(p.Name))
+	switch {
+	case p.Type == deploy.Select:
+		text = Say("%s (one of %s)", text, short(strings.Join(p.Options, " ")))
+	case p.Type != "" && p.Type != deploy.String:
+		text = Say("%s (%s)", text, Plain(string(p.Type)))
+	}
+	switch {
+	case p.Required:
+		text = Say("%s, required", text)
+	case p.Default != "":
+		text = Say("%s, default %s", text, short(p.Default))
+	}
+	return text
+}

@@ -1,0 +1,229 @@
+package present
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/prompt"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Bounds in bytes. GitHub takes 65,536 characters in a body or comment; the
+// rest is room for a marker.
+const (
+	maxPart         = 60_000
+	maxInstructions = 3_000
+	maxMessage      = 20_000
+	maxRows         = 25 // of a table that has its whole content elsewhere
+)
+
+// PullRequestView is everything that a reviewer is shown.
+type PullRequestView struct {
+	Task     task.Task
+	Proposal task.Proposal
+	IssueURL string
+	// DraftRefused tells that the forge has no drafts here, so the pull request
+	// looks ready although the gate keeps it from being merged.
+	DraftRefused bool
+	// MessageRule is the environment's rule on commit messages.
+	MessageRule policy.CommitMessageRule
+	// Profiles are the deployments that can be armed.
+	Profiles []deploy.Profile
+}
+
+// PullRequestBody writes the description of a pull request. The first part is
+// the body; where the path manifest or the risks do not fit, the others continue
+// them as comments. Together they are complete.
+func PullRequestBody(v PullRequestView) []string {
+	head := v.head()
+	tail := v.tail()
+	manifest, risks := manifestLines(v.Proposal.Manifest), riskLines(v.Proposal.Risks)
+	room := maxPart - len(head) - len(tail) - 1_000
+	pieces := chunks(manifest, max(room, 0), maxPart-1_000)
+	var more []string
+	for i, piece := range pieces[1:] {
+		title := fmt.Sprintf("### Every changed path, part %d of %d", i+2, len(pieces))
+		more = append(more, title+"\n\n"+fenced(piece).markdown)
+	}
+	if len(risks) > maxRows {
+		all := chunks(risks, maxPart-1_000, maxPart-1_000)
+		for i, piece := range all {
+			title := fmt.Sprintf("### Every risk, part %d of %d", i+1, len(all))
+			more = append(more, title+"\n\n"+fenced(piece).markdown)
+		}
+	}
+	return append([]string{head + "\n\n" + v.manifest(pieces) + "\n\n" + tail}, more...)
+}
+
+func (v PullRequestView) manifest(pieces []string) string {
+	n := len(v.Proposal.Manifest)
+	text := "### Every changed path\n\n" +
+		"Complete, whatever the forge folds away. A rename is a deletion and an addition. Spelt-out characters such as ⟨U+202E⟩ are invisible ones.\n\n"
+	if pieces[0] != "" {
+		text += folded(fmt.Sprintf("%d of %s", strings.Count(pieces[0], "\n"), count(n, "path")), fenced(pieces[0]))
+	}
+	if len(pieces) > 1 {
+		text += fmt.Sprintf("\n\n**The list goes on in %s below.**", count(len(pieces)-1, "comment"))
+	}
+	return text
+}
+
+func (v PullRequestView) head() string {
+	sections := []string{v.opening()}
+	if len(v.Proposal.Risks) > 0 {
+		sections = append(sections, v.risks())
+	}
+	sections = append(sections, v.asked(), v.done())
+	return strings.Join(sections, "\n\n")
+}
+
+func (v PullRequestView) tail() string {
+	return strings.Join([]string{v.approve(), v.message(), v.look(), v.pinned(), next}, "\n\n")
+}
+
+func (v PullRequestView) opening() string {
+	text := Say("**This pull request holds one inert file: a patch, for you to review.** "+
+		"No line of the change itself is in the repository yet. CoderFlow commits exactly this change to %s, in the approver's name, once somebody permitted approves.",
+		v.Task.ID.Branch()).markdown
+	if v.DraftRefused {
+		text += "\n\nThis repository does not take drafts, so this looks like an ordinary pull request. The check `coderflow/gate` keeps it from being merged where it is required; do not merge it before it is approved."
+	}
+	return text
+}
+
+func (v PullRequestView) risks() string {
+	risks := v.Proposal.Risks
+	rows := make([][]Inert, 0, maxRows)
+	for _, r := range risks[:min(len(risks), maxRows)] {
+		rows = append(rows, []Inert{Code(r.Name), short(where(r)), Plain(r.Why)})
+	}
+	text := fmt.Sprintf("## ⚠ %s: look here first\n\n%s", count(len(risks), "risk"), table("what|where|why", rows))
+	if len(risks) > maxRows {
+		text += fmt.Sprintf("\n\n**%s more: the complete list is in a comment below.**", count(len(risks)-maxRows, "risk"))
+	}
+	return text
+}
+
+func (v PullRequestView) asked() string {
+	t := v.Task
+	issue := Link(words(fmt.Sprintf("issue %d", t.Issue)), v.IssueURL)
+	text := Say("## What was asked\n\n%s, titled %s. Requested by %s in environment %s.",
+		capital(issue), short(t.Snapshot.Title), t.Requester, t.Environment).markdown
+	if strings.TrimSpace(t.Snapshot.Instructions) != "" {
+		text += "\n\nWith these instructions:\n\n" + Block(strings.TrimSpace(t.Snapshot.Instructions), maxInstructions).markdown
+	}
+	var notes []string
+	if n := max(prompt.Hidden(t.Snapshot), t.Snapshot.HiddenRemoved); n > 0 {
+		notes = append(notes, fmt.Sprintf("⚠ **%s of hidden text** (HTML comments, invisible characters) stood in the issue; the agent did not get them.", count(n, "piece")))
+	}
+	if n := t.Snapshot.CommentsOmitted; n > 0 {
+		notes = append(notes, fmt.Sprintf("%s of the conversation did not go to the agent.", count(n, "comment")))
+	}
+	for _, n := range notes {
+		text += "\n\n" + n
+	}
+	return text
+}
+
+// capital makes a link text of ours begin a sentence.
+func capital(i Inert) Inert {
+	return Inert{strings.Replace(i.markdown, "issue ", "Issue ", 1)}
+}
+
+func (v PullRequestView) done() string {
+	p := v.Proposal
+	added, removed, binaries := sum(p.Manifest)
+	text := "## What was done\n\n" + v.run().markdown + fmt.Sprintf(" It changed **%s: +%d −%d lines**", count(len(p.Manifest), "path"), added, removed)
+	if binaries > 0 {
+		text += fmt.Sprintf(", and %s without lines", count(binaries, "binary file"))
+	}
+	text += ".\n\n"
+	rows := make([][]Inert, 0, maxRows)
+	for _, c := range mostChanged(p.Manifest, maxRows) {
+		rows = append(rows, []Inert{short(c.Path), Plain(string(c.Kind)), {lineCount(c)}, Plain(mode(c))})
+	}
+	text += table("path|kind|lines|mode", rows)
+	if len(p.Manifest) > maxRows {
+		text += fmt.Sprintf("\n\nThe table shows the %d with the most changed lines of %d.", maxRows, len(p.Manifest))
+	}
+	if p.Ignored > 0 {
+		text += fmt.Sprintf("\n\n%s that the repository's own ignore rules name %s left out of the change.", count(p.Ignored, "new file"), were(p.Ignored))
+	}
+	return text
+}
+
+func (v PullRequestView) run() Inert {
+	r := v.Task.Run
+	text := Say("The agent ran for %s and ended with exit status %s.", r.FinishedAt.Sub(r.StartedAt), r.ExitCode)
+	if r.StartedAt.IsZero() || r.FinishedAt.IsZero() {
+		text = Say("The agent ended with exit status %s.", r.ExitCode)
+	}
+	if r.Image != "" {
+		text = Say("%s Its image was %s.", text, r.Image)
+	}
+	if r.Truncated {
+		text = Say("%s Its output was longer than the cap and was cut.", text)
+	}
+	return text
+}
+
+const next = `## What happens next
+
+After an approval, CoderFlow reads the pull request and the review again, commits the pinned tree on the pinned base, replaces the patch on this branch with that commit, and marks the pull request as ready. From then on it is an ordinary pull request: required checks, branch protection and the merge are yours. If anybody pushes to this branch, or the base branch of the pull request is changed, the proposal is void. Closing the pull request rejects it. ` + "`/coderflow cancel`" + ` in a comment on the issue cancels the task.`
+
+func (v PullRequestView) message() string {
+	return "## Proposed commit message\n\n" + Block(v.Proposal.Message, maxMessage).markdown +
+		"\n\nCoderFlow adds trailers that name the task, the proposal, the review and the requester."
+}
+
+var objectID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
+// look gives commands for a look at the change in a clone. Only ids of checked
+// form go into them.
+func (v PullRequestView) look() string {
+	p, branch := v.Proposal, v.Task.ID.Branch()
+	if _, err := task.ParseID(string(v.Task.ID)); err != nil || !objectID.MatchString(p.BaseCommit) || !objectID.MatchString(p.Tree) {
+		return "## Look at it locally\n\nFetch the branch of this pull request and read the patch file in it."
+	}
+	file := task.ProposalPath(v.Task.ID)
+	commands := []string{
+		"git fetch origin " + branch,
+		"git show FETCH_HEAD:" + file + " | less",
+		"",
+		"# the result as a tree, in a worktree of its own; read it before you run any of it",
+		"git worktree add --detach ../" + string(v.Task.ID) + " " + p.BaseCommit,
+		"git show FETCH_HEAD:" + file + " | git -C ../" + string(v.Task.ID) + " apply --index",
+		"git -C ../" + string(v.Task.ID) + " write-tree   # prints " + p.Tree,
+	}
+	return "## Look at it locally\n\n```sh\n" + strings.Join(commands, "\n") + "\n```"
+}
+
+func (v PullRequestView) pinned() string {
+	p := v.Proposal
+	rows := [][]Inert{
+		{Say("task"), Say("%s, revision %s", string(v.Task.ID), p.Revision)},
+		{Say("digest"), Code(p.Digest)},
+		{Say("base"), Say("%s on %s", p.BaseCommit, p.BaseBranch)},
+		{Say("result tree"), Code(p.Tree)},
+		{Say("policy"), Code(p.PolicyVersion)},
+	}
+	return "## What an approval is of\n\n" + table("|", rows) +
+		"\n\nEditing this text changes nothing: what counts is what the digest pins."
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func were(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
