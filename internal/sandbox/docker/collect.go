@@ -9,6 +9,7 @@ import (
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
@@ -49,7 +50,7 @@ func (r *Runner) Collect(ctx context.Context, spec sandbox.CollectSpec) (sandbox
 
 // collectContainer is the whole create call of a collector.
 func (r *Runner) collectContainer(name, imageID string, spec sandbox.CollectSpec) (*container.Config, *container.HostConfig) {
-	mounts := append(r.inputMounts(name), volumeMount(r.engineName(spec.Volume), true, false))
+	mounts := []mount.Mount{volumeMount(r.engineName(spec.Volume), true, false)}
 	config := hardenedConfig(imageID, "collect", nil, r.labels(name, spec.Labels))
 	// Root with one capability: a file of mode 000 is part of the result too.
 	config.User = "0:0"

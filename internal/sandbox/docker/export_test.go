@@ -19,7 +19,7 @@ func (r *Runner) CreateForTest(t testing.TB, ctx context.Context, spec sandbox.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.writeSpecInputs(spec); err != nil {
+	if err := r.writeSpecInputs(spec, spec.Digest(imageID)); err != nil {
 		t.Fatal(err)
 	}
 	config, host := r.taskContainer(spec, imageID)
@@ -30,7 +30,14 @@ func (r *Runner) CreateForTest(t testing.TB, ctx context.Context, spec sandbox.S
 }
 
 // WriteInputsForTest does what Start does before it creates the container.
-func (r *Runner) WriteInputsForTest(spec sandbox.Spec) error { return r.writeSpecInputs(spec) }
+func (r *Runner) WriteInputsForTest(ctx context.Context, spec sandbox.Spec) error {
+	spec.Limits = spec.Limits.WithDefaults()
+	imageID, err := r.imageID(ctx, spec.Image)
+	if err != nil {
+		return err
+	}
+	return r.writeSpecInputs(spec, spec.Digest(imageID))
+}
 
 // ForgetForTest removes the mark that a volume is complete.
 func (r *Runner) ForgetForTest(volume string) string { return r.markerPath(volume) }

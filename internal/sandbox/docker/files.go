@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/docker/docker/api/types/mount"
 
@@ -83,18 +84,22 @@ func (in inputs) add(containerPath string, content []byte, mode os.FileMode) {
 	}
 }
 
-// inputsDir is where the input files of the container called name lie.
-func (r *Runner) inputsDir(name string) string {
+// inputsRoot holds the input directories of the containers called name.
+func (r *Runner) inputsRoot(name string) string {
 	return filepath.Join(r.dataDir, "sandbox", "inputs", name)
 }
 
-// writeInputs makes the input directory of a container that does not exist yet, whole or not at all.
-func (r *Runner) writeInputs(name string, in inputs) error {
-	parent, err := r.directory("inputs")
-	if err != nil {
-		return err
+// inputsDir is where the input files of one container lie.
+func (r *Runner) inputsDir(name, digest string) string {
+	return filepath.Join(r.inputsRoot(name), strings.TrimPrefix(digest, "sha256:"))
+}
+
+// writeInputs makes an input directory, whole or not at all. One that another process made meanwhile is kept.
+func writeInputs(directory string, in inputs) error {
+	if err := os.MkdirAll(filepath.Dir(directory), 0o700); err != nil {
+		return fmt.Errorf("writing inputs: %w", err)
 	}
-	temporary, err := os.MkdirTemp(parent, ".new-")
+	temporary, err := os.MkdirTemp(filepath.Dir(directory), ".new-")
 	if err != nil {
 		return fmt.Errorf("writing inputs: %w", err)
 	}
@@ -109,10 +114,7 @@ func (r *Runner) writeInputs(name string, in inputs) error {
 	if err := os.Chmod(temporary, 0o555); err != nil {
 		return fmt.Errorf("writing inputs: %w", err)
 	}
-	if err := os.RemoveAll(r.inputsDir(name)); err != nil {
-		return fmt.Errorf("replacing inputs: %w", err)
-	}
-	if err := os.Rename(temporary, r.inputsDir(name)); err != nil {
+	if err := os.Rename(temporary, directory); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("writing inputs: %w", err)
 	}
 	return nil
@@ -124,13 +126,13 @@ func writeInput(path string, in input) error {
 		return err
 	}
 	_, err = io.Copy(file, in.content)
-	return errors.Join(err, file.Chmod(in.mode), file.Close())
+	return errors.Join(err, file.Chmod(in.mode), file.Sync(), file.Close())
 }
 
 // inputMounts mounts the input directory and the helper over it, both read-only.
-func (r *Runner) inputMounts(name string) []mount.Mount {
+func (r *Runner) inputMounts(directory string) []mount.Mount {
 	return []mount.Mount{
-		readOnlyBind(r.inputsDir(name), guestproto.Dir),
+		readOnlyBind(directory, guestproto.Dir),
 		readOnlyBind(r.guest, guestproto.GuestPath),
 	}
 }

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -31,9 +32,11 @@ func (r *Runner) createHelper(caller context.Context, name string, in inputs, co
 	if err := r.Remove(caller, name); err != nil {
 		return "", err
 	}
-	if err := r.writeInputs(name, in); err != nil {
+	directory := r.inputsDir(name, rand.Text())
+	if err := writeInputs(directory, in); err != nil {
 		return "", err
 	}
+	host.Mounts = append(r.inputMounts(directory), host.Mounts...)
 	config.Labels[labelHelper] = "yes"
 	ctx, cancel := context.WithTimeout(caller, startTimeout)
 	defer cancel()

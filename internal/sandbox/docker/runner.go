@@ -45,8 +45,8 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// Runner implements the engine's sandbox port on one Docker engine. It is safe for concurrent use; steps that
-// fill or collect the same volume must not run at the same time.
+// Runner implements the engine's sandbox port on one Docker engine. It is safe for concurrent use. A volume must
+// not be collected twice at the same time: the second collection ends the first.
 type Runner struct {
 	engine   *client.Client
 	dataDir  string
@@ -54,6 +54,7 @@ type Runner struct {
 	guest    string // path of the installed helper on the engine's machine
 	log      *slog.Logger
 	seccomp  string
+	locks    nameLocks
 }
 
 var instanceRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)

@@ -5,12 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
+)
+
+// How long another process may take from reserving a container's name to making it.
+const (
+	createAttempts = 100
+	createPause    = 100 * time.Millisecond
 )
 
 // Start makes the container of spec run, once. A container of that name that is there already is adopted: started
@@ -20,23 +27,39 @@ func (r *Runner) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Containe
 	if err := spec.Validate(); err != nil {
 		return sandbox.Container{}, err
 	}
-	found, err := r.inspect(ctx, spec.Name)
-	if errors.Is(err, sandbox.ErrNotFound) {
-		err = r.create(ctx, spec)
-		created := err == nil
-		if err != nil && !cerrdefs.IsConflict(err) {
+	defer r.locks.lock(spec.Name)()
+	for range createAttempts {
+		found, err := r.inspect(ctx, spec.Name)
+		if err == nil {
+			return r.begin(ctx, spec, found, true)
+		}
+		if !errors.Is(err, sandbox.ErrNotFound) {
 			return sandbox.Container{}, err
 		}
-		// A conflict is another process that made it first.
-		if found, err = r.inspect(ctx, spec.Name); err != nil {
+		if err = r.create(ctx, spec); err == nil {
+			if found, err = r.inspect(ctx, spec.Name); err != nil {
+				return sandbox.Container{}, err
+			}
+			return r.begin(ctx, spec, found, false)
+		}
+		if !cerrdefs.IsConflict(err) {
 			return sandbox.Container{}, err
 		}
-		return r.begin(ctx, spec, found, !created)
+		// Another process is making it, or has failed to: the engine reserves a name before it can be seen.
+		if err := pause(ctx, createPause); err != nil {
+			return sandbox.Container{}, fmt.Errorf("creating container %s: %w", spec.Name, err)
+		}
 	}
-	if err != nil {
-		return sandbox.Container{}, err
+	return sandbox.Container{}, fmt.Errorf("creating container %s: its name stays reserved: %w", spec.Name, sandbox.ErrEngineUnavailable)
+}
+
+func pause(ctx context.Context, length time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(length):
+		return nil
 	}
-	return r.begin(ctx, spec, found, true)
 }
 
 // begin checks that the container is the spec's, and starts it if it has never run.
@@ -51,10 +74,8 @@ func (r *Runner) begin(ctx context.Context, spec sandbox.Spec, found container.I
 	if found.State.Status != container.StateCreated {
 		return result, nil
 	}
-	if _, err := os.Stat(r.inputsDir(spec.Name)); err != nil {
-		if err := r.writeSpecInputs(spec); err != nil {
-			return sandbox.Container{}, err
-		}
+	if err := r.writeSpecInputs(spec, result.Digest); err != nil {
+		return sandbox.Container{}, err
 	}
 	return result, r.startContainer(ctx, found.ID)
 }
@@ -74,7 +95,7 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 	if _, err := r.inspectVolume(caller, spec.Workspace.Volume); err != nil {
 		return err
 	}
-	if err := r.writeSpecInputs(spec); err != nil {
+	if err := r.writeSpecInputs(spec, spec.Digest(imageID)); err != nil {
 		return err
 	}
 	config, host := r.taskContainer(spec, imageID)
@@ -86,17 +107,24 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 
 // taskContainer is the whole create call of a task, check or deployment.
 func (r *Runner) taskContainer(spec sandbox.Spec, imageID string) (*container.Config, *container.HostConfig) {
-	mounts := append(r.inputMounts(spec.Name),
+	digest := spec.Digest(imageID)
+	mounts := append(r.inputMounts(r.inputsDir(spec.Name, digest)),
 		volumeMount(r.engineName(spec.Workspace.Volume), spec.Workspace.ReadOnly, false))
 	if spec.SocketDir != "" {
 		mounts = append(mounts, readOnlyBind(spec.SocketDir, guestproto.SocketDir))
 	}
 	labels := r.labels(spec.Name, spec.Labels)
-	labels[labelSpec] = spec.Digest(imageID)
+	labels[labelSpec] = digest
 	return hardenedConfig(imageID, "init", spec.Env, labels), r.hardenedHost(spec.Limits, mounts)
 }
 
-func (r *Runner) writeSpecInputs(spec sandbox.Spec) error {
+// writeSpecInputs writes the files of a container into a directory that names its spec's digest: one that is there
+// is right, whoever wrote it.
+func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string) error {
+	directory := r.inputsDir(spec.Name, digest)
+	if _, err := os.Stat(directory); err == nil {
+		return nil
+	}
 	in, err := newInputs(guestproto.InitSpec{
 		Argv:  spec.Argv,
 		Setup: len(spec.Inputs.Setup) > 0, Cleanup: len(spec.Inputs.Cleanup) > 0,
@@ -109,7 +137,7 @@ func (r *Runner) writeSpecInputs(spec sandbox.Spec) error {
 	in.add(guestproto.PromptPath, spec.Inputs.Prompt, 0o444)
 	in.add(guestproto.SetupPath, spec.Inputs.Setup, 0o555)
 	in.add(guestproto.CleanupPath, spec.Inputs.Cleanup, 0o555)
-	return r.writeInputs(spec.Name, in)
+	return writeInputs(directory, in)
 }
 
 // imageID resolves a reference to the id of an image on the engine. Nothing is pulled.

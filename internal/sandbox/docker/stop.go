@@ -92,7 +92,7 @@ func (r *Runner) Remove(caller context.Context, name string) error {
 			return engineError(caller, "removing container "+name, err)
 		}
 	}
-	if err := os.RemoveAll(r.inputsDir(name)); err != nil {
+	if err := os.RemoveAll(r.inputsRoot(name)); err != nil {
 		return fmt.Errorf("removing the inputs of container %s: %w", name, err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
@@ -29,6 +30,7 @@ func (r *Runner) EnsureWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec
 	if err := spec.Validate(); err != nil {
 		return err
 	}
+	defer r.locks.lock("volume " + spec.Volume)()
 	found, err := r.inspectVolume(ctx, spec.Volume)
 	switch {
 	case errors.Is(err, sandbox.ErrNotFound):
@@ -72,8 +74,9 @@ func (r *Runner) fillWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec) 
 		return err
 	}
 	in.add(guestproto.BundlePath, []byte{'\n'}, 0o444) // its mount point
-	mounts := append(r.inputMounts(name), readOnlyBind(spec.Bundle, guestproto.BundlePath),
-		volumeMount(r.engineName(spec.Volume), false, true))
+	mounts := []mount.Mount{
+		readOnlyBind(spec.Bundle, guestproto.BundlePath), volumeMount(r.engineName(spec.Volume), false, true),
+	}
 	labels := r.labels(name, spec.Labels)
 	config, host := hardenedConfig(imageID, "checkout", nil, labels), r.hardenedHost(helperLimits(), mounts)
 	id, err := r.createHelper(ctx, name, in, config, host)
