@@ -110,6 +110,22 @@ func TestEveryKeyHasOneVariable(t *testing.T) {
 	}
 }
 
+func TestEveryKeyIsDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range Keys() {
+		if row := "| `" + key + "` | `" + Variable(key) + "` |"; !strings.Contains(string(text), row) {
+			t.Errorf("docs/configuration.md has no row %s", row)
+		}
+	}
+	if !strings.Contains(string(text), Example()) {
+		t.Error("docs/configuration.md does not show the example as `coderflow init` writes it")
+	}
+}
+
 func TestThreat01ServerNeedsItsWebhookSecret(t *testing.T) {
 	t.Parallel()
 	_, err := Load(write(t, strings.Replace(minimal, "  webhookSecretFile: HOOK\n", "", 1)), nil)

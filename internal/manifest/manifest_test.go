@@ -191,7 +191,7 @@ func TestCrossChecksRefuse(t *testing.T) {
 		"deep":                      {strings.Repeat("[", 100000), "nested deeper"},
 		"deep by dashes":            {strings.Repeat("- ", 100000), "nested deeper"},
 		"not text":                  {"\xff\xfe", "not valid UTF-8"},
-		"large":                     {strings.Repeat("# comment\n", 200000), "larger than 1MiB"},
+		"large":                     {strings.Repeat("# comment\n", 200000), "larger than 256KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// MaxBytes is the largest file that is read.
-	MaxBytes = 1 << 20
+	// MaxBytes is the largest file that is read. The YAML parser's time grows with
+	// the square of it: at this size the worst that is known takes about a second.
+	MaxBytes = 256 << 10
 	// maxDepth bounds nesting: the YAML parser recurses without a limit of its own.
 	maxDepth = 32
 )

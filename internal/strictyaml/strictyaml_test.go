@@ -104,8 +104,8 @@ func TestUnwantedYAMLIsRefused(t *testing.T) {
 		strings.Repeat("{a: ", 40):   "nested deeper",
 		strings.Repeat("? ", 100000): "nested deeper",
 		strings.Repeat("- ", 100000): "nested deeper",
-		strings.Repeat("[", 1<<20):   "nested deeper",
-		strings.Repeat("x", 1<<20+1): "larger than 1MiB",
+		strings.Repeat("[", 1<<18):   "nested deeper",
+		strings.Repeat("x", 1<<18+1): "larger than 256KiB",
 	} {
 		_, err := Parse("f.yaml", []byte(text))
 		var problem *Problem
