@@ -47,7 +47,7 @@ func (fault *Fault) serve(w http.ResponseWriter, r *http.Request, next http.Hand
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.WriteHeader(fault.Status)
 		message := cmp.Or(fault.Message, http.StatusText(fault.Status))
-		_ = json.NewEncoder(w).Encode(obj{"message": message, "documentation_url": docsAddress})
+		_ = json.NewEncoder(w).Encode(obj{"message": message, "documentation_url": cmp.Or(fault.Documentation, docsAddress)})
 	default:
 		next.ServeHTTP(w, r)
 	}

@@ -101,6 +101,8 @@ type Fault struct {
 	Header http.Header
 	// Message is its JSON message; default the status text.
 	Message string
+	// Documentation is its documentation_url, by which clients tell rate limits apart; default the REST docs.
+	Documentation string
 	// DropResponse performs the request and then closes the connection without answering.
 	DropResponse bool
 	// Delay is waited before anything else happens.
@@ -110,5 +112,6 @@ type Fault struct {
 // SecondaryRateLimit is the fault GitHub answers to a client that writes too fast.
 func SecondaryRateLimit(retryAfter string) *Fault {
 	return &Fault{Status: http.StatusForbidden, Header: http.Header{"Retry-After": {retryAfter}},
-		Message: "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
+		Message:       "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+		Documentation: docsAddress + "/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}
 }

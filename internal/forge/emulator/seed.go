@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -223,60 +222,6 @@ func (f *Forge) Fork(fullName, owner string) (int64, error) {
 	}
 	f.repos = append(f.repos, r)
 	return r.id, nil
-}
-
-// AddCollaborator gives a person read, triage, write, maintain or admin on a repository.
-func (f *Forge) AddCollaborator(fullName, login, permission string) error {
-	return f.changeRepo(fullName, login, func(r *repository, u *user) error {
-		level, ok := parseLevel(permission)
-		if !ok || level == levelNone {
-			return fmt.Errorf("emulator: %q is no permission", permission)
-		}
-		r.collaborators[u.id] = levelNames[level]
-		return nil
-	})
-}
-
-// RemoveCollaborator takes it away again.
-func (f *Forge) RemoveCollaborator(fullName, login string) error {
-	return f.changeRepo(fullName, login, func(r *repository, u *user) error {
-		delete(r.collaborators, u.id)
-		return nil
-	})
-}
-
-func (f *Forge) changeRepo(fullName, login string, change func(*repository, *user) error) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	r, u := f.repoByName(fullName), f.userByLogin(login)
-	if r == nil || u == nil {
-		return fmt.Errorf("emulator: no repository %q or no user %q", fullName, login)
-	}
-	return change(r, u)
-}
-
-// Protect sets the protection of a branch, which need not exist yet.
-func (f *Forge) Protect(fullName, branch string, p Protection) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	r := f.repoByName(fullName)
-	if r == nil || branch == "" {
-		return errors.New("emulator: no such repository or branch to protect")
-	}
-	r.protections[branch] = &p
-	return nil
-}
-
-// Unprotect removes the protection of a branch.
-func (f *Forge) Unprotect(fullName, branch string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	r := f.repoByName(fullName)
-	if r == nil {
-		return fmt.Errorf("emulator: no repository %q", fullName)
-	}
-	delete(r.protections, branch)
-	return nil
 }
 
 // userByLogin needs the lock; logins are compared without regard to case, as on GitHub.

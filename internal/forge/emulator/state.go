@@ -4,7 +4,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -282,65 +281,4 @@ func (i *issue) hasLabel(l *label) bool {
 		}
 	}
 	return false
-}
-
-// Access levels of a person on a repository, in rising order.
-const (
-	levelNone = iota
-	levelRead
-	levelTriage
-	levelWrite
-	levelMaintain
-	levelAdmin
-)
-
-var levelNames = []string{"none", "read", "triage", "write", "maintain", "admin"}
-
-// parseLevel accepts GitHub's role names and the older pull and push.
-func parseLevel(name string) (int, bool) {
-	switch strings.ToLower(name) {
-	case "pull":
-		name = "read"
-	case "push":
-		name = "write"
-	}
-	for level, n := range levelNames {
-		if n == strings.ToLower(name) {
-			return level, true
-		}
-	}
-	return 0, false
-}
-
-// level is the access that a person has on the repository; public ones can be read by anyone.
-func (r *repository) level(u *user) int {
-	if u == nil {
-		if r.private {
-			return levelNone
-		}
-		return levelRead
-	}
-	if u == r.owner {
-		return levelAdmin
-	}
-	if name, ok := r.collaborators[u.id]; ok {
-		level, _ := parseLevel(name)
-		return level
-	}
-	if r.private {
-		return levelNone
-	}
-	return levelRead
-}
-
-// association is GitHub's author_association of a person to the repository.
-func (r *repository) association(u *user) string {
-	switch {
-	case u == r.owner:
-		return "OWNER"
-	case r.collaborators[u.id] != "":
-		return "COLLABORATOR"
-	default:
-		return "NONE"
-	}
 }

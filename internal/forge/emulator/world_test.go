@@ -110,7 +110,6 @@ func newWorld(t *testing.T, change ...func(*emulator.Options)) *world {
 	// expiry dates with theirs.
 	w := &world{t: t, clock: &clock{now: time.Now()}, hooks: &receiver{}}
 	opts := emulator.Options{Dir: t.TempDir(), Now: w.clock.Now}
-	record(t, &opts)
 	for _, c := range change {
 		c(&opts)
 	}
@@ -245,42 +244,4 @@ func status(err error) int {
 		return e.Response.StatusCode
 	}
 	return 0
-}
-
-// record writes every REST exchange and delivery to the directory that EMULATOR_RECORD names, if any, for
-// checking against published schemas.
-func record(t *testing.T, opts *emulator.Options) {
-	dir := os.Getenv("EMULATOR_RECORD")
-	if dir == "" {
-		return
-	}
-	var mu sync.Mutex
-	n := 0
-	write := func(kind string, v any) {
-		mu.Lock()
-		defer mu.Unlock()
-		n++
-		data, err := json.Marshal(v)
-		must(t, err)
-		name := strings.ReplaceAll(t.Name(), "/", "_") + "-" + kind + "-" + time.Now().Format("150405.000000") + ".json"
-		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
-	}
-	opts.Middleware = func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(strings.NewReader(string(body)))
-			rec := httptest.NewRecorder()
-			next.ServeHTTP(rec, r)
-			write("rest", map[string]any{"method": r.Method, "path": r.URL.EscapedPath(), "query": r.URL.RawQuery,
-				"body": string(body), "status": rec.Code, "response": rec.Body.String(), "type": rec.Header().Get("Content-Type")})
-			for k, v := range rec.Header() {
-				rw.Header()[k] = v
-			}
-			rw.WriteHeader(rec.Code)
-			_, _ = rw.Write(rec.Body.Bytes())
-		})
-	}
-	opts.OnDelivery = func(event string, _ http.Header, body []byte) {
-		write("hook", map[string]any{"event": event, "payload": string(body)})
-	}
 }
