@@ -38,10 +38,7 @@ func (r *Runner) createHelper(caller context.Context, name string, in inputs, co
 	}
 	host.Mounts = append(r.inputMounts(directory), host.Mounts...)
 	config.Labels[labelHelper] = "yes"
-	ctx, cancel := context.WithTimeout(caller, startTimeout)
-	defer cancel()
-	made, err := r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(name))
-	return made.ID, engineError(caller, "creating helper container "+name, err)
+	return r.createContainer(caller, name, config, host)
 }
 
 // removeHelper cleans up even when the caller's context has ended.

@@ -99,10 +99,21 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 		return err
 	}
 	config, host := r.taskContainer(spec, imageID)
+	_, err = r.createContainer(caller, spec.Name, config, host)
+	return err
+}
+
+func (r *Runner) createContainer(caller context.Context, name string, config *container.Config, host *container.HostConfig) (string, error) {
 	ctx, cancel := context.WithTimeout(caller, startTimeout)
 	defer cancel()
-	_, err = r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(spec.Name))
-	return engineError(caller, "creating the container", err)
+	info, err := r.engine.Info(ctx)
+	if err != nil {
+		return "", engineError(caller, "asking the engine for its processors", err)
+	}
+	// The engine refuses a limit above what the machine has.
+	host.NanoCPUs = min(host.NanoCPUs, int64(info.NCPU)*1e9)
+	made, err := r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(name))
+	return made.ID, engineError(caller, "creating container "+name, err)
 }
 
 // taskContainer is the whole create call of a task, check or deployment.
@@ -148,7 +159,14 @@ func (r *Runner) imageID(caller context.Context, reference string) (string, erro
 	if cerrdefs.IsNotFound(err) {
 		return "", fmt.Errorf("image %s: %w", reference, sandbox.ErrImageMissing)
 	}
-	return image.ID, engineError(caller, "looking up image "+reference, err)
+	if err != nil {
+		return "", engineError(caller, "looking up image "+reference, err)
+	}
+	if image.Config != nil && len(image.Config.Volumes) > 0 {
+		// The engine would make each of them a writable directory on the host's disk, outside every limit.
+		return "", fmt.Errorf("image %s declares volumes: %w", reference, sandbox.ErrImageUnsuitable)
+	}
+	return image.ID, nil
 }
 
 func (r *Runner) inspect(caller context.Context, name string) (container.InspectResponse, error) {
