@@ -26,7 +26,10 @@ func drawReason(b *strings.Builder, r policy.Reason, depth int, left *int) {
 	if *left == 0 || depth == maxDepth {
 		return
 	}
-	*left--
+	if *left--; *left == 0 {
+		b.WriteString(strings.Repeat("  ", depth) + "- …\n")
+		return
+	}
 	mark := "✗ "
 	if r.OK {
 		mark = "✓ "
@@ -35,22 +38,32 @@ func drawReason(b *strings.Builder, r policy.Reason, depth int, left *int) {
 	for _, child := range r.Because {
 		drawReason(b, child, depth+1, left)
 	}
-	if *left == 0 && depth == 0 {
-		b.WriteString("- …\n")
-	}
 }
 
-// missing lists what stands against, which is what a person has to change.
+// missing draws the part of the tree that stands against, without its root:
+// what a person has to change.
 func missing(d policy.Decision) string {
+	against := failing(d.Reason)
+	if len(against.Because) == 0 {
+		return reasons(against)
+	}
 	var b strings.Builder
-	for i, text := range d.Reason.Refusals() {
-		if i == maxRows {
-			b.WriteString("- …\n")
-			break
-		}
-		b.WriteString("- ✗ " + clipPlain(text, 1_000) + "\n")
+	left := maxReasons
+	for _, r := range against.Because {
+		drawReason(&b, r, 0, &left)
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// failing is r without the reasons in favour.
+func failing(r policy.Reason) policy.Reason {
+	kept := policy.Reason{OK: r.OK, Text: r.Text}
+	for _, child := range r.Because {
+		if !child.OK {
+			kept.Because = append(kept.Because, failing(child))
+		}
+	}
+	return kept
 }
 
 // Refusal tells somebody politely that what they asked for is not done, and why.

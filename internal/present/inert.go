@@ -51,7 +51,7 @@ func codeSpan(s string, limit int) Inert {
 	if s == "" {
 		return Inert{"*(empty)*"}
 	}
-	shown := visible(s, false)
+	shown := unclosing(visible(s, false))
 	if strings.HasPrefix(shown, " ") {
 		shown = spell(' ') + shown[1:]
 	}
@@ -71,9 +71,12 @@ func Block(s string, limit int) Inert {
 	return fenced(clip(visible(lineFeeds(s), true), limit))
 }
 
-// Tail is [Block] that keeps the end, for output.
+// colours are terminal sequences (ECMA-48 CSI), which say nothing in a comment.
+var colours = regexp.MustCompile(`\x1b\[[0-9;:?]*[ -/]*[@-~]`)
+
+// Tail is [Block] that keeps the end, for output, and leaves out its colours.
 func Tail(s string, limit int) Inert {
-	shown := visible(lineFeeds(s), true)
+	shown := visible(lineFeeds(colours.ReplaceAllString(s, "")), true)
 	if len(shown) > limit {
 		cut := len(shown) - limit
 		for cut < len(shown) && !utf8.RuneStart(shown[cut]) {
@@ -85,6 +88,7 @@ func Tail(s string, limit int) Inert {
 }
 
 func fenced(shown string) Inert {
+	shown = unclosing(shown)
 	fence := strings.Repeat("`", max(3, longestRun(shown)+1))
 	return Inert{fence + "text\n" + strings.TrimRight(shown, "\n") + "\n" + fence}
 }
@@ -218,6 +222,19 @@ func visible(s string, lines bool) string {
 		}
 	}
 	return b.String()
+}
+
+// closing is a phrase with which a commit message closes an issue. A repository
+// can be set to take a pull request's description as the message of a squashed
+// merge, and in a message code spans and fences protect nothing.
+var closing = regexp.MustCompile(`(?i)\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\b:?\s*[\w./-]*?(?:#\d|gh-\d|https?://)`)
+
+// unclosing spells out the one character that makes such a phrase act.
+func unclosing(shown string) string {
+	return closing.ReplaceAllStringFunc(shown, func(phrase string) string {
+		at := strings.LastIndexAny(phrase, "#:-")
+		return phrase[:at] + spell(rune(phrase[at])) + phrase[at+1:]
+	})
 }
 
 func spell(r rune) string { return fmt.Sprintf("⟨U+%04X⟩", r) }

@@ -16,11 +16,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/coderflow/coderflow/internal/prompt"
-	"github.com/coderflow/coderflow/internal/task"
 )
 
 var hostile = []string{
-	"@octocat", "@acme/reviewers", "(@octocat)", "a@octocat", "＠@octocat", "#1", "Closes #1", "fixes acme/calc#1", "GH-1", "gh-12",
+	"Resolves: GH-7", "FIXED acme/x#2", "@octocat", "@acme/reviewers", "(@octocat)", "a@octocat", "＠@octocat", "#1", "Closes #1", "fixes acme/calc#1", "GH-1", "gh-12",
 	"acme/calc@1234567890abcdef1234567890abcdef12345678", "1234567", "deadbeef", "Fixes https://github.com/acme/calc/issues/1",
 	"https://evil.example", "www.evil.example", "mail@evil.example", "ftp://evil.example", "mailto:a@b.example", ":tada:", ":+1:",
 	"[x](https://evil.example)", "![x](https://evil.example/x.png)", "[x]: https://evil.example", "<https://evil.example>", "[ ] task", "[^1]", "[!NOTE]",
@@ -50,7 +49,7 @@ func TestThreat38AnyMixtureIsInert(t *testing.T) {
 			Code(s).String(), Plain(s).String(), Block(s, 1000).String(), Tail(s, 50).String(),
 			Say("%s, %s and %s", s, Plain(s), Code(s)).String(), "- " + Plain(s).String(),
 			table("a|b", [][]Inert{{Code(s), Plain(s)}, {short(s), Say("x")}}),
-			PullRequestBody(hostileReview(s))[0], Refusal(hostileDecision(s)), StatusComment(hostileStatus(s, task.Failed)),
+			Refusal(hostileDecision(s)), Link("there", s).String(),
 		} {
 			if problem := effect(markdown); problem != "" {
 				t.Fatalf("%q: %s\n%s", s, problem, markdown)
@@ -121,7 +120,8 @@ func rendered(markdown string) string {
 }
 
 var (
-	ours = regexp.MustCompile(`^(<!-- coderflow:task=abcdefghijkl -->|<details>\n<summary>(\d+ of \d+ paths?|The [a-z ]+)</summary>|</details>)\n*$`)
+	ours   = regexp.MustCompile(`^(<!-- coderflow:task=abcdefghijkl -->|<details>\n<summary>(\d+ of \d+ paths?|The [a-z ]+)</summary>|</details>)\n*$`)
+	closes = regexp.MustCompile(`(?i)\b(close[sd]?|fix(e[sd])?|resolve[sd]?):?\s+[\w./-]*(#\d|gh-\d|https?://)`)
 	// reference is what a forge acts on in text outside code.
 	reference = regexp.MustCompile(`(?i)@[\w-]|#\d|\bgh-\d|://|www\.|:[a-z0-9_+-]+:|\b[0-9a-f]{7,64}\b|\[\^|\$`)
 )
@@ -133,6 +133,9 @@ func effect(markdown string) string {
 	}
 	if strings.Count(markdown, "<!--") > strings.Count(markdown, StatusMarker("abcdefghijkl")) || strings.Count(markdown, "<!--") > 1 {
 		return "a marker"
+	}
+	if closes.MatchString(markdown) {
+		return "a closing phrase in the source, which may become a commit message"
 	}
 	source := []byte(markdown)
 	root := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))

@@ -13,7 +13,8 @@ import (
 func manifestLines(changes []task.PathChange) []string {
 	lines := make([]string, len(changes))
 	for i, c := range changes {
-		lines[i] = fmt.Sprintf("%-8s  %-15s  %12s  %s", visible(string(c.Kind), false), mode(c), lineCount(c), visible(c.Path, false))
+		line := fmt.Sprintf("%-8s  %-15s  %12s  %s", visible(string(c.Kind), false), mode(c), lineCount(c), visible(c.Path, false))
+		lines[i] = unclosing(line)
 	}
 	return lines
 }
@@ -61,7 +62,7 @@ func mostChanged(changes []task.PathChange, n int) []task.PathChange {
 func riskLines(risks []task.Risk) []string {
 	lines := make([]string, len(risks))
 	for i, r := range risks {
-		lines[i] = fmt.Sprintf("%s  %s  (%s)", visible(r.Name, false), visible(where(r), false), visible(r.Why, false))
+		lines[i] = unclosing(fmt.Sprintf("%s  %s  (%s)", visible(r.Name, false), visible(where(r), false), visible(r.Why, false)))
 	}
 	return lines
 }
