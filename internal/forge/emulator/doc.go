@@ -12,5 +12,5 @@
 // Invariant: what it does not know fails loudly. An unknown route, query parameter, body field or GraphQL
 // operation is answered 501, named in the body, and listed by [Forge.Unknown], so that a test can fail on it.
 //
-// Limits: state is lost on exit; no teams, milestones, projects, review comments on lines, Actions or search.
+// Limits: merges that are no fast-forward need git 2.38 (merge-tree); state is lost on exit; no teams, milestones, projects, review comments on lines, Actions or search.
 package emulator

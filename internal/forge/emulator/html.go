@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -38,7 +39,7 @@ const viewerCookie = "acting-as"
 func (f *Forge) htmlHandler() http.Handler {
 	s := &site{forge: f}
 	s.pages = template.Must(template.New("").Funcs(template.FuncMap{
-		"markdown": renderMarkdown, "short": shortSHA, "when": showTime, "lines": diffLines, "visible": visible,
+		"markdown": renderMarkdown, "short": shortSHA, "when": showTime, "lines": diffLines,
 		"path": escapePath, "first": firstLine,
 	}).ParseFS(htmlFiles, "html/*.html"))
 	repos, all := http.NewServeMux(), http.NewServeMux()
@@ -135,7 +136,7 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, name, title string, 
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = out.WriteTo(w)
+	_, _ = io.WriteString(w, visible(out.String()))
 }
 
 // inRepo is show for pages of a repository that the viewer may see.
@@ -193,7 +194,7 @@ func back(w http.ResponseWriter, r *http.Request, refused string) {
 func renderMarkdown(text any) template.HTML {
 	source, _ := text.(string)
 	var out bytes.Buffer
-	if err := markdown.Convert([]byte(visible(source)), &out); err != nil {
+	if err := markdown.Convert([]byte(source), &out); err != nil {
 		return template.HTML(template.HTMLEscapeString(source)) //nolint:gosec // escaped
 	}
 	return template.HTML(out.String()) //nolint:gosec // goldmark without WithUnsafe escapes what it is given
@@ -217,7 +218,7 @@ func showTime(value any) string {
 	return t.Format("2006-01-02 15:04:05")
 }
 
-// visible replaces characters that reorder or hide text by their code points.
+// visible replaces characters that reorder or hide text by their code points; whole pages go through it.
 func visible(text string) string {
 	var out strings.Builder
 	for _, c := range text {
@@ -247,7 +248,7 @@ func diffLines(patch any) []diffLine {
 		if line != "" {
 			class = classes[line[0]]
 		}
-		out = append(out, diffLine{class, visible(line)})
+		out = append(out, diffLine{class, line})
 	}
 	return out
 }
