@@ -14,26 +14,31 @@ import (
 
 // blobWriter stores many blobs in a quarantine through one git fast-import,
 // which takes bytes as they are: no filter, no conversion, no file name.
+// The pipe is the system's, not io.Pipe: os/exec would wait for a copy from the
+// latter for ever, also after the deadline has killed git.
 type blobWriter struct {
 	q     *quarantine
-	pipe  *io.PipeWriter
+	pipe  *os.File
 	buf   *bufio.Writer
 	done  chan error
 	marks int
 }
 
-func (q *quarantine) newBlobWriter(ctx context.Context) *blobWriter {
-	read, write := io.Pipe()
+func (q *quarantine) newBlobWriter(ctx context.Context) (*blobWriter, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("store blobs: %w", err)
+	}
 	w := &blobWriter{q: q, pipe: write, buf: bufio.NewWriterSize(write, 64<<10), done: make(chan error, 1)}
 	go func() {
 		_, err := q.run(ctx, invocation{
 			args: []string{"fast-import", "--quiet", "--done", "--export-marks=" + q.file("marks")}, stdin: read,
 			config: []string{"fastimport.unpackLimit=0"},
 		})
-		read.CloseWithError(errors.Join(io.ErrClosedPipe, err)) // frees a writer that waits
+		read.Close() // frees a writer that waits
 		w.done <- err
 	}()
-	return w
+	return w, nil
 }
 
 // errContentSize is content that is not as long as was announced.
@@ -67,7 +72,7 @@ func (w *blobWriter) write(content io.Reader, size int64) (int, error) {
 
 // abort ends fast-import without keeping anything.
 func (w *blobWriter) abort() {
-	w.pipe.CloseWithError(io.ErrUnexpectedEOF)
+	w.pipe.Close() // without "done", which fast-import wants to see
 	<-w.done
 }
 

@@ -3,6 +3,7 @@ package gitops
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -112,11 +113,12 @@ func (b *build) receive(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	blobs := b.q.newBlobWriter(ctx)
-	err = b.receiveAll(ctx, ignorer, blobs)
-	if closed := ignorer.close(); err == nil {
-		err = closed
+	blobs, err := b.q.newBlobWriter(ctx)
+	if err != nil {
+		return nil, errors.Join(err, ignorer.close())
 	}
+	err = b.receiveAll(ctx, ignorer, blobs)
+	err = errors.Join(ignorer.close(), err) // why git ended is worth more than that it did
 	if err != nil {
 		blobs.abort()
 		return nil, err

@@ -52,7 +52,8 @@ type invocation struct {
 	// config adds to pinned, as key=value.
 	config []string
 	// env adds to the fixed environment; it never holds a secret.
-	env   []string
+	env []string
+	// stdin must not block for ever: it is data in memory, or a file.
 	stdin io.Reader
 	// stdout receives the output; nil means that run returns it, up to maxOutput.
 	stdout io.Writer

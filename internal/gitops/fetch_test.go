@@ -221,7 +221,7 @@ func TestBundleHoldsExactlyOneCommitWithItsHistory(t *testing.T) {
 func TestAMirrorThatSomebodyConfiguredIsNotUsed(t *testing.T) {
 	t.Parallel()
 	for name, plant := range map[string]string{
-		"config": "[core]\n\trepositoryformatversion = 0\n\tbare = true\n[url \"https://evil.example/\"]\n\tinsteadOf = http://\n",
+		"config":            "[core]\n\trepositoryformatversion = 0\n\tbare = true\n[url \"https://evil.example/\"]\n\tinsteadOf = http://\n",
 		"hooks/post-update": "#!/bin/sh\n", "info/attributes": "* -diff\n", "objects/info/alternates": "/elsewhere\n",
 	} {
 		g, u, base := newBase(t, text("a", "1"))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
 )
@@ -19,9 +20,9 @@ import (
 // else, marked skip-worktree: git then reads them from the index, as in a
 // sparse checkout. What the agent wrote is nowhere in sight.
 type ignorer struct {
-	pipe    *io.PipeWriter
-	answers *bufio.Reader
-	done    chan error
+	questions, answers *os.File
+	read               *bufio.Reader
+	done               chan error
 }
 
 func (q *quarantine) newIgnorer(ctx context.Context, base []BaseEntry) (*ignorer, error) {
@@ -44,17 +45,30 @@ func (q *quarantine) newIgnorer(ctx context.Context, base []BaseEntry) (*ignorer
 			return nil, fmt.Errorf("read the ignore rules of the base: %w", err)
 		}
 	}
-	questionsRead, questions := io.Pipe()
-	answers, answersWrite := io.Pipe()
-	i := &ignorer{pipe: questions, answers: bufio.NewReader(answers), done: make(chan error, 1)}
+	return q.startIgnorer(ctx, env, config)
+}
+
+// startIgnorer talks to git through the system's pipes; see blobWriter.
+func (q *quarantine) startIgnorer(ctx context.Context, env, config []string) (*ignorer, error) {
+	questionsRead, questions, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("ask for ignore rules: %w", err)
+	}
+	answers, answersWrite, err := os.Pipe()
+	if err != nil {
+		questionsRead.Close()
+		questions.Close()
+		return nil, fmt.Errorf("ask for ignore rules: %w", err)
+	}
+	i := &ignorer{questions: questions, answers: answers, read: bufio.NewReader(answers), done: make(chan error, 1)}
 	go func() {
 		_, err := q.run(ctx, invocation{
 			args:  []string{"check-ignore", "--verbose", "--non-matching", "-z", "--stdin"},
-			stdin: questionsRead, stdout: answersWrite, env: env, config: config,
+			stdin: questionsRead, stdout: answersWrite, config: config,
+			env: append(env, "GIT_LITERAL_PATHSPECS=0"), // it refuses to run with them
 		})
-		closed := errors.Join(io.ErrClosedPipe, err)
-		questionsRead.CloseWithError(closed)
-		answersWrite.CloseWithError(closed)
+		questionsRead.Close()
+		answersWrite.Close()
 		i.done <- err
 	}()
 	return i, nil
@@ -63,18 +77,19 @@ func (q *quarantine) newIgnorer(ctx context.Context, base []BaseEntry) (*ignorer
 // ignores reports whether a file that the base does not have is left out. The
 // path has passed structureProblem.
 func (i *ignorer) ignores(file string) (bool, error) {
-	if _, err := io.WriteString(i.pipe, file+"\x00"); err != nil {
+	question := "./" + file // so that a leading ':' is no pathspec magic
+	if _, err := io.WriteString(i.questions, question+"\x00"); err != nil {
 		return false, fmt.Errorf("ask for ignore rules: %w", err)
 	}
 	var fields [4]string // source, line, pattern, path
 	for n := range fields {
-		field, err := i.answers.ReadString(0)
+		field, err := i.read.ReadString(0)
 		if err != nil {
 			return false, fmt.Errorf("ask for ignore rules: %w", err)
 		}
 		fields[n] = strings.TrimSuffix(field, "\x00")
 	}
-	if fields[3] != file {
+	if fields[3] != question {
 		return false, fmt.Errorf("git check-ignore answers for %.200q, not %.200q", fields[3], file)
 	}
 	return fields[2] != "" && !strings.HasPrefix(fields[2], "!"), nil
@@ -82,8 +97,9 @@ func (i *ignorer) ignores(file string) (bool, error) {
 
 // close ends the process. It is called once.
 func (i *ignorer) close() error {
-	i.pipe.Close()
+	i.questions.Close()
 	err := <-i.done
+	i.answers.Close()
 	var failed *CommandError
 	if errors.As(err, &failed) && failed.ExitCode == 1 { // nothing was ignored
 		return nil

@@ -63,6 +63,9 @@ func pathProblem(path string) string {
 		if len(component) > maxComponent {
 			return "a part of the path is longer than 255 bytes"
 		}
+		if strings.TrimRight(strings.Map(dropIgnored, component), " .") == "" {
+			return "a part of the path is nothing but dots, spaces and invisible characters"
+		}
 		if isDotGit(component) {
 			return "a part of the path is \".git\" to some system"
 		}
@@ -80,13 +83,7 @@ func isControl(r rune) bool { return r < 0x20 || (r >= 0x7f && r < 0xa0) || r ==
 // and what follows a colon, and knows ".git" as "git~1" (git's utf8.c and
 // path.c; here any digit counts, and the two are combined).
 func isDotGit(component string) bool {
-	name := strings.Map(func(r rune) rune {
-		if hfsIgnores(r) {
-			return -1
-		}
-		return r
-	}, component)
-	name, _, _ = strings.Cut(name, ":")
+	name, _, _ := strings.Cut(strings.Map(dropIgnored, component), ":")
 	name = strings.ToLower(strings.TrimRight(name, " ."))
 	if name == ".git" {
 		return true
@@ -95,9 +92,13 @@ func isDotGit(component string) bool {
 	return short && len(digit) == 1 && digit[0] >= '0' && digit[0] <= '9'
 }
 
-// hfsIgnores are the code points that HFS+ leaves out when it compares names.
-func hfsIgnores(r rune) bool {
-	return r >= 0x200c && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x206a && r <= 0x206f || r == 0xfeff
+// dropIgnored, for strings.Map, drops the code points that HFS+ leaves out when
+// it compares names.
+func dropIgnored(r rune) rune {
+	if r >= 0x200c && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x206a && r <= 0x206f || r == 0xfeff {
+		return -1
+	}
+	return r
 }
 
 // foldPath maps paths that some file system takes for the same one to one text:
@@ -109,15 +110,7 @@ func foldPath(path string) string {
 	components := strings.Split(path, "/")
 	fold := cases.Fold()
 	for i, component := range components {
-		component = strings.Map(func(r rune) rune {
-			if hfsIgnores(r) {
-				return -1
-			}
-			return r
-		}, component)
-		if trimmed := strings.TrimRight(component, " ."); trimmed != "" {
-			component = trimmed
-		}
+		component = strings.TrimRight(strings.Map(dropIgnored, component), " .")
 		components[i] = norm.NFC.String(fold.String(norm.NFD.String(component)))
 	}
 	return strings.Join(components, "/")

@@ -135,7 +135,7 @@ func (b *build) checkFilesAndDirectories() {
 			if path[i] != '/' {
 				continue
 			}
-			if _, file := b.wanted[path[:i]]; file {
+			if e, file := b.wanted[path[:i]]; file && e.Mode != modeGitlink {
 				b.problems.add(path, "27", "its directory %.200q is also a file", path[:i])
 			}
 		}
