@@ -12,7 +12,7 @@ import (
 
 func TestManyProcessesMayMigrateAtOnceAndAgain(t *testing.T) {
 	t.Parallel()
-	storetest.EachOptions(t, func(t *testing.T, o store.Options) {
+	storetest.EachEmpty(t, func(t *testing.T, o store.Options) {
 		migrated, errs := together(t, 4, func(int) (bool, error) {
 			s, err := store.Open(t.Context(), o)
 			if err != nil {
@@ -55,7 +55,7 @@ func TestANewerDatabaseIsRefusedAndLeftAlone(t *testing.T) {
 
 func TestAMigrationThatIsCutOffLeavesAnEmptyDatabaseOrGoesOn(t *testing.T) {
 	t.Parallel()
-	storetest.EachOptions(t, func(t *testing.T, o store.Options) {
+	storetest.EachEmpty(t, func(t *testing.T, o store.Options) {
 		s, err := store.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)

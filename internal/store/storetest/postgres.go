@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -43,10 +44,34 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// PostgresOptions names a fresh, empty PostgreSQL database on the shared server.
+// PostgresOptions names a fresh, migrated PostgreSQL database on the server that
+// all tests of the binary share.
 func PostgresOptions(t testing.TB) store.Options {
 	t.Helper()
-	return sharedServer(t).Database(t)
+	return sharedServer(t).database(t, template)
+}
+
+// EmptyPostgres names a fresh database without a schema on the shared server.
+func EmptyPostgres(t testing.TB) store.Options {
+	t.Helper()
+	return sharedServer(t).database(t, "template0")
+}
+
+// template is the migrated database of which the shared server makes copies.
+const template = "migrated"
+
+func startShared() (*Server, error) {
+	s, err := start(serverSettings)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.admin("CREATE DATABASE " + template + " TEMPLATE template0"); err != nil {
+		return nil, errors.Join(err, s.remove())
+	}
+	if err := migrate(store.Options{DSN: s.DSN(template)}); err != nil {
+		return nil, errors.Join(err, s.remove())
+	}
+	return s, nil
 }
 
 func sharedServer(t testing.TB) *Server {
@@ -54,7 +79,7 @@ func sharedServer(t testing.TB) *Server {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = start(serverSettings)
+		shared.server, shared.err = startShared()
 	}
 	if shared.err != nil {
 		t.Fatalf("start PostgreSQL for the tests: %v", shared.err)
@@ -82,8 +107,13 @@ func NewServer(t testing.TB) *Server {
 // server still runs then.
 func (s *Server) Database(t testing.TB) store.Options {
 	t.Helper()
+	return s.database(t, "template0")
+}
+
+func (s *Server) database(t testing.TB, template string) store.Options {
+	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text()[:10])
-	if err := s.admin("CREATE DATABASE " + name + " TEMPLATE template0"); err != nil {
+	if err := s.admin("CREATE DATABASE " + name + " TEMPLATE " + template); err != nil {
 		t.Fatalf("create a test database: %v", err)
 	}
 	t.Cleanup(func() {
