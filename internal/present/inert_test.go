@@ -24,7 +24,7 @@ var hostile = []string{
 	"https://evil.example", "www.evil.example", "mail@evil.example", "ftp://evil.example", "mailto:a@b.example", ":tada:", ":+1:",
 	"[x](https://evil.example)", "![x](https://evil.example/x.png)", "[x]: https://evil.example", "<https://evil.example>", "[ ] task", "[^1]", "[!NOTE]",
 	"<img src=x>", "<script>alert(1)</script>", "<!-- x -->", "<!-- coderflow:task=zzzzzzzzzzzz -->", "</details>", "<details open>", "&#64;octocat", "&lt;b&gt;",
-	"`", "``", "```", "````\n# x", "~~~", "` @octocat `", "`` ` @octocat", "\\`@octocat\\`", "\\", "a\\", "a\\`", "|", "a | b", "\\|", "`|`", "$x$", "$`x`$",
+	"`", "``", "```", "````\n# x", "```\n@octocat", "`````\n#1\n`````", "~~~\n#1", "1) item", "+ item", "= =", "~~~", "` @octocat `", "`` ` @octocat", "\\`@octocat\\`", "\\", "a\\", "a\\`", "|", "a | b", "\\|", "`|`", "$x$", "$`x`$",
 	"# head", "- item", "1. item", "> quote", "===", "---", "***", "    code", "\ttab", "*a*", "__a__", "~~a~~", "line\n@octocat", "line\n\n# head\n\n- #1", "\r\n#1\r",
 	"\u202egnp.exe", "a\u200bb", "\x1b[31mred", "\x00", "\xff\xfe", "\u2028x", "tag\U000e0041", "⟨U+202E⟩", " ", "  a  ", "", "!1", "AB#1", "/coderflow run",
 }
@@ -95,6 +95,16 @@ func TestCodeShowsDifferentTextsDifferently(t *testing.T) {
 			t.Errorf("%q and %q look the same: %s", s, other, shown)
 		}
 		seen[shown] = s
+	}
+}
+
+func TestPlainTextIsOneParagraph(t *testing.T) {
+	t.Parallel()
+	for _, s := range hostile {
+		html := strings.TrimSpace(rendered(Plain(s).String()))
+		if !strings.HasPrefix(html, "<p>") || strings.Count(html, "<p>") != 1 || strings.Contains(html, "\n") {
+			t.Errorf("%q: %s", s, html)
+		}
 	}
 }
 
