@@ -97,7 +97,7 @@ func TestEachRuleSeesItsViolation(t *testing.T) {
 		{"imports", "internal/queue/x.go", `package queue; import _ "github.com/riverqueue/riverui"`, "may not use github.com/riverqueue/riverui"},
 		{"imports", "internal/new/x.go", `package new`, "internal/new has no row"},
 		{"imports", "internal/store/x.go", `package store; import _ ` + ours + `sandbox/docker/dockertest"`, "is for tests"},
-		{"imports", "cmd/app/x.go", `package main; import _ "github.com/uptrace/bun"`, "may not use"},
+		{"imports", "cmd/guest/x.go", `package main; import _ "github.com/uptrace/bun"`, "may not use"},
 		{"programs", "internal/engine/x.go", `package engine; import run "os/exec"`, "internal/engine/x.go:1: imports os/exec"},
 		{"programs", "internal/engine/x.go", `package engine; import "os"; var _, _ = os.StartProcess("git", nil, nil)`, "os.StartProcess"},
 		{"grants", "internal/approval/grant.go", `package approval; var _ = Grant{minted: true}`, "only approval.Gate.Redeem"},
