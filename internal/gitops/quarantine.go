@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -51,32 +52,43 @@ func (q *quarantine) run(ctx context.Context, inv invocation) ([]byte, error) {
 	return q.g.run(ctx, inv)
 }
 
-// admit moves into the mirror what tip reaches and base does not, as one pack.
-// index-pack --strict is fsck --strict on exactly these objects: it hashes each
-// of them anew, checks form and links, and what trees and .gitmodules say. The
-// pack appears in the mirror only after that, in one rename. ref then keeps it.
+// admit moves into the mirror what tip reaches and base does not, as one pack,
+// which the mirror has whole or not at all. ref then keeps it.
+//
+// The pack is first checked here by index-pack --strict, which is fsck --strict
+// on exactly these objects: it hashes each of them anew, checks form and links,
+// and what trees and .gitmodules say. It fails with *RefusedError.
 func (q *quarantine) admit(ctx context.Context, base, tip, ref string) error {
-	unlock, err := q.g.lock(ctx, q.mirror.lockPath())
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	pack := q.file("admit.pack")
 	if err := q.writePack(ctx, base, tip, pack); err != nil {
 		return err
+	}
+	if _, err := q.run(ctx, invocation{args: []string{"index-pack", "--strict", "--fsck-objects", pack}}); err != nil {
+		return strictError(tip, err)
 	}
 	file, err := os.Open(pack)
 	if err != nil {
 		return fmt.Errorf("admit %s: %w", tip, err)
 	}
 	defer file.Close()
-	_, err = q.g.run(ctx, invocation{
-		gitDir: q.mirror.dir, stdin: file, args: []string{"index-pack", "--strict", "--fsck-objects", "--stdin"},
-	})
+	unlock, err := q.g.lock(ctx, q.mirror.lockPath())
 	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := q.g.run(ctx, invocation{gitDir: q.mirror.dir, stdin: file, args: []string{"index-pack", "--stdin"}}); err != nil {
 		return fmt.Errorf("admit %s: %w", tip, err)
 	}
 	return q.g.keep(ctx, q.mirror, ref, tip)
+}
+
+// strictError tells objects that git finds dangerous from a check that could not be made.
+func strictError(tip string, err error) error {
+	var failed *CommandError
+	if errors.As(err, &failed) && strings.Contains(failed.Words, "fsck error") {
+		return &RefusedError{Problems: []Problem{{Rule: "26", Why: "git's own check finds: " + failed.Words}}}
+	}
+	return fmt.Errorf("check %s: %w", tip, err)
 }
 
 func (q *quarantine) writePack(ctx context.Context, base, tip, path string) error {
