@@ -192,6 +192,28 @@ func TestSelfIsOurAppsBot(t *testing.T) {
 	}
 }
 
+func TestSelfIsFoundWhereStrangersSeeNothing(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, nil)
+	s.set("GET /users/coderflow%5Bbot%5D", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "" {
+			reply(401, `{"message":"Requires authentication"}`)(w, r)
+			return
+		}
+		reply(200, `{"id":70,"login":"coderflow[bot]","type":"Bot"}`)(w, r)
+	})
+	a := s.adapter(t)
+	if _, err := a.Self(t.Context()); !errors.Is(err, forge.ErrForbidden) {
+		t.Errorf("before any repository: %v", err)
+	}
+	if _, err := a.Repository(t.Context(), stubRepo); err != nil {
+		t.Fatal(err)
+	}
+	if self, err := a.Self(t.Context()); err != nil || self.Subject != subject(70) {
+		t.Errorf("afterwards: %+v, %v", self, err)
+	}
+}
+
 func TestRefusalIsInTheForgesOwnWords(t *testing.T) {
 	t.Parallel()
 	open := forge.NewPullRequest{Title: "T", Head: "h", Base: "main", Draft: true}

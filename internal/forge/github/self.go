@@ -13,14 +13,25 @@ import (
 )
 
 // Self implements [forge.Forge]: the bot account "SLUG[bot]" of the App. It never
-// changes for an App, so it is asked for once. No repository is at hand for a
-// token, and the account is public: the question is asked without one.
+// changes for an App, so it is asked for once: with the token of a repository that
+// was used before, or else, the account being public, with none. A GitHub Enterprise
+// Server in private mode answers only to the former.
 func (a *Adapter) Self(ctx context.Context) (forge.User, error) {
-	return a.selfBy(ctx, a.client(&anonymous{a}))
+	ref, known := a.tokens.some()
+	if !known {
+		return a.selfBy(ctx, a.client(&anonymous{a}))
+	}
+	client, err := a.rest(ref, opReadRepository)
+	if err != nil {
+		return forge.User{}, err
+	}
+	self, err := a.selfBy(ctx, client)
+	if errors.Is(err, forge.ErrNotFound) { // that repository is gone
+		return a.selfBy(ctx, a.client(&anonymous{a}))
+	}
+	return self, err
 }
 
-// selfBy asks through client, whose token also works where a forge shows nothing
-// to strangers.
 func (a *Adapter) selfBy(ctx context.Context, client *gh.Client) (forge.User, error) {
 	a.selfMu.Lock()
 	known := a.self

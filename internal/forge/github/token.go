@@ -48,9 +48,15 @@ type minter struct {
 	adapter *Adapter
 	key     *rsa.PrivateKey
 
-	mu            sync.Mutex
-	slots         map[tokenKey]*slot
-	installations map[int64]int64 // by repository id
+	mu        sync.Mutex
+	slots     map[tokenKey]*slot
+	installed map[int64]installed // by repository id
+}
+
+// installed is a repository and the installation that covers it.
+type installed struct {
+	ref          forge.RepositoryRef
+	installation int64
 }
 
 // slot serializes minting for one key, so that a burst of calls mints once.
@@ -60,7 +66,7 @@ type slot struct {
 }
 
 func newMinter(a *Adapter, key *rsa.PrivateKey) *minter {
-	return &minter{adapter: a, key: key, slots: map[tokenKey]*slot{}, installations: map[int64]int64{}}
+	return &minter{adapter: a, key: key, slots: map[tokenKey]*slot{}, installed: map[int64]installed{}}
 }
 
 // token returns a token with at least [refreshBefore] to live.
@@ -196,17 +202,17 @@ func mintError(err error) error {
 // the answer is remembered, not new.
 func (m *minter) installation(ctx context.Context, ref forge.RepositoryRef, repository int64) (id int64, known bool, err error) {
 	m.mu.Lock()
-	id, known = m.installations[repository]
+	remembered, known := m.installed[repository]
 	m.mu.Unlock()
 	if known {
-		return id, true, nil
+		return remembered.installation, true, nil
 	}
 	found, _, err := m.adapter.asApp().Apps.FindRepositoryInstallation(ctx, ref.Owner, ref.Name)
 	if err != nil {
 		return 0, false, translate("find the App's installation on "+ref.FullName(), err)
 	}
 	m.mu.Lock()
-	m.installations[repository] = found.GetID()
+	m.installed[repository] = installed{ref, found.GetID()}
 	m.mu.Unlock()
 	return found.GetID(), false, nil
 }
@@ -214,7 +220,17 @@ func (m *minter) installation(ctx context.Context, ref forge.RepositoryRef, repo
 func (m *minter) forget(repository int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.installations, repository)
+	delete(m.installed, repository)
+}
+
+// some returns any repository that has the App, if one is known.
+func (m *minter) some() (ref forge.RepositoryRef, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, covered := range m.installed {
+		return covered.ref, true
+	}
+	return forge.RepositoryRef{}, false
 }
 
 // asApp returns a client that speaks as the App itself, with a JWT.
