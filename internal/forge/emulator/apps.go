@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -242,15 +241,6 @@ func (f *Forge) appBySlug(slug string) *app {
 	return nil
 }
 
-func (f *Forge) appByID(id int64) *app {
-	for _, a := range f.apps {
-		if a.id == id {
-			return a
-		}
-	}
-	return nil
-}
-
 // ownerOf is who an App belongs to; the built-in App belongs to the first person, or to its own bot.
 func (f *Forge) ownerOf(a *app) *user {
 	if a.owner != nil {
@@ -270,8 +260,4 @@ func (a *app) subscribes(event string) bool {
 		return true
 	}
 	return slices.Contains(a.manifest.Events, event)
-}
-
-func (a *app) description() any {
-	return orNull(cmp.Or(a.manifest.Description))
 }

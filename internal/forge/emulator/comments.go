@@ -31,10 +31,7 @@ func (c *call) commentBody() (string, error) {
 	if strings.TrimSpace(in.Body) == "" {
 		return "", invalid("IssueComment", "body", "missing_field", "")
 	}
-	if len([]rune(in.Body)) > 65536 {
-		return "", invalid("IssueComment", "body", "custom", "body is too long (maximum is 65536 characters)")
-	}
-	return in.Body, nil
+	return in.Body, tooLong("IssueComment", "body", in.Body, maxBody)
 }
 
 func (c *call) createComment() (response, error) {

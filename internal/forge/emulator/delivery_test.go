@@ -111,6 +111,19 @@ func TestOnlySubscribedEventsAreDelivered(t *testing.T) {
 	}
 }
 
+func TestTextsOverGitHubsLimitsAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	long := strings.Repeat("é", 65537)
+	_, _, err := w.as("alice").Issues.Create(t.Context(), "acme", "widget", &github.IssueRequest{Title: github.String("x"), Body: &long})
+	if status(err) != 422 || !strings.Contains(err.Error(), "body is too long (maximum is 65536 characters)") {
+		t.Errorf("a long body: %v", err)
+	}
+	fits := long[:2*65536]
+	_, _, err = w.as("alice").Issues.Create(t.Context(), "acme", "widget", &github.IssueRequest{Title: github.String("x"), Body: &fits})
+	must(t, err)
+}
+
 func TestETagAnswers304UntilSomethingChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -148,6 +148,9 @@ func (c *call) createDeploymentStatus() (response, error) {
 	set(&s.targetURL, in.TargetURL)
 	set(&s.logURL, in.LogURL)
 	set(&s.description, in.Description)
+	if err := tooLong("DeploymentStatus", "description", s.description, maxDescription); err != nil {
+		return response{}, err
+	}
 	set(&s.environment, in.Environment)
 	set(&s.environmentURL, in.EnvironmentURL)
 	s.targetURL = cmp.Or(s.logURL, s.targetURL)

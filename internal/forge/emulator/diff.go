@@ -9,13 +9,13 @@ import (
 
 // comparison is what git says about the way from one commit to another, over their merge base.
 type comparison struct {
-	base, head, mergeBase string
-	behind                int
-	commits               []string // oldest first
-	files                 []fileDiff
-	additions, deletions  int
-	diff                  string // unified
-	mergeable             bool
+	mergeBase            string
+	behind               int
+	commits              []string // oldest first
+	files                []fileDiff
+	additions, deletions int
+	diff                 string // unified
+	mergeable            bool
 }
 
 type fileDiff struct {
@@ -35,7 +35,7 @@ func (f *Forge) compare(r *repository, base, head string) (*comparison, error) {
 	if found := r.comparisons[key]; found != nil {
 		return found, nil
 	}
-	c := &comparison{base: base, head: head}
+	c := &comparison{}
 	var err error
 	if c.mergeBase, err = f.git.line(r, "merge-base", base, head); err != nil {
 		return nil, fmt.Errorf("no common ancestor of %s and %s: %w", base, head, err)

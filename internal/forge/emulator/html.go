@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ func (f *Forge) htmlHandler() http.Handler {
 	s.register(repos)
 	all.HandleFunc("GET /avatars/u/{id}", s.avatar) // apart: its pattern overlaps with those of repositories
 	all.Handle("/", repos)
-	return secureHeaders(all)
+	return s.onlyOwnName(secureHeaders(all))
 }
 
 func (s *site) register(mux *http.ServeMux) {
@@ -64,13 +65,27 @@ func (s *site) register(mux *http.ServeMux) {
 		"POST /{owner}/{repo}/pull/{number}/draft": s.draft, "GET /{owner}/{repo}/commit/{sha}": s.commit,
 		"GET /{owner}/{repo}/commits/{branch...}": s.commits, "GET /{owner}/{repo}/tree/{branch...}": s.commits,
 		"GET /{owner}/{repo}/compare/{basehead...}": s.compare, "GET /{owner}/{repo}/deployments": s.deployments,
-		"GET /{owner}/{repo}/runs/{id}": s.checkRun,
+		"GET /{owner}/{repo}/runs/{id}": s.checkRun, "GET /{owner}/{repo}/blob/{ref}/{path...}": s.file,
 	} {
 		mux.Handle(pattern, protect.Handler(serve))
 	}
 	// Other sites may send a manifest here; what they send is only shown, see createApp.
 	mux.HandleFunc("GET /settings/apps/new", s.newApp)
 	mux.HandleFunc("POST /settings/apps/new", s.createApp(protect))
+}
+
+// onlyOwnName refuses requests for host names that are not the forge's: a hostile page could point a name of
+// its own at this machine, and the browser would then take it for the same site.
+func (s *site) onlyOwnName(next http.Handler) http.Handler {
+	own, _ := url.Parse(s.forge.base)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && (own == nil || host != own.Hostname()) {
+			http.Error(w, "unknown host name "+host, http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // secureHeaders keeps hostile text from running or loading anything, should it ever get past the escaping.

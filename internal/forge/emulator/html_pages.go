@@ -51,11 +51,41 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) {
 			pushes = append(pushes, *push)
 		}
 		p.Data["pushes"] = pushes[:min(len(pushes), 10)]
+		p.Data["paths"] = s.paths(repo, repo.defaultBranch)
 		p.Data["readme"] = ""
 		if out, err := s.forge.git.in(repo, "cat-file", "blob", repo.defaultBranch+":README.md"); err == nil {
 			p.Data["readme"] = out
 		}
 		return true
+	})
+}
+
+// maxPaths is how many files the overview lists.
+const maxPaths = 500
+
+// paths lists the files of a commit.
+func (s *site) paths(repo *repository, ref string) []string {
+	out, err := s.forge.git.in(repo, "ls-tree", "-r", "-z", "--name-only", "refs/heads/"+ref)
+	if err != nil {
+		return nil
+	}
+	names := strings.FieldsFunc(out, func(c rune) bool { return c == 0 })
+	return names[:min(len(names), maxPaths)]
+}
+
+// maxShown is how much of a file is shown.
+const maxShown = 512 << 10
+
+func (s *site) file(w http.ResponseWriter, r *http.Request) {
+	s.inRepo(w, r, "file.html", "code", func(p *page, repo *repository) bool {
+		sha := s.forge.git.resolve(repo, r.PathValue("ref"))
+		if sha == "" {
+			return false
+		}
+		text, err := s.forge.git.in(repo, "cat-file", "blob", sha+":"+r.PathValue("path"))
+		text = strings.ToValidUTF8(text[:min(len(text), maxShown)], "\uFFFD")
+		p.Data["path"], p.Data["sha"], p.Data["text"] = r.PathValue("path"), sha, text
+		return err == nil
 	})
 }
 

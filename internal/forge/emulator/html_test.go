@@ -121,7 +121,8 @@ func TestEveryPageOpens(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "acme/widget", "/acme/widget": "Widget", "/acme/widget/pulls": "A change", "/acme/widget/issues/new": "New issue",
 		"/acme/widget/pull/1": "Approve", "/acme/widget/pull/1/files": "new.txt", "/acme/widget/pull/1.diff": "+new", "/acme/widget/pull/1.patch": "Subject:",
-		"/acme/widget/commits/topic": "Change new.txt", "/acme/widget/compare/main...topic": "new.txt", "/acme/widget/deployments": "went well",
+		"/acme/widget/blob/main/src/main.go": "package main",
+		"/acme/widget/commits/topic":         "Change new.txt", "/acme/widget/compare/main...topic": "new.txt", "/acme/widget/deployments": "went well",
 		strings.TrimPrefix(check.GetHTMLURL(), w.info.BaseURL): "<em>you</em>", "/apps/coderflow": "pull_requests", "/settings/apps/new": "Manifest",
 		"/-/style.css": "font", "/avatars/u/1001": "<svg",
 	} {
@@ -147,6 +148,21 @@ func TestFormsFromOtherSitesAreRefused(t *testing.T) {
 		must(t, err)
 		if code, _ := readPage(t, res); code != http.StatusForbidden {
 			t.Errorf("%s: %d", path, code)
+		}
+	}
+}
+
+func TestPagesAnswerToTheForgesOwnNamesOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for host, want := range map[string]int{"": 200, "localhost:80": 200, "evil.example": http.StatusMisdirectedRequest} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.info.HTMLURL, nil)
+		must(t, err)
+		req.Host = host
+		res, err := http.DefaultClient.Do(req)
+		must(t, err)
+		if code, _ := readPage(t, res); code != want {
+			t.Errorf("%q: %d", host, code)
 		}
 	}
 }

@@ -30,6 +30,9 @@ func (c *call) createIssue() (response, error) {
 	if strings.TrimSpace(in.Title) == "" {
 		return response{}, invalid("Issue", "title", "missing_field", "")
 	}
+	if err := checkTexts("Issue", &in.Title, &in.Body); err != nil {
+		return response{}, err
+	}
 	i := c.f.newIssue(c.repo, c.who, in.Title, in.Body)
 	i.assignees = c.people(in.Assignees)
 	var labels []*label
@@ -177,6 +180,9 @@ func (c *call) editIssue() (response, error) {
 
 // editText changes title and body, with the event that tells what they were.
 func (f *Forge) editText(i *issue, who caller, title, body *string) error {
+	if err := checkTexts("Issue", title, body); err != nil {
+		return err
+	}
 	changes := obj{}
 	if title != nil && *title != i.title {
 		if strings.TrimSpace(*title) == "" {

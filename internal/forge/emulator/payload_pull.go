@@ -31,7 +31,7 @@ func (f *Forge) pullBase(p *pull, repoJSON func(*repository) obj) obj {
 		"locked": false, "title": i.title, "user": f.userJSON(i.author), "body": orNull(i.body),
 		"created_at": stamp(i.created), "updated_at": stamp(i.updated), "closed_at": stampOrNull(i.closed),
 		"merged_at": stampOrNull(p.merged), "merge_commit_sha": orNull(p.mergeSHA), "assignee": nil,
-		"assignees": f.usersJSON(i.assignees), "requested_reviewers": f.usersJSON(p.requested), "requested_teams": []obj{},
+		"assignees": f.usersJSON(i.assignees), "requested_reviewers": []obj{}, "requested_teams": []obj{},
 		"labels": f.labelsJSON(r, i.labels), "milestone": nil, "draft": p.draft, "commits_url": self + "/commits",
 		"review_comments_url": self + "/comments", "review_comment_url": f.repoURL(r, "/pulls/comments{/number}"),
 		"comments_url": f.issueURL(i) + "/comments", "statuses_url": f.repoURL(r, "/statuses/"+p.headSHA),

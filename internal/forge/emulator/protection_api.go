@@ -1,8 +1,8 @@
 package emulator
 
 import (
-	"encoding/json"
 	"net/http"
+	"slices"
 )
 
 func contexts(p *Protection) []string {
@@ -61,61 +61,80 @@ func (c *call) restrictionsJSON(p *Protection, self string) obj {
 		"users": users, "teams": []obj{}, "apps": apps}
 }
 
+// protectionInput is GitHub's body for the protection of a branch, as far as it is emulated.
+type protectionInput struct {
+	RequiredStatusChecks *struct {
+		Strict   bool      `json:"strict"`
+		Contexts *[]string `json:"contexts"`
+		Checks   *[]struct {
+			Context string `json:"context"`
+			AppID   *int64 `json:"app_id"`
+		} `json:"checks"`
+	} `json:"required_status_checks"`
+	RequiredPullRequestReviews *struct {
+		DismissStaleReviews          bool `json:"dismiss_stale_reviews"`
+		RequireCodeOwnerReviews      bool `json:"require_code_owner_reviews"`
+		RequiredApprovingReviewCount int  `json:"required_approving_review_count"`
+	} `json:"required_pull_request_reviews"`
+	EnforceAdmins *bool `json:"enforce_admins"`
+	Restrictions  *struct {
+		Users []string `json:"users"`
+		Teams []string `json:"teams"`
+		Apps  []string `json:"apps"`
+	} `json:"restrictions"`
+	AllowForcePushes *bool `json:"allow_force_pushes"`
+	AllowDeletions   *bool `json:"allow_deletions"`
+}
+
 // putProtection replaces the protection of a branch.
 func (c *call) putProtection() (response, error) {
-	var in struct {
-		RequiredStatusChecks *struct {
-			Strict   bool      `json:"strict"`
-			Contexts *[]string `json:"contexts"`
-			Checks   *[]struct {
-				Context string `json:"context"`
-				AppID   *int64 `json:"app_id"`
-			} `json:"checks"`
-		} `json:"required_status_checks"`
-		RequiredPullRequestReviews *struct {
-			DismissStaleReviews          bool `json:"dismiss_stale_reviews"`
-			RequireCodeOwnerReviews      bool `json:"require_code_owner_reviews"`
-			RequiredApprovingReviewCount int  `json:"required_approving_review_count"`
-		} `json:"required_pull_request_reviews"`
-		EnforceAdmins *bool `json:"enforce_admins"`
-		Restrictions  *struct {
-			Users []string        `json:"users"`
-			Teams []string        `json:"teams"`
-			Apps  []string        `json:"apps"`
-			Rest  json.RawMessage `json:"-"`
-		} `json:"restrictions"`
-		AllowForcePushes *bool `json:"allow_force_pushes"`
-		AllowDeletions   *bool `json:"allow_deletions"`
-	}
+	var in protectionInput
 	if err := c.decode(&in); err != nil {
 		return response{}, err
 	}
 	if c.f.git.branch(c.repo, c.vars["branch"]) == "" {
 		return response{}, failure(http.StatusNotFound, "Branch not found")
 	}
+	p, err := in.protection()
+	if err != nil {
+		return response{}, err
+	}
+	c.repo.protections[c.vars["branch"]] = p
+	return ok(c.protectionJSON(p))
+}
+
+// protection refuses what it could not enforce.
+func (in protectionInput) protection() (*Protection, error) {
 	p := &Protection{}
 	set(&p.EnforceAdmins, in.EnforceAdmins)
 	set(&p.AllowForcePushes, in.AllowForcePushes)
 	set(&p.AllowDeletions, in.AllowDeletions)
 	if rv := in.RequiredPullRequestReviews; rv != nil {
 		if rv.RequireCodeOwnerReviews {
-			return response{}, unsupported("branch protection: require_code_owner_reviews")
+			return nil, unsupported("branch protection: require_code_owner_reviews")
 		}
 		p.RequiredReviews, p.DismissStaleReviews = max(1, rv.RequiredApprovingReviewCount), rv.DismissStaleReviews
 	}
 	if checks := in.RequiredStatusChecks; checks != nil {
+		if checks.Strict {
+			return nil, unsupported("branch protection: required_status_checks.strict")
+		}
 		set(&p.RequiredChecks, checks.Contexts)
 		if checks.Checks != nil {
 			for _, check := range *checks.Checks {
-				p.RequiredChecks = append(p.RequiredChecks, check.Context)
+				if !slices.Contains(p.RequiredChecks, check.Context) { // clients send both lists
+					p.RequiredChecks = append(p.RequiredChecks, check.Context)
+				}
 			}
 		}
 	}
-	if in.Restrictions != nil {
-		p.RestrictPushes, p.AllowPush = true, append(in.Restrictions.Users, in.Restrictions.Apps...)
+	if r := in.Restrictions; r != nil {
+		if len(r.Teams) > 0 {
+			return nil, unsupported("branch protection: restrictions.teams")
+		}
+		p.RestrictPushes, p.AllowPush = true, append(r.Users, r.Apps...)
 	}
-	c.repo.protections[c.vars["branch"]] = p
-	return ok(c.protectionJSON(p))
+	return p, nil
 }
 
 func (c *call) deleteProtection() (response, error) {

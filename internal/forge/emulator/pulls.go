@@ -38,6 +38,9 @@ func (c *call) createPull() (response, error) {
 	if err := c.decode(&in); err != nil {
 		return response{}, err
 	}
+	if err := checkTexts("PullRequest", &in.Title, &in.Body); err != nil {
+		return response{}, err
+	}
 	head, err := c.headRepo(in)
 	if err != nil {
 		return response{}, err

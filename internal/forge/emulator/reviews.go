@@ -64,12 +64,12 @@ func checkReview(rv *review, event, body string) error {
 	case event != "APPROVE" && strings.TrimSpace(body) == "":
 		return unprocessable("Review body can't be blank")
 	}
-	return nil
+	return tooLong("PullRequestReview", "body", body, maxBody)
 }
 
 // submit ends the pending state of a checked review. It needs the lock.
 func (f *Forge) submit(rv *review, event, body string) {
-	rv.state, rv.submitted, rv.updated = reviewStates[event], f.now(), f.now()
+	rv.state, rv.submitted = reviewStates[event], f.now()
 	if body != "" {
 		rv.body = body
 	}
@@ -154,7 +154,7 @@ func (c *call) updateReview() (response, error) {
 		return response{}, failure(http.StatusForbidden, "Must be the author of the review.")
 	}
 	before := rv.body
-	rv.body, rv.updated = in.Body, c.f.now()
+	rv.body = in.Body
 	if rv.state != "PENDING" {
 		c.f.emitReview(rv, c.who.user, "edited", obj{"changes": obj{"body": obj{"from": before}}})
 		c.f.notice(rv.pull.issue, c.who.user, rv.body)
@@ -186,7 +186,7 @@ func (c *call) dismissReview() (response, error) {
 
 // dismiss needs the lock.
 func (f *Forge) dismiss(rv *review, who caller, message string) {
-	rv.state, rv.updated = "DISMISSED", f.now()
+	rv.state = "DISMISSED"
 	f.addEvent(rv.pull.issue, who, issueEvent{event: "review_dismissed", review: rv, message: message})
 	f.emitReview(rv, who.user, "dismissed", nil)
 }

@@ -151,20 +151,18 @@ type issueEvent struct {
 }
 
 type pull struct {
-	id         int64
-	issue      *issue
-	draft      bool
-	headRepo   *repository
-	headRef    string // branch name
-	headSHA    string
-	baseRef    string
-	baseSHA    string
-	merged     time.Time
-	mergedBy   *user
-	mergeSHA   string
-	reviews    []*review
-	requested  []*user
-	maintainer bool
+	id       int64
+	issue    *issue
+	draft    bool
+	headRepo *repository
+	headRef  string // branch name
+	headSHA  string
+	baseRef  string
+	baseSHA  string
+	merged   time.Time
+	mergedBy *user
+	mergeSHA string
+	reviews  []*review
 }
 
 type review struct {
@@ -175,7 +173,6 @@ type review struct {
 	state     string // PENDING, APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED
 	commit    string
 	submitted time.Time
-	updated   time.Time
 }
 
 type checkSuite struct {

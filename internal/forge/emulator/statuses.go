@@ -26,6 +26,9 @@ func (c *call) createStatus() (response, error) {
 	s := &commitStatus{id: c.f.newID(), sha: sha, state: in.State, context: cmp.Or(in.Context, "default"), creator: c.who.user, created: c.f.now()}
 	set(&s.target, in.TargetURL)
 	set(&s.description, in.Description)
+	if err := tooLong("Status", "description", s.description, maxDescription); err != nil {
+		return response{}, err
+	}
 	c.repo.statuses = append(c.repo.statuses, s)
 	return created(c.f.statusJSON(c.repo, s))
 }

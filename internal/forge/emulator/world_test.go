@@ -52,10 +52,9 @@ func (c *clock) Advance(d time.Duration) {
 
 // receiver keeps the webhooks it gets.
 type receiver struct {
-	mu       sync.Mutex
-	got      []received
-	url      string
-	answered int
+	mu  sync.Mutex
+	got []received
+	url string
 }
 
 type received struct {
