@@ -2,11 +2,13 @@ package queue
 
 import (
 	"context"
+	crand "crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -41,6 +43,10 @@ type Options struct {
 	// jobs that a killed predecessor left running. Empty: a random name, and such
 	// jobs come back by River's rescuer only.
 	Node string
+	// LostAfter is how long a job may be recorded as running here without running
+	// before it runs again, see [sweeper]; 0 means 60 s, which is longer than River
+	// tries to record an end.
+	LostAfter time.Duration
 	// StopGrace is how long Stop waits for cancelled jobs after its context ended;
 	// 0 means 5 s.
 	StopGrace time.Duration
@@ -56,11 +62,18 @@ const rescueMargin = 30 * time.Second
 type Queue struct {
 	client  *river.Client[*sql.Tx]
 	options Options
+	named   bool // Options.Node was given
 	logger  *slog.Logger
+	quiet   *slog.Logger // for what would repeat itself
+	running *running
+
+	stopSweeper context.CancelFunc
+	sweeps      sync.WaitGroup
 }
 
 // New prepares a queue; the database must have been migrated.
 func New(o Options) (*Queue, error) {
+	named := o.Node != ""
 	o = o.withDefaults()
 	if len(o.Handlers) == 0 {
 		return nil, errors.New("a job queue without handlers")
@@ -72,11 +85,15 @@ func New(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
+	q := &Queue{
+		options: o, named: named, logger: o.Logger, running: &running{ids: map[int64]struct{}{}},
+		quiet: slog.New(newQuiet(o.Logger.Handler(), time.Now)), stopSweeper: func() {},
+	}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &worker{options: o}); err != nil {
+	if err := river.AddWorkerSafely(workers, &worker{options: o, running: q.running}); err != nil {
 		return nil, fmt.Errorf("register the job worker: %w", err)
 	}
-	client, err := river.NewClient(driver, &river.Config{
+	q.client, err = river.NewClient(driver, &river.Config{
 		ID:                          o.Node,
 		PollOnly:                    true,
 		FetchPollInterval:           o.PollInterval,
@@ -86,14 +103,14 @@ func New(o Options) (*Queue, error) {
 		RetryPolicy:                 retryPolicy{},
 		CompletedJobRetentionPeriod: time.Hour,
 		CancelledJobRetentionPeriod: 30 * 24 * time.Hour, // those given up
-		Logger:                      slog.New(newQuiet(o.Logger.Handler(), time.Now)),
+		Logger:                      q.quiet,
 		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}},
 		Workers:                     workers,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the job queue: %w", err)
 	}
-	return &Queue{client: client, options: o, logger: o.Logger}, nil
+	return q, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -102,6 +119,10 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.JobTimeout, 2*time.Minute)
 	orDefault(&o.MaxAttempts, 20)
 	orDefault(&o.StopGrace, 5*time.Second)
+	orDefault(&o.LostAfter, time.Minute)
+	if o.Node == "" {
+		o.Node = "process-" + crand.Text()
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -119,7 +140,7 @@ func orDefault[T int | time.Duration](value *T, fallback T) {
 
 // Start begins to work jobs. They run until [Queue.Stop], also after ctx ended.
 func (q *Queue) Start(ctx context.Context) error {
-	if q.options.Node != "" {
+	if q.named {
 		if err := q.takeBack(ctx); err != nil {
 			return fmt.Errorf("take back the jobs of node %s: %w", q.options.Node, err)
 		}
@@ -127,6 +148,9 @@ func (q *Queue) Start(ctx context.Context) error {
 	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the job queue: %w", err)
 	}
+	sweeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	q.stopSweeper = stop
+	q.sweeps.Go(func() { (&sweeper{queue: q}).run(sweeping) })
 	return nil
 }
 
@@ -134,6 +158,8 @@ func (q *Queue) Start(ctx context.Context) error {
 // cancels them and waits StopGrace; jobs that still run are named in the error
 // by their number only and are taken back at the next start.
 func (q *Queue) Stop(ctx context.Context) error {
+	q.stopSweeper()
+	q.sweeps.Wait() // its statements are cancelled
 	err := q.client.Stop(ctx)
 	if err == nil || ctx.Err() == nil {
 		return err

@@ -41,10 +41,12 @@ const minAgain = 50 * time.Millisecond
 type worker struct {
 	river.WorkerDefaults[step]
 	options Options
+	running *running
 }
 
 // Work implements river.Worker.
 func (w *worker) Work(ctx context.Context, job *river.Job[step]) error {
+	defer w.running.begin(job.ID)()
 	log := w.options.Logger.With("job", job.Args.Job, "key", job.Args.Key, "attempt", job.Attempt)
 	if job.Attempt > w.options.MaxAttempts {
 		return w.giveUp(ctx, log, job.Args, errKilled)
