@@ -96,6 +96,29 @@ func TestInstallationTokenIsNarrowedToRepositoryAndPermissions(t *testing.T) {
 	}
 }
 
+func TestCommentNeedsThePermissionOfItsPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	issue := w.openIssue("One")
+	pr, _ := w.pull("topic", false)
+	issues, _ := w.bot(&github.InstallationTokenOptions{Permissions: &github.InstallationPermissions{Issues: github.String("write")}})
+	pulls, _ := w.bot(&github.InstallationTokenOptions{Permissions: &github.InstallationPermissions{PullRequests: github.String("write")}})
+	for _, tc := range []struct {
+		name   string
+		client *github.Client
+		number int
+		want   int
+	}{
+		{"issues on an issue", issues, issue.GetNumber(), 0}, {"issues on a pull request", issues, pr.GetNumber(), 0},
+		{"pull_requests on a pull request", pulls, pr.GetNumber(), 0}, {"pull_requests on an issue", pulls, issue.GetNumber(), 403},
+	} {
+		_, _, err := tc.client.Issues.CreateComment(t.Context(), "acme", "widget", tc.number, &github.IssueComment{Body: github.String("hi")})
+		if status(err) != tc.want {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+}
+
 func TestInstallationTokenCannotAskForMoreThanTheAppHas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

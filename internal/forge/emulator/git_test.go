@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -178,6 +179,27 @@ func TestLargePushArrivesWhole(t *testing.T) {
 	refs, err := w.forge.Refs(repoName)
 	must(t, err)
 	if refs["refs/heads/big"] != sha {
+		t.Errorf("refs are %v", refs)
+	}
+}
+
+func TestPushWhoseAnswerIsLostIsDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := w.clone("alice")
+	sha := w.commit(dir, "topic", "a.txt", "a\n")
+	w.forge.Fail(func(r *http.Request) *emulator.Fault {
+		if strings.HasSuffix(r.URL.Path, "/git-receive-pack") {
+			return &emulator.Fault{DropResponse: true}
+		}
+		return nil
+	})
+	if out, err := w.git(dir, "alice", w.forge.ClientFor("alice"), "push", "origin", "topic"); err == nil {
+		t.Errorf("the client saw an answer: %s", out)
+	}
+	refs, err := w.forge.Refs(repoName)
+	must(t, err)
+	if pushes := w.forge.Pushes(repoName); refs["refs/heads/topic"] != sha || pushes[len(pushes)-1].New != sha {
 		t.Errorf("refs are %v", refs)
 	}
 }

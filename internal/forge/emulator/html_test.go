@@ -77,7 +77,7 @@ func TestPersonOpensIssueReviewsAndMergesInTheBrowser(t *testing.T) {
 	}
 	bob.post(path+"/draft", "draft", "false", "back", path)
 	_, page = bob.post(path+"/merge", "back", path)
-	if !strings.Contains(page, "Merged") || !w.forge.PullRequests(repoName)[1-1].Merged {
+	if !strings.Contains(page, "Merged") || !w.forge.PullRequests(repoName)[0].Merged {
 		t.Errorf("the page after the merge is %s", page)
 	}
 }

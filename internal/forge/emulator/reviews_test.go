@@ -28,6 +28,22 @@ func TestAuthorCannotApproveOwnPullRequest(t *testing.T) {
 	}
 }
 
+func TestAppMayReviewAsABotWhoseApprovalDoesNotCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	must(t, w.forge.Protect(repoName, "main", emulator.Protection{RequiredReviews: 1, EnforceAdmins: true}))
+	pr, _ := w.pull("topic", false)
+	bot, _ := w.bot(nil)
+	rv, _, err := bot.PullRequests.CreateReview(t.Context(), "acme", "widget", pr.GetNumber(), &github.PullRequestReviewRequest{Event: github.String("APPROVE")})
+	must(t, err)
+	if rv.GetUser().GetType() != "Bot" || rv.GetState() != "APPROVED" {
+		t.Errorf("review is %v", rv)
+	}
+	if _, _, err := w.as("owner").PullRequests.Merge(t.Context(), "acme", "widget", pr.GetNumber(), "", nil); status(err) != 405 {
+		t.Errorf("merging on a bot's approval: %v", err)
+	}
+}
+
 func TestPatchCannotUndraft(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
