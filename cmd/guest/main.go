@@ -10,6 +10,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
 )
@@ -24,12 +25,21 @@ func main() {
 	case "exec":
 		fail("%v", become(os.Args[2:]))
 	case "checkout":
+		endSometime()
 		exitWith(checkout())
 	case "collect":
+		endSometime()
 		exitWith(collect())
 	default:
 		fail("unknown command %q", os.Args[1])
 	}
+}
+
+// helperLifetime is longer than the host waits for a helper. A helper whose host was killed ends by itself.
+const helperLifetime = 20 * time.Minute
+
+func endSometime() {
+	time.AfterFunc(helperLifetime, func() { fail("not done after %s", helperLifetime) })
 }
 
 func exitWith(err error) {

@@ -55,10 +55,11 @@ type Limits struct {
 	Depth      int   `json:"depth"` // directories above a path
 }
 
-// DefaultLimits are generous for source code and small for a machine.
+// DefaultLimits are small for a machine and leave room for what is read and then left out of a proposal: build
+// output and installed packages that the base's ignore rules name.
 func DefaultLimits() Limits {
 	return Limits{
-		Entries: 500_000, Records: 20_000, FileBytes: 32 << 20, TotalBytes: 256 << 20, PathBytes: 1024, Depth: 64,
+		Entries: 500_000, Records: 100_000, FileBytes: 256 << 20, TotalBytes: 1 << 30, PathBytes: 1024, Depth: 64,
 	}
 }
 

@@ -30,7 +30,7 @@ func (r *Runner) Collect(ctx context.Context, spec sandbox.CollectSpec) (sandbox
 	if err != nil {
 		return nil, err
 	}
-	name := "collect-" + spec.Volume
+	name := collectName(spec.Volume)
 	in, err := newInputs(guestproto.CollectSpec{Limits: spec.Limits})
 	if err != nil {
 		return nil, err

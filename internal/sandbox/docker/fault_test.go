@@ -244,6 +244,23 @@ func TestFault08ACollectionThatWasGivenUpIsDoneAgain(t *testing.T) {
 		t.Errorf("%d records, %v", len(again), err)
 	}
 	_ = collection.Close()
+	// A helper that a killed process left behind does not keep a volume.
+	if err := world.Remove(world.Context(t), "task"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithCancel(world.Context(t))
+	if _, err := world.Collect(ctx, sandbox.CollectSpec{
+		Volume: "ws", Base: strings.NewReader(base.Manifest), Image: dockertest.Image, Limits: guestproto.DefaultLimits(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	cancel() // closes the connection, as the end of a process does
+	if err := world.RemoveVolume(world.Context(t), "ws"); err != nil {
+		t.Error(err)
+	}
+	if n := containers(t, world); n != 0 {
+		t.Errorf("%d containers are left", n)
+	}
 }
 
 func TestFault21AContainerThatWasKilledFromOutsideIsNotTakenForAResult(t *testing.T) {

@@ -180,7 +180,7 @@ func TestThreat30HugeWorkspacesAreStoppedSoon(t *testing.T) {
 			t.Fatalf("%s: %+v\n%s", name, status, output)
 		}
 		limits := guestproto.DefaultLimits()
-		limits.Entries = 20_000
+		limits.Entries, limits.FileBytes, limits.TotalBytes = 20_000, 32<<20, 256<<20
 		before := time.Now()
 		_, err := world.CollectAll(t, name, base.Manifest, limits)
 		var limit *guestproto.LimitError

@@ -43,7 +43,7 @@ func (r *Runner) EnsureWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec
 			}
 			return nil
 		}
-		if err := r.dropWorkspace(ctx, spec.Volume); err != nil {
+		if err := r.RemoveVolume(ctx, spec.Volume); err != nil {
 			return err
 		}
 	}
@@ -52,12 +52,7 @@ func (r *Runner) EnsureWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec
 
 func checkoutName(volume string) string { return "checkout-" + volume }
 
-func (r *Runner) dropWorkspace(ctx context.Context, name string) error {
-	if err := r.Remove(ctx, checkoutName(name)); err != nil {
-		return err
-	}
-	return r.RemoveVolume(ctx, name)
-}
+func collectName(volume string) string { return "collect-" + volume }
 
 func (r *Runner) fillWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec) error {
 	imageID, err := r.imageID(ctx, spec.Image)
@@ -114,9 +109,14 @@ func (r *Runner) inspectVolume(caller context.Context, name string) (volume.Volu
 	return found, engineError(caller, "inspecting volume "+name, err)
 }
 
-// RemoveVolume removes a workspace with all that is in it. One that does not exist is fine; ErrInUse while a
-// container, even an ended one, has it.
+// RemoveVolume removes a workspace with all that is in it, and the helper containers that a killed step left on it.
+// One that does not exist is fine; ErrInUse while another container, even an ended one, has it.
 func (r *Runner) RemoveVolume(caller context.Context, name string) error {
+	for _, helper := range []string{checkoutName(name), collectName(name)} {
+		if err := r.Remove(caller, helper); err != nil {
+			return err
+		}
+	}
 	if err := os.Remove(r.markerPath(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("removing the mark of volume %s: %w", name, err)
 	}
