@@ -133,9 +133,9 @@ func (s *site) issue(w http.ResponseWriter, r *http.Request) {
 
 // conversation gathers what issues and pull requests have in common.
 func (s *site) conversation(p *page, i *issue) {
-	comments := []obj{}
+	said := []obj{}
 	for _, c := range i.comments {
-		comments = append(comments, s.forge.commentJSON(c).with(obj{"reacted": reactionSymbols(c.reactions)}))
+		said = append(said, s.forge.commentJSON(c).with(obj{"reacted": reactionSymbols(c.reactions), "at": c.id}))
 	}
 	events := []obj{}
 	for _, e := range i.repo.events {
@@ -143,7 +143,7 @@ func (s *site) conversation(p *page, i *issue) {
 			events = append(events, s.forge.eventJSON(e, false))
 		}
 	}
-	p.Data["issue"], p.Data["comments"], p.Data["events"] = s.forge.issueJSON(i), comments, events
+	p.Data["issue"], p.Data["said"], p.Data["events"] = s.forge.issueJSON(i), said, events
 	p.Data["reacted"] = reactionSymbols(i.reactions)
 	p.Title = i.title + " · #" + str(int64(i.number))
 }
@@ -157,66 +157,6 @@ func reactionSymbols(list []*reaction) []string {
 		out = append(out, symbols[r.content]+" "+r.author.login)
 	}
 	return out
-}
-
-func (s *site) pull(w http.ResponseWriter, r *http.Request) {
-	number, format := r.PathValue("number"), ""
-	for _, ending := range []string{".diff", ".patch"} {
-		if cut, found := strings.CutSuffix(number, ending); found {
-			number, format = cut, ending
-			r.SetPathValue("number", number)
-		}
-	}
-	if format != "" {
-		s.rawPull(w, r, format)
-		return
-	}
-	s.inRepo(w, r, "pull.html", "pulls", func(p *page, repo *repository) bool {
-		i := wantedIssue(r, repo)
-		if i == nil || i.pull == nil {
-			return false
-		}
-		s.conversation(p, i)
-		return s.gatherPull(p, i.pull, s.viewer(r)) == nil
-	})
-}
-
-func (s *site) gatherPull(p *page, pr *pull, viewer *user) error {
-	f, repo := s.forge, pr.issue.repo
-	stats, err := f.compare(repo, pr.baseSHA, pr.headSHA)
-	if err != nil {
-		return err
-	}
-	commits, err := f.commitsJSON(repo, stats.commits)
-	if err != nil {
-		return err
-	}
-	reviews, checks := []obj{}, []obj{}
-	for _, rv := range pr.reviews {
-		if rv.state != "PENDING" || rv.author == viewer {
-			reviews = append(reviews, f.reviewJSON(rv))
-		}
-	}
-	for _, c := range repo.checks {
-		if c.head == pr.headSHA {
-			checks = append(checks, f.checkBase(repo, c))
-		}
-	}
-	p.Data["pull"], p.Data["commits"], p.Data["reviews"], p.Data["checks"] = f.pullJSON(pr), commits, reviews, checks
-	p.Data["files"], p.Data["unmet"] = f.filesJSON(repo, pr.headSHA, stats.files), f.unmet(pr)
-	p.Data["own"] = pr.issue.author == viewer
-	return nil
-}
-
-// rawPull answers the .diff and .patch addresses.
-func (s *site) rawPull(w http.ResponseWriter, r *http.Request, format string) {
-	res, err := s.perform(r, http.MethodGet, "/pulls/"+r.PathValue("number"), nil, "application/vnd.github.v3"+format)
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(res.raw)
 }
 
 func (s *site) commit(w http.ResponseWriter, r *http.Request) {

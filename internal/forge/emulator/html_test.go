@@ -72,6 +72,9 @@ func TestPersonOpensIssueReviewsAndMergesInTheBrowser(t *testing.T) {
 	}
 	bob.post(path+"/reviews", "event", "APPROVE", "commit_id", pr.GetHead().GetSHA(), "back", path)
 	_, page = bob.post(path+"/merge", "back", path)
+	if !strings.Contains(page, "APPROVED") {
+		t.Error("the approval is not shown")
+	}
 	if !strings.Contains(page, "still a draft") {
 		t.Error("merging a draft is not refused")
 	}
