@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // blobWriter stores many blobs in a quarantine through one git fast-import,
@@ -70,10 +71,15 @@ func (w *blobWriter) write(content io.Reader, size int64) (int, error) {
 	return w.marks, nil
 }
 
-// abort ends fast-import without keeping anything.
-func (w *blobWriter) abort() {
+// abort ends fast-import without keeping anything. It returns why it had ended
+// already, if cause is that it no longer read.
+func (w *blobWriter) abort(cause error) error {
 	w.pipe.Close() // without "done", which fast-import wants to see
-	<-w.done
+	err := <-w.done
+	if errors.Is(cause, syscall.EPIPE) {
+		return errors.Join(err, cause)
+	}
+	return cause
 }
 
 // finish returns the ids of the blobs: that of number n at index n.

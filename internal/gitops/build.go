@@ -120,8 +120,7 @@ func (b *build) receive(ctx context.Context) ([]string, error) {
 	err = b.receiveAll(ctx, ignorer, blobs)
 	err = errors.Join(ignorer.close(), err) // why git ended is worth more than that it did
 	if err != nil {
-		blobs.abort()
-		return nil, err
+		return nil, blobs.abort(err)
 	}
 	return blobs.finish()
 }

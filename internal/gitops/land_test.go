@@ -83,11 +83,12 @@ func TestThreat37OnlyInertCommitsArePublished(t *testing.T) {
 	onTop := commitIn(t, g, r.Tree, keeper)
 	inert := carry(t, g, base, r.Diff)
 	inertTree := strings.TrimSpace(inMirror(t, g, "rev-parse", inert+"^{tree}"))
-	executable := strings.TrimSpace(string(hostGit(t, "", "-C", mirrorDir(g), "rev-parse", inert+":.coderflow/proposals/aaaaaaaaaaaa.patch")))
+	patch := strings.TrimSpace(string(hostGit(t, "", "-C", mirrorDir(g), "rev-parse", inert+":.coderflow/proposals/aaaaaaaaaaaa.patch")))
 	for name, commit := range map[string]string{
 		"the agent's tree": keeper, "a grandchild": onTop, "the base itself": base, "an inert tree on the agent's": commitIn(t, g, inertTree, keeper),
 		"two parents": commitIn(t, g, inertTree, base, keeper), "no parent": commitIn(t, g, inertTree),
-		"an executable patch": commitIn(t, g, treeIn(t, g, base, "100755", executable), base), "a link": commitIn(t, g, treeIn(t, g, base, "120000", executable), base),
+		"an inert file on the agent's tree": commitIn(t, g, treeIn(t, g, keeper, "100644", patch), keeper),
+		"an executable patch":               commitIn(t, g, treeIn(t, g, base, "100755", patch), base), "a link": commitIn(t, g, treeIn(t, g, base, "120000", patch), base),
 		"not there": strings.Repeat("9", 40), "a tree": r.Tree, "an option": "--mirror", "a short id": inert[:10],
 	} {
 		if err := g.PublishProposal(t.Context(), u.remote(), testTask, commit, ""); err == nil {

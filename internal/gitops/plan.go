@@ -17,11 +17,12 @@ func (b *build) plan(ids []string) {
 	for _, path := range b.deleted {
 		b.remove(path, touched)
 	}
-	for path := range b.received {
+	arrived := slices.Sorted(maps.Keys(b.received)) // so that problems come in the same order
+	for _, path := range arrived {
 		b.makeRoom(path, touched)
 	}
-	// Only now, when all that had to go is gone.
-	for path, file := range b.received {
+	for _, path := range arrived { // only now, when all that had to go is gone
+		file := b.received[path]
 		b.wanted[path] = BaseEntry{Path: path, Mode: file.mode, Blob: ids[file.mark], Size: file.size}
 	}
 	for _, path := range slices.Sorted(maps.Keys(touched)) {
@@ -30,7 +31,7 @@ func (b *build) plan(ids []string) {
 		}
 	}
 	b.checkLimits()
-	b.checkFilesAndDirectories()
+	b.checkFilesAndDirectories(arrived)
 	b.checkCollisions()
 }
 
@@ -129,8 +130,8 @@ func (b *build) checkLimits() {
 }
 
 // checkFilesAndDirectories refuses a path that would be both.
-func (b *build) checkFilesAndDirectories() {
-	for path := range b.received {
+func (b *build) checkFilesAndDirectories(arrived []string) {
+	for _, path := range arrived {
 		for i := 0; i < len(path); i++ {
 			if path[i] != '/' {
 				continue

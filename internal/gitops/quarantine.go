@@ -71,11 +71,8 @@ func (q *quarantine) admit(ctx context.Context, base, tip, ref string) error {
 		return fmt.Errorf("admit %s: %w", tip, err)
 	}
 	defer file.Close()
-	unlock, err := q.g.lock(ctx, q.mirror.lockPath())
-	if err != nil {
-		return err
-	}
-	defer unlock()
+	// No lock: both steps are atomic, and nothing ever prunes a mirror (gc.auto=0),
+	// so a slow fetch does not hold up a landing.
 	if _, err := q.g.run(ctx, invocation{gitDir: q.mirror.dir, stdin: file, args: []string{"index-pack", "--stdin"}}); err != nil {
 		return fmt.Errorf("admit %s: %w", tip, err)
 	}

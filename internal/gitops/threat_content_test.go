@@ -16,9 +16,10 @@ import (
 
 // Everything that can make git start a program is tried, with a canary each: in
 // the agent's files, in the base's files, and in the configuration that a host's
-// user or system could have. Seen to fail with the mirror's check removed and
-// "core.hooksPath" and "--no-ext-diff" taken out: the canaries of
-// reference-transaction and diff.evil.command appeared.
+// user or system could have. Seen to fail without core.hooksPath (the hooks
+// post-index-change and reference-transaction ran) and without an empty
+// credential.helper. The rest has no work tree or attribute to start from, with
+// or without its setting.
 func TestThreat26NothingOfARepositoryRuns(t *testing.T) {
 	t.Parallel()
 	canary := filepath.Join(t.TempDir(), "canary")

@@ -82,10 +82,23 @@ func TestThreat27NamesThatAreTheSameElsewhere(t *testing.T) {
 }
 
 // git has the last word on a name: update-index skips one that it dislikes and
-// exits 0. Seen to fail without compareIndex: the tree was written without it.
+// exits 0. Seen to fail without compareIndex (the tree was written without the
+// file) and without core.protectHFS and core.protectNTFS (it was written with it).
 func TestThreat27NameThatOnlyGitDislikesIsNotLeftOut(t *testing.T) {
 	t.Parallel()
 	g, _, base := newBase(t, text("a", "1\n"))
+	for _, name := range []string{".git/config", ".g\u200cit/config", "git~1/config", "x/../y"} {
+		if err := writeUnchecked(t, g, base, name); err == nil {
+			t.Errorf("%q was left out without a word", name)
+		} else if refused, ok := err.(*RefusedError); !ok || refused.Problems[0].Path != name {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// writeUnchecked writes a tree with one more file whose name no rule of ours saw.
+func writeUnchecked(t *testing.T, g *Git, base, name string) error {
+	t.Helper()
 	m, err := g.openMirror(t.Context(), testRepo)
 	if err != nil {
 		t.Fatal(err)
@@ -94,18 +107,17 @@ func TestThreat27NameThatOnlyGitDislikesIsNotLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &build{g: g, q: q, byPath: map[string]BaseEntry{}, received: map[string]*receivedFile{}}
 	entries, err := g.listTree(t.Context(), m, base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.base, b.byPath["a"] = entries, entries[0]
-	b.received[".git/config"] = &receivedFile{mode: modeRegular, mark: 1}
+	b := &build{
+		g: g, q: q, base: entries, byPath: map[string]BaseEntry{"a": entries[0]}, limits: DefaultLimits,
+		received: map[string]*receivedFile{name: {mode: modeRegular, mark: 1}},
+	}
 	b.plan([]string{"", entries[0].Blob})
 	_, err = q.writeTree(t.Context(), base, b.manifest, b.wanted)
-	if refused, ok := err.(*RefusedError); !ok || refused.Problems[0].Path != ".git/config" {
-		t.Errorf("got %v", err)
-	}
+	return err
 }
 
 func TestThreat28LinksStayInTheTree(t *testing.T) {

@@ -97,9 +97,14 @@ func link(path, target string) file  { return file{path, modeSymlink, target} }
 // commit makes a commit of exactly these files on a branch of the upstream.
 func (u *upstream) commit(branch string, files ...file) string {
 	u.t.Helper()
+	return commitTo(u.t, u.dir, branch, files...)
+}
+
+func commitTo(t testing.TB, dir, branch string, files ...file) string {
+	t.Helper()
 	var stream bytes.Buffer
 	fmt.Fprintf(&stream, "commit refs/heads/%s\ncommitter Up Stream <up@example.com> 1700000000 +0000\ndata 4\ntest\n", branch)
-	if u.git("for-each-ref", "refs/heads/"+branch) != "" {
+	if len(hostGit(t, "", "-C", dir, "for-each-ref", "refs/heads/"+branch)) > 0 {
 		fmt.Fprintf(&stream, "from refs/heads/%s^0\n", branch)
 	}
 	stream.WriteString("deleteall\n")
@@ -110,8 +115,8 @@ func (u *upstream) commit(branch string, files ...file) string {
 		}
 		fmt.Fprintf(&stream, "M %s inline %s\ndata %d\n%s\n", f.mode, quoted(f.path), len(f.content), f.content)
 	}
-	hostGit(u.t, stream.String(), "-C", u.dir, "fast-import", "--quiet", "--force")
-	return u.git("rev-parse", "refs/heads/"+branch)
+	hostGit(t, stream.String(), "-C", dir, "fast-import", "--quiet", "--force")
+	return strings.TrimSpace(string(hostGit(t, "", "-C", dir, "rev-parse", "refs/heads/"+branch)))
 }
 
 func quoted(path string) string {
