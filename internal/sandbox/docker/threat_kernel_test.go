@@ -149,8 +149,7 @@ func TestThreat13ASetuidProgramGivesNothing(t *testing.T) {
 	}
 }
 
-// Seen to fail with makeUntraceable left out of cmd/guest: every attempt is "ok" then, and the forged line is read
-// as the result.
+// Seen to fail with makeUntraceable left out of cmd/guest: pid 1 is traced then, and never answers again.
 func TestThreat13TheResultOfARunCannotBeForged(t *testing.T) {
 	t.Parallel()
 	world, _ := hostileWorld(t)

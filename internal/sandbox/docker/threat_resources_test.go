@@ -11,8 +11,8 @@ import (
 	"github.com/coderflow/coderflow/internal/sandbox/docker/dockertest"
 )
 
-// Without the limits of harden.go these fill the machine instead of failing, so that there is no control here. By
-// hand they were seen to fail with the limit in question set high: PidsLimit 4096, Memory 12 GiB, tmpfs 2 GiB.
+// Without their limits these fill the machine, so that there is no control here. Seen to fail by hand with 9 GiB of
+// memory and no size for /tmp; a fork bomb ends at any number of processes, and without one takes the machine along.
 func TestThreat16AGreedyTaskFailsByNameAndOthersGoOn(t *testing.T) {
 	t.Parallel()
 	world, _ := hostileWorld(t)
