@@ -3,6 +3,7 @@ package github_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -135,5 +136,35 @@ func TestThreat43ForcePushedHeadIsRecorded(t *testing.T) {
 	}
 	if now, err := w.adapter.PullRequest(t.Context(), w.ref, pr.Number); err != nil || now.Head.Commit != head {
 		t.Errorf("head %+v, %v, want %s", now.Head, err, head)
+	}
+}
+
+// A fork's branch of the same name is another branch; an open pull request goes
+// before a newer closed one.
+func TestPullRequestOfAForksBranchIsNotOurs(t *testing.T) {
+	t.Parallel()
+	item := func(number, repository int, state, branch string) string {
+		return fmt.Sprintf(`{"number":%d,"state":%q,"head":{"ref":%q,"repo":{"id":%d}},"base":{"repo":{"id":42}}}`, number, state, branch, repository)
+	}
+	for name, c := range map[string]struct {
+		list []string
+		want int
+	}{
+		"fork":        {[]string{item(9, 43, "open", "b")}, 0},
+		"gone fork":   {[]string{`{"number":9,"state":"open","head":{"ref":"b","repo":null},"base":{"repo":{"id":42}}}`}, 0},
+		"other":       {[]string{item(9, 42, "open", "bb")}, 0},
+		"ours":        {[]string{item(9, 43, "open", "b"), item(8, 42, "closed", "b")}, 8},
+		"newest":      {[]string{item(8, 42, "closed", "b"), item(9, 42, "closed", "b")}, 9},
+		"open before": {[]string{item(9, 42, "closed", "b"), item(7, 42, "open", "b")}, 7},
+	} {
+		s := newStub(t, map[string]http.HandlerFunc{
+			"GET /repos/acme/shop/pulls":                               reply(200, "["+strings.Join(c.list, ",")+"]"),
+			"GET /repos/acme/shop/pulls/" + fmt.Sprint(max(c.want, 9)): reply(200, item(max(c.want, 9), 42, "open", "b")),
+			"GET /repos/acme/shop/pulls/" + fmt.Sprint(max(c.want, 1)): reply(200, item(max(c.want, 1), 42, "open", "b")),
+		})
+		pr, err := s.adapter(t).PullRequestByHead(t.Context(), stubRepo, "b")
+		if pr.Number != c.want || errors.Is(err, forge.ErrNotFound) != (c.want == 0) {
+			t.Errorf("%s: #%d, %v, want #%d", name, pr.Number, err, c.want)
+		}
 	}
 }

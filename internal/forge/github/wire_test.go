@@ -3,7 +3,6 @@ package github_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -130,22 +129,6 @@ func TestFault23ServerErrorIsQuotedInPart(t *testing.T) {
 	}
 	if errors.Is(err, forge.ErrNotFound) || errors.Is(err, forge.ErrForbidden) || errors.As(err, new(*forge.RefusedError)) {
 		t.Errorf("a passing failure has a lasting type: %v", err)
-	}
-}
-
-func TestAnswerWithoutEndIsCut(t *testing.T) {
-	t.Parallel()
-	s := newStub(t, map[string]http.HandlerFunc{"GET /repos/acme/shop": func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"description":"`)
-		chunk := strings.Repeat("x", 1<<20)
-		for range 64 {
-			if _, err := io.WriteString(w, chunk); err != nil {
-				return
-			}
-		}
-	}})
-	if _, err := s.adapter(t).Repository(t.Context(), stubRepo); err == nil || !strings.Contains(err.Error(), "larger than 32 MiB") {
-		t.Errorf("got %v", err)
 	}
 }
 
