@@ -54,13 +54,7 @@ func (r *rules) Manifests(ctx context.Context) (*manifest.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, env := range set.Environments {
-		if env.Agent.Image == "" {
-			env.Agent.Image = r.image
-			set.Environments[name] = env
-		}
-	}
-	return set, nil
+	return set.WithImage(r.image), nil
 }
 
 // Policy implements approval.Policies.
@@ -78,35 +72,7 @@ func (r *rules) Check(ctx context.Context, environment string, a approval.Arming
 	if err != nil {
 		return a, err
 	}
-	if a.Environment != "" && a.Environment != environment && !sharesRepositories(set, environment, a.Environment) {
-		return a, fmt.Errorf("there is no environment %q for this repository", a.Environment)
-	}
-	checked, err := set.Check(ctx, environment, a)
-	if err != nil {
-		return a, err
-	}
-	profile, ok := set.Profile(checked.Environment, checked.Profile)
-	if !ok {
-		return a, fmt.Errorf("environment %s has no deployment profile %q", checked.Environment, checked.Profile)
-	}
-	checked.Version = profile.Digest()
-	return checked, nil
-}
-
-// sharesRepositories reports whether every repository of one environment is
-// also in the other: only then may an approval in the one deploy in the other.
-func sharesRepositories(set *manifest.Set, one, other string) bool {
-	rules := set.Policy()
-	target, ok := rules.Environments[other]
-	if !ok {
-		return false
-	}
-	for _, repository := range set.Environments[one].Repositories {
-		if !target.Has(repository.Ref()) {
-			return false
-		}
-	}
-	return true
+	return set.Check(ctx, environment, a)
 }
 
 // githubHook is GitHub's webhook in the server's words.

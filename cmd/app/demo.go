@@ -30,6 +30,9 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 			return fmt.Errorf("make a directory for the demo: %w", err)
 		}
 	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the demo's directory: %w", err)
+	}
 	logFile, err := os.OpenFile(filepath.Join(dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("make the demo's log: %w", err)
@@ -161,7 +164,7 @@ func (t *story) propose(ctx context.Context) error {
 		if err != nil || len(prs) == 0 {
 			return false, err
 		}
-		ready, err := t.said(ctx, t.issue.GetNumber(), "waits for approval")
+		ready, err := t.said(ctx, t.issue.GetNumber(), "Waiting for approval")
 		t.pr = prs[0]
 		return ready, err
 	})

@@ -17,12 +17,15 @@ import (
 
 // configFlag is shared by every command that works on an installation.
 type configFlag struct {
-	Config string `help:"Configuration file. CODERFLOW_* variables override its keys." short:"c" default:"coderflow.yaml" env:"CODERFLOW_CONFIG" type:"path"`
+	Config string `help:"Configuration file; default coderflow.yaml, if it is there. CODERFLOW_* variables override its keys." short:"c" env:"CODERFLOW_CONFIG" type:"path"`
 }
 
 // load reads the configuration. Without a file at the default place, variables
 // alone may be enough.
 func (f configFlag) load() (config.Config, error) {
+	if f.Config == "" {
+		return config.LoadDefault("coderflow.yaml", os.Environ())
+	}
 	return config.Load(f.Config, os.Environ())
 }
 

@@ -20,7 +20,7 @@ import (
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/coderflow/coderflow/internal/forge/emulator"
-	"github.com/coderflow/coderflow/internal/forge/emulator/contract"
+	"github.com/coderflow/coderflow/internal/forge/emulator/contract/contracttest"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/store/storetest"
 	"github.com/coderflow/coderflow/internal/task"
@@ -55,13 +55,12 @@ func testMain(m *testing.M) int {
 // world is one forge with one server process.
 type world struct {
 	people
-	t        *testing.T
-	dir      string
-	in       installation
-	address  string
-	contract *contract.Validator
-	server   *process
-	log      *logTail
+	t       *testing.T
+	dir     string
+	in      installation
+	address string
+	server  *process
+	log     *logTail
 }
 
 type worldOption func(*emulator.Options, *settings)
@@ -90,21 +89,18 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 func newStoppedWorld(t *testing.T, options ...worldOption) *world {
 	t.Helper()
 	requireEngine(t)
-	validator, err := contract.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, dir: t.TempDir(), contract: validator, log: &logTail{}}
+	watch := contracttest.Watch(t)
+	w := &world{t: t, dir: t.TempDir(), log: &logTail{}}
 	o := emulator.Options{
 		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)),
-		Middleware: func(next http.Handler) http.Handler { return validator.Middleware(next, "/api/v3") },
-		OnDelivery: func(event string, _ http.Header, body []byte) { validator.Delivery(event, body) },
+		Middleware: watch.Middleware, OnDelivery: watch.OnDelivery,
 	}
 	w.address = freeAddress(t)
 	s := settings{Agent: quickAgent, Listen: w.address}
 	for _, option := range options {
 		option(&o, &s)
 	}
+	var err error
 	if w.hub, err = startForge(context.Background(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +139,6 @@ func (w *world) close() {
 	w.removeContainers()
 	if unknown := w.hub.Unknown(); len(unknown) > 0 {
 		w.t.Errorf("the forge was asked what it does not know: %q", unknown)
-	}
-	for _, f := range w.contract.Findings() {
-		w.t.Errorf("GitHub's description: %s", f)
 	}
 	if w.t.Failed() {
 		w.t.Logf("log of server and forge:\n%s", w.log)
