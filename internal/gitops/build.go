@@ -163,17 +163,15 @@ func (b *build) receiveAll(ctx context.Context, ignorer *ignorer, blobs *blobWri
 // look decides what to do with one change, by its name and kind alone. It
 // returns the file whose content is to be stored, if there is one.
 func (b *build) look(change Change, ignorer *ignorer) (*receivedFile, error) {
-	why := structureProblem(change.Path)
-	if why != "" {
+	if why := structureProblem(change.Path); why != "" {
 		b.problems.add(change.Path, "27", "%s", why)
 		return nil, nil
 	}
-	old, tracked := b.byPath[change.Path]
 	if change.Kind == Deleted {
 		b.deleted = append(b.deleted, change.Path)
 		return nil, nil
 	}
-	if !tracked {
+	if _, tracked := b.byPath[change.Path]; !tracked {
 		ignored, err := ignorer.ignores(change.Path)
 		if err != nil {
 			return nil, err
@@ -183,38 +181,39 @@ func (b *build) look(change Change, ignorer *ignorer) (*receivedFile, error) {
 			return nil, nil
 		}
 	}
-	if change.Kind == NestedGit {
-		b.problems.add(change.Path, "33", "it is a git repository inside the repository, or is named like one")
+	mode, rule, why := b.judge(change)
+	if why != "" {
+		b.problems.add(change.Path, rule, "%s", why)
 		return nil, nil
 	}
-	if why := pathProblem(change.Path); why != "" {
-		b.problems.add(change.Path, "27", "%s", why)
-		return nil, nil
-	}
-	file := &receivedFile{size: change.Size}
-	switch change.Kind {
-	case Regular:
-		file.mode = modeRegular
-	case Executable:
-		file.mode = modeExecutable
-	case Symlink:
-		file.mode = modeSymlink
-	case Special:
-		b.problems.add(change.Path, "29", "it is a FIFO, a device or a socket")
-		return nil, nil
-	default:
-		return nil, fmt.Errorf("%.200q: unknown kind of change %d", change.Path, change.Kind)
-	}
-	if _, twice := b.received[change.Path]; twice {
-		b.problems.add(change.Path, "27", "the path was reported twice")
-		return nil, nil
-	}
-	if why := sizeProblem(change, old, b.limits); why != "" {
-		b.problems.add(change.Path, "30", "%s", why)
-		return nil, nil
-	}
+	file := &receivedFile{mode: mode, size: change.Size}
 	b.received[change.Path] = file
 	return file, nil
+}
+
+// judge gives the mode of a file that is not ignored, or the rule that it
+// breaks and why.
+func (b *build) judge(change Change) (mode, rule, why string) {
+	switch change.Kind {
+	case NestedGit:
+		return "", "33", "it is a git repository inside the repository, or is named like one"
+	case Regular:
+		mode = modeRegular
+	case Executable:
+		mode = modeExecutable
+	case Symlink:
+		mode = modeSymlink
+	}
+	if why := pathProblem(change.Path); why != "" {
+		return "", "27", why
+	}
+	if mode == "" {
+		return "", "29", "it is neither a file nor a link: a FIFO, a device or a socket"
+	}
+	if _, twice := b.received[change.Path]; twice {
+		return "", "27", "the path was reported twice"
+	}
+	return mode, "30", sizeProblem(change, b.byPath[change.Path], b.limits)
 }
 
 // sizeProblem lets a file of the base pass whatever its size, if it still has

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -75,16 +76,11 @@ func (g *Git) run(ctx context.Context, inv invocation) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-
 	network, err := g.networkConfig(inv.remote)
 	if err != nil {
 		return nil, err
 	}
-	var argv []string
-	for _, setting := range append(append(append([]string(nil), pinned...), network...), inv.config...) {
-		argv = append(argv, "-c", setting)
-	}
-	cmd := exec.CommandContext(ctx, g.program, append(argv, inv.args...)...)
+	cmd := exec.CommandContext(ctx, g.program, arguments(inv, network)...)
 	cmd.Env = append(g.environment(inv), inv.env...)
 	cmd.Dir = g.place(emptyDir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -99,20 +95,27 @@ func (g *Git) run(ctx context.Context, inv invocation) ([]byte, error) {
 	}
 	stderr := &tailWriter{keep: maxStderr}
 	cmd.Stderr = stderr
-
 	var secret forge.Secret
 	if inv.remote != nil {
 		secret = inv.remote.Token.Value
-		closePipe, err := g.attachCredential(cmd, secret)
-		if err != nil {
-			return nil, err
-		}
-		defer closePipe()
 	}
+	closePipe, err := g.attachCredential(cmd, secret)
+	if err != nil {
+		return nil, err
+	}
+	defer closePipe()
 	if err := cmd.Run(); err != nil {
 		return captured.Bytes(), commandError(ctx, inv.args[0], err, redact(stderr.String(), secret))
 	}
 	return captured.Bytes(), nil
+}
+
+func arguments(inv invocation, network []string) []string {
+	var argv []string
+	for _, setting := range slices.Concat(pinned, network, inv.config) {
+		argv = append(argv, "-c", setting)
+	}
+	return append(argv, inv.args...)
 }
 
 // environment is the whole environment of a git process: nothing is inherited.
