@@ -29,8 +29,8 @@ func within(t *testing.T, limit time.Duration, what string, f func()) {
 // short is the store's deadline in these tests, and patience what a call may
 // take with it on a busy machine.
 const (
-	short    = time.Second
-	patience = 6 * time.Second
+	short    = 2 * time.Second
+	patience = 12 * time.Second
 )
 
 func insertOne(t *testing.T, s *store.Store) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -73,8 +74,13 @@ func (t *Tx) lockStream(ctx context.Context, stream string) (int64, error) {
 	return size, err
 }
 
+var insertChunkSQL = map[queue.Dialect]string{
+	queue.SQLite:   "INSERT INTO log_chunks (stream, first_byte, data) VALUES (?, ?, ?)",
+	queue.Postgres: "INSERT INTO log_chunks (stream, first_byte, data) VALUES ($1, $2, $3)",
+}
+
 func (t *Tx) appendChunk(ctx context.Context, chunk *chunkRow) error {
-	if _, err := t.exec(ctx, t.tx.NewInsert().Model(chunk)); err != nil {
+	if err := t.bind(ctx, insertChunkSQL, chunk.Stream, chunk.FirstByte, chunk.Data); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, t.tx.NewUpdate().Model((*streamRow)(nil)).

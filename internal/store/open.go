@@ -61,7 +61,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	for _, pool := range []*bun.DB{s.write, s.read} {
-		if err := pool.PingContext(ctx); err != nil {
+		// A query, as pgx's ping hides why it failed.
+		if _, err := pool.ExecContext(ctx, "SELECT 1"); err != nil {
 			return nil, errors.Join(fmt.Errorf("connect to the %s database: %w", s.dialect, err), s.Close())
 		}
 	}

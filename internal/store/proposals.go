@@ -7,6 +7,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -105,14 +106,25 @@ func (t *Tx) InsertProposal(ctx context.Context, p task.Proposal) error {
 	if err != nil {
 		return fmt.Errorf("insert proposal %d of task %s: %w", p.Revision, p.Task, err)
 	}
+	diff := row.Diff
+	row.Diff = []byte{}
 	n, err := t.exec(ctx, t.tx.NewInsert().Model(row).On("CONFLICT (task, revision) DO NOTHING").Returning("NULL"))
-	if err == nil && n == 0 {
+	switch {
+	case err != nil:
+	case n == 0:
 		err = t.sameProposal(ctx, row)
+	default:
+		err = t.bind(ctx, setDiffSQL, diff, row.Task, row.Revision)
 	}
 	if err != nil {
 		return fmt.Errorf("insert proposal %d of task %s: %w", p.Revision, p.Task, err)
 	}
 	return nil
+}
+
+var setDiffSQL = map[queue.Dialect]string{
+	queue.SQLite:   "UPDATE proposals SET diff = ? WHERE task = ? AND revision = ?",
+	queue.Postgres: "UPDATE proposals SET diff = $1 WHERE task = $2 AND revision = $3",
 }
 
 func (t *Tx) sameProposal(ctx context.Context, row *proposalRow) error {

@@ -90,6 +90,15 @@ func (t *Tx) exec(ctx context.Context, statement executor) (int64, error) {
 	return result.RowsAffected()
 }
 
+// bind runs a statement with its values beside it. bun writes values into the
+// statement, which for megabytes of bytes is slow to parse.
+func (t *Tx) bind(ctx context.Context, statement map[queue.Dialect]string, values ...any) error {
+	ctx, cancel := context.WithDeadline(ctx, t.deadline)
+	defer cancel()
+	_, err := t.tx.Tx.ExecContext(ctx, statement[t.dialect], values...)
+	return err
+}
+
 // scan runs a query under the transaction's deadline.
 func (t *Tx) scan(ctx context.Context, query scanner, dest ...any) error {
 	ctx, cancel := context.WithDeadline(ctx, t.deadline)
