@@ -39,5 +39,5 @@ func (r *Runner) WriteInputsForTest(ctx context.Context, spec sandbox.Spec) erro
 	return r.writeSpecInputs(spec, spec.Digest(imageID))
 }
 
-// ForgetForTest removes the mark that a volume is complete.
-func (r *Runner) ForgetForTest(volume string) string { return r.markerPath(volume) }
+// MarkerPathForTest is where it is written that a volume is complete.
+func (r *Runner) MarkerPathForTest(volume string) string { return r.markerPath(volume) }

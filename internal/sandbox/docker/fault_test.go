@@ -173,7 +173,7 @@ func TestAHalfFilledWorkspaceIsFilledAgainAndAWholeOneIsKept(t *testing.T) {
 		t.Errorf("a whole workspace was not kept: %q", output)
 	}
 	// Without its mark it is not known to be whole; while containers have it, it cannot be dropped.
-	if err := os.Remove(world.ForgetForTest("ws")); err != nil {
+	if err := os.Remove(world.MarkerPathForTest("ws")); err != nil {
 		t.Fatal(err)
 	}
 	if err := ensure(); !errors.Is(err, sandbox.ErrInUse) {
