@@ -15,6 +15,9 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
+// proposalLife is how long a proposal waits for a decision.
+const proposalLife = 30 * 24 * time.Hour
+
 // judge waits for a human. It looks at the pull request and at every approving
 // review that the gate has not answered yet, so that a lost delivery changes
 // nothing but the time.
@@ -54,6 +57,8 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 		return fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
 	}
 	switch {
+	case e.Now().After(p.CreatedAt.Add(proposalLife)):
+		return ended(task.Expired, "nobody approved the proposal within %d days", int(proposalLife.Hours()/24))
 	case !pr.Open:
 		return ended(task.Rejected, "the pull request was closed")
 	case pr.Head.Commit != p.Carrier:
