@@ -9,8 +9,10 @@ import (
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -114,9 +116,9 @@ func (e *Engine) arm(ctx context.Context, w *work) error {
 	if pr.Head.Commit == p.Carrier { // forges update the pull request a moment after the push
 		return e.again(ctx, &w.t, 2*time.Second)
 	}
-	if pr.Open && pr.Draft && pr.Head.Commit == w.t.LandedCommit {
-		if err := e.Forge.MarkReady(ctx, w.t.Repository, pr); err != nil {
-			return fmt.Errorf("make pull request %d ready: %w", pr.Number, err)
+	if pr.Open && pr.Head.Commit == w.t.LandedCommit {
+		if err := e.showLanded(ctx, w, p, pr, record); err != nil {
+			return err
 		}
 	}
 	if len(record.Armed) == 0 {
@@ -134,6 +136,26 @@ func (e *Engine) arm(ctx context.Context, w *work) error {
 		}
 		return nil
 	})
+}
+
+// showLanded makes the pull request an ordinary one: its description no longer
+// speaks of a patch, and it is no draft any more.
+func (e *Engine) showLanded(ctx context.Context, w *work, p task.Proposal, pr forge.PullRequest, record approval.Record) error {
+	view, err := e.reviewView(ctx, w, p, false)
+	if err != nil {
+		return err
+	}
+	body := present.LandedBody(view, record.Approver, record.ReviewURL)
+	if err := e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), body); err != nil {
+		return fmt.Errorf("describe pull request %d: %w", pr.Number, err)
+	}
+	if !pr.Draft {
+		return nil
+	}
+	if err := e.Forge.MarkReady(ctx, w.t.Repository, pr); err != nil {
+		return fmt.Errorf("make pull request %d ready: %w", pr.Number, err)
+	}
+	return nil
 }
 
 // deploy takes every run as far as it goes now.

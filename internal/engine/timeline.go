@@ -60,7 +60,7 @@ func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Ine
 	case audit.ContainerEnded:
 		return present.Say("the container ended: %s, exit status %s", d.Reason, d.ExitCode), true
 	case audit.ProposalRecorded:
-		return present.Say("the change was recorded: %s paths", d.Paths), true
+		return present.Say("the change was recorded; changed paths: %s", d.Paths), true
 	case audit.ProposalPublished:
 		return present.Say("the draft pull request was opened for review"), true
 	case audit.ApprovalRefused:

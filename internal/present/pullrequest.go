@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/prompt"
 	"github.com/coderflow/coderflow/internal/task"
@@ -226,4 +227,21 @@ func were(n int) string {
 		return "was"
 	}
 	return "were"
+}
+
+// LandedBody replaces the description once the pull request shows the real
+// change. (A squash merge can take it as its message, so it quotes nobody.)
+func LandedBody(v PullRequestView, approver forge.User, reviewURL string) string {
+	p := v.Proposal
+	rows := [][]Inert{
+		{Say("task"), Say("%s, revision %s", string(v.Task.ID), p.Revision)},
+		{Say("commit"), Code(v.Task.LandedCommit)},
+		{Say("digest"), Code(p.Digest)},
+		{Say("base"), Say("%s on %s", p.BaseCommit, p.BaseBranch)},
+		{Say("tree"), Code(p.Tree)},
+		{Say("requested by"), Say("%s", v.Task.Requester)},
+	}
+	return Say("**Approved by %s (%s) and committed by CoderFlow.** This pull request now shows the real change, for %s. "+
+		"It is an ordinary one from here on: required checks, branch protection and the merge are yours.\n\n",
+		approver, Link("the review", reviewURL), Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown + table("|", rows)
 }
