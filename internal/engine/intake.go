@@ -15,9 +15,13 @@ import (
 // Accept stores a verified delivery with its audit entry and its job in one
 // transaction. A delivery id that is known already is no error.
 func (e *Engine) Accept(ctx context.Context, d Delivery) error {
-	return e.Store.InTx(ctx, func(tx Tx) error {
+	if len(d.Events) == 0 { // nothing that CoderFlow acts on
+		return nil
+	}
+	e.Failpoint("delivery-received:" + d.Event)
+	err := e.Store.InTx(ctx, func(tx Tx) error {
 		fresh, err := tx.InsertDelivery(ctx, d)
-		if err != nil || !fresh || len(d.Events) == 0 {
+		if err != nil || !fresh {
 			return err
 		}
 		entry, err := audit.New(e.Now(), d.Host, audit.DeliveryAccepted, map[string]any{"delivery": d.ID, "event": d.Event})
@@ -29,6 +33,11 @@ func (e *Engine) Accept(ctx context.Context, d Delivery) error {
 		}
 		return tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID})
 	})
+	if err != nil {
+		return err
+	}
+	e.Failpoint("delivery-stored:" + d.Event)
+	return nil
 }
 
 // Deliver handles an accepted delivery. It is the handler of queue.Deliver jobs.
