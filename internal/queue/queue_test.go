@@ -178,6 +178,11 @@ func TestAJobEnqueuedWhileTheSameRunsRunsAgain(t *testing.T) {
 func TestADelayedJobRunsAtItsTimeWithoutWaitingForRiversScheduler(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		// Another process leads and is dead: nobody's scheduler runs.
+		if _, err := s.DB().ExecContext(t.Context(), `INSERT INTO river_leader (elected_at, expires_at, leader_id, name)
+			VALUES ('2026-01-01 00:00:00', '2099-01-01 00:00:00', 'another process', 'default')`); err != nil {
+			t.Fatal(err)
+		}
 		var at atomic.Int64
 		run(t, s, queue.Options{Handlers: handlers(func(context.Context, string) error {
 			at.Store(time.Now().UnixNano())

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -53,21 +54,24 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// migrateSQLite does everything in one transaction, which keeps others out.
+// migrateSQLite relies on each step being one transaction, which keeps others
+// out. River looks before its transactions begin, so that of two processes one
+// may find a step already made; it looks again.
 func (s *Store) migrateSQLite(ctx context.Context) error {
-	return inTx(ctx, s.write.DB, func(tx *sql.Tx) error {
-		if err := s.migrateOwn(ctx, tx); err != nil {
-			return err
+	if err := inTx(ctx, s.write.DB, func(tx *sql.Tx) error { return s.migrateOwn(ctx, tx) }); err != nil {
+		return err
+	}
+	var err error
+	for range 10 {
+		if err = s.migrateRiver(ctx, s.write.DB); err == nil || ctx.Err() != nil {
+			break
 		}
-		migrator, err := s.river()
-		if err != nil {
-			return err
+		if errors.As(err, new(*NewerSchemaError)) {
+			break
 		}
-		if _, err := migrator.MigrateTx(ctx, tx, rivermigrate.DirectionUp, nil); err != nil {
-			return fmt.Errorf("the job queue's tables: %w", err)
-		}
-		return checkRiver(ctx, tx, migrator)
-	})
+		time.Sleep(50 * time.Millisecond)
+	}
+	return err
 }
 
 // migrationLock is the key of the advisory lock under which PostgreSQL databases
@@ -92,14 +96,7 @@ func (s *Store) migratePostgres(ctx context.Context) error {
 	if err := inTx(ctx, session, func(tx *sql.Tx) error { return s.migrateOwn(ctx, tx) }); err != nil {
 		return err
 	}
-	migrator, err := s.river()
-	if err != nil {
-		return err
-	}
-	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("the job queue's tables: %w", err)
-	}
-	return checkRiver(ctx, session, migrator)
+	return s.migrateRiver(ctx, session)
 }
 
 type beginner interface {
@@ -163,28 +160,30 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, version int, file string)
 	return err
 }
 
-// river returns the migrator of the job queue's tables.
-func (s *Store) river() (*rivermigrate.Migrator[*sql.Tx], error) {
-	driver, err := queue.Driver(s.write.DB, s.dialect)
-	if err != nil {
-		return nil, err
-	}
-	return rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-}
-
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// checkRiver fails if River's tables are newer than this program's River. A
-// migration up leaves such tables alone.
-func checkRiver(ctx context.Context, db querier, m *rivermigrate.Migrator[*sql.Tx]) error {
+// migrateRiver brings the job queue's tables up to date and fails if they are
+// newer than this program's River; a migration up leaves such tables alone.
+func (s *Store) migrateRiver(ctx context.Context, db querier) error {
+	driver, err := queue.Driver(s.write.DB, s.dialect)
+	if err != nil {
+		return err
+	}
+	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("prepare the job queue's tables: %w", err)
+	}
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("the job queue's tables: %w", err)
+	}
 	var found int
-	err := db.QueryRowContext(ctx, "SELECT MAX(version) FROM river_migration WHERE line = 'main'").Scan(&found)
+	err = db.QueryRowContext(ctx, "SELECT MAX(version) FROM river_migration WHERE line = 'main'").Scan(&found)
 	if err != nil {
 		return fmt.Errorf("read the version of the job queue's tables: %w", err)
 	}
-	all := m.AllVersions()
+	all := migrator.AllVersions()
 	if known := all[len(all)-1].Version; found > known {
 		return &NewerSchemaError{Schema: "river", Known: known, Found: found}
 	}

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,11 +31,7 @@ func openSQLite(path string) (write, read *sql.DB, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("find the database file: %w", err)
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("create the database file: %w", err)
-	}
-	if err := file.Close(); err != nil {
+	if err := createPrivate(path); err != nil {
 		return nil, nil, fmt.Errorf("create the database file: %w", err)
 	}
 	write, err = sql.Open("sqlite", sqliteDSN(path, writePragmas))
@@ -51,6 +48,21 @@ func openSQLite(path string) (write, read *sql.DB, err error) {
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
 	return write, read, nil
+}
+
+// createPrivate makes the file, if there is none, before SQLite would with the
+// umask's mode; SQLite gives its other files the same mode. A file that exists
+// is not even opened: closing it would release the locks that another
+// connection of this process holds (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+func createPrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // busyTimeout, in ms, is below the store's own deadline, so that a lock held by
