@@ -34,6 +34,7 @@ func (w *world) otherBot() *gh.Client {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	transport.InstallationTokenOptions = &gh.InstallationTokenOptions{} // without it the request's body is null
 	transport.BaseURL = strings.TrimSuffix(w.hub.Info().APIURL, "/")
 	client, err := gh.NewClient(&http.Client{Transport: transport}).WithEnterpriseURLs(w.hub.Info().APIURL, w.hub.Info().APIURL)
 	if err != nil {
