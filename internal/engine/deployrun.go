@@ -154,6 +154,7 @@ func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
 }
 
 func (e *Engine) runExited(ctx context.Context, w *work, run *deploy.Run, status sandbox.Status) error {
+	e.Failpoint("deployment-exited")
 	run.ExitCode, run.StartedAt, run.FinishedAt = status.ExitCode, status.StartedAt, status.FinishedAt
 	switch status.Reason {
 	case sandbox.ReasonOK:

@@ -30,6 +30,7 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 	if err := e.intendPush(ctx, w, commit, grant); err != nil {
 		return err
 	}
+	e.Failpoint("push-intended")
 	grant, err = e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand)
 	if err != nil {
 		return e.approvalFell(ctx, w, err)

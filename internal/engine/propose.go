@@ -75,7 +75,7 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 	defer collection.Close() //nolint:errcheck // the helper is removed by its label if this fails
 	result, err := e.Git.BuildTree(ctx, gitops.BuildRequest{
 		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: 1,
-		Changes: changes(collection), Limits: env.Proposal.Build(),
+		Changes: e.changes(collection), Limits: env.Proposal.Build(),
 	})
 	if err != nil {
 		return task.Proposal{}, collectFailed(err)
@@ -104,7 +104,7 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 
 // changes feeds a collection to git. Only the trailer proves that it is whole,
 // and BuildTree uses nothing before the sequence ended without an error.
-func changes(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
+func (e *Engine) changes(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
 	kinds := map[guestproto.Kind]gitops.ChangeKind{
 		guestproto.KindFile: gitops.Regular, guestproto.KindExecutable: gitops.Executable,
 		guestproto.KindSymlink: gitops.Symlink, guestproto.KindDeleted: gitops.Deleted,
@@ -127,6 +127,7 @@ func changes(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
 			if !yield(gitops.Change{Path: record.Path, Kind: kind, Size: record.Size, Content: record.Content}, nil) {
 				return
 			}
+			e.Failpoint("change-read")
 		}
 	}
 }
