@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -155,6 +157,11 @@ func (w *world) branchPushes(id task.ID) []string {
 	return commits
 }
 
+// repositoryKey is the sample project's identity.
+func (w *world) repositoryKey() string {
+	return forge.RepositoryRef{Host: forge.GitHub, ID: strconv.FormatInt(w.hub.Info().Repositories[0].ID, 10)}.Key()
+}
+
 // tasksOf are all tasks that an issue ever got.
 func (w *world) tasksOf(issue int) []task.Task {
 	w.t.Helper()
@@ -186,34 +193,6 @@ func (w *world) wait(what string, look func(context.Context) (bool, error)) {
 	if err := until(w.t.Context(), time.Minute, what, look); err != nil {
 		w.t.Fatalf("%v\n%s", err, w.log)
 	}
-}
-
-// redeliverAll sends every delivery that was ever made again and waits until
-// the server has handled them.
-func (w *world) redeliverAll() {
-	w.t.Helper()
-	for _, d := range w.hub.Deliveries() {
-		if d.Redelivery {
-			continue
-		}
-		if err := w.hub.Redeliver(d.GUID); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	w.handled()
-}
-
-// handled waits until every delivery was sent and handled.
-func (w *world) handled() {
-	w.t.Helper()
-	if err := w.hub.Settle(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-	db := w.db()
-	w.wait("all deliveries to be handled", func(ctx context.Context) (bool, error) {
-		open, err := db.UnhandledDeliveries(ctx, 0)
-		return len(open) == 0, err
-	})
 }
 
 // loseAnswer performs the next request of this kind and loses the answer. The

@@ -80,13 +80,6 @@ func TestFault04To18LandingSurvivesEveryKill(t *testing.T) {
 	w.landedOnce(w.taskOf(issue, task.Done), deployment)
 }
 
-func (w *world) settle() {
-	w.t.Helper()
-	if err := w.hub.Settle(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // landedOnce proves that every effect of the approval happened once.
 func (w *world) landedOnce(done task.Task, deployment container) {
 	w.t.Helper()

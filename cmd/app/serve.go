@@ -68,7 +68,9 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 	}
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace) })
-	work.Go(func() error { return every(ctx, log, min(sweepInterval, cfg.Reconcile.Interval), "sweep", h.engine.Sweep) })
+	work.Go(func() error {
+		return every(ctx, log, min(sweepInterval, cfg.Reconcile.Interval), "sweep", h.engine.Sweep)
+	})
 	work.Go(func() error { return every(ctx, log, cfg.Reconcile.Interval, "reconcile", h.engine.Reconcile) })
 	work.Go(func() error { return h.follow(ctx) })
 	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
