@@ -179,7 +179,7 @@ func (g *Gate) proposal(ctx context.Context, id task.ID) (task.Task, task.Propos
 		return t, p, fmt.Errorf("read the proposal of task %s: %w", id, err)
 	}
 	if err := p.Verify(); err != nil {
-		return t, p, fmt.Errorf("task %s: %w", id, err)
+		return t, p, refuse(policy.No("the stored proposal was changed: its content does not match its digest"))
 	}
 	return t, p, nil
 }

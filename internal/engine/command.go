@@ -41,7 +41,7 @@ func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
 		if !listed(rules, event.Repository) {
 			return e.refusedRequest(ctx, event, policy.No("no environment lists this repository by its numeric id")), nil
 		}
-		c := &conversation{e: e, event: event, set: set, rules: rules}
+		c := &conversation{e: e, event: event, set: set, rules: rules, number: event.Issue.Number}
 		for _, p := range problems {
 			c.say(present.CommandProblem(p.Text))
 		}
@@ -84,6 +84,7 @@ type conversation struct {
 	event   forge.Event
 	set     *manifest.Set
 	rules   *policy.Policy
+	number  int // where the comment stands
 	replies []string
 	refused bool
 	writes  []func(Tx) error
@@ -91,7 +92,6 @@ type conversation struct {
 
 func (c *conversation) say(markdown string)    { c.replies = append(c.replies, markdown) }
 func (c *conversation) write(f func(Tx) error) { c.writes = append(c.writes, f) }
-func (c *conversation) number() int            { return c.event.Issue.Number }
 func (c *conversation) refuse(ctx context.Context, d policy.Decision) {
 	c.refused = true
 	c.say(present.Refusal(d))
@@ -163,7 +163,7 @@ func canRun(rules *policy.Policy, environment string) func(forge.User) bool {
 
 // latest is the task that a command on this issue or pull request is about.
 func (c *conversation) latest(ctx context.Context) (task.Task, bool, error) {
-	t, err := c.e.Store.LatestTask(ctx, c.event.Repository, c.number())
+	t, err := c.e.Store.LatestTask(ctx, c.event.Repository, c.number)
 	if errors.Is(err, task.ErrNotFound) {
 		c.say(present.CommandProblem("there is no task here yet; start one with /coderflow run"))
 		return t, false, nil
@@ -255,7 +255,7 @@ func (c *conversation) finish(ctx context.Context) (func(Tx) error, error) {
 	if len(c.replies) > 0 {
 		marker := "<!-- coderflow:reply=" + c.event.Comment.ID + " -->"
 		body := marker + "\n" + strings.Join(c.replies, "\n\n")
-		if _, err := c.e.Forge.UpsertComment(ctx, c.event.Repository, c.number(), marker, body); err != nil {
+		if _, err := c.e.Forge.UpsertComment(ctx, c.event.Repository, c.number, marker, body); err != nil {
 			return nil, fmt.Errorf("answer comment %s: %w", c.event.Comment.ID, err)
 		}
 	}
