@@ -1,0 +1,194 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/coderflow/coderflow/internal/forge"
+)
+
+type inbox struct {
+	err  error
+	seen []forge.Delivery
+}
+
+func (i *inbox) Accept(_ context.Context, d forge.Delivery) error {
+	i.seen = append(i.seen, d)
+	return i.err
+}
+
+type hook struct{ forged, unreadable bool }
+
+func (h hook) Verify(http.Header, []byte) error {
+	if h.forged {
+		return errors.New("wrong signature, the secret is hunter2")
+	}
+	return nil
+}
+
+func (h hook) Delivery(http.Header, []byte) (forge.Delivery, error) {
+	if h.unreadable {
+		return forge.Delivery{}, errors.New("nonsense")
+	}
+	return forge.Delivery{ID: "1"}, nil
+}
+
+func serve(t *testing.T, o Options, r *http.Request) *httptest.ResponseRecorder {
+	t.Helper()
+	o.Logger, o.Now = slog.New(slog.DiscardHandler), func() time.Time { return time.Unix(5, 0) }
+	if o.Inbox == nil {
+		o.Inbox = &inbox{}
+	}
+	answer := httptest.NewRecorder()
+	New(o).ServeHTTP(answer, r)
+	return answer
+}
+
+func post(contentType string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/github", strings.NewReader("{}"))
+	r.Header.Set("Content-Type", contentType)
+	return r
+}
+
+func TestDeliveryIsAnsweredForWhatItIs(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		hook  hook
+		inbox *inbox
+		media string
+		want  int
+		kept  int
+	}{
+		"good":                         {hook{}, &inbox{}, "application/json; charset=utf-8", 202, 1},
+		"forged":                       {hook{forged: true}, &inbox{}, "application/json", 401, 0},
+		"not understood":               {hook{unreadable: true}, &inbox{}, "application/json", 400, 0},
+		"other type":                   {hook{}, &inbox{}, "text/plain", 415, 0},
+		"no type":                      {hook{}, &inbox{}, "", 415, 0},
+		"fault 19: the database fails": {hook{}, &inbox{err: errors.New("disk I/O error at /secret/path")}, "application/json", 503, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answer := serve(t, Options{GitHub: tt.hook, Inbox: tt.inbox}, post(tt.media))
+			if answer.Code != tt.want || len(tt.inbox.seen) != tt.kept {
+				t.Errorf("status %d with %d kept, want %d with %d", answer.Code, len(tt.inbox.seen), tt.want, tt.kept)
+			}
+			for _, secret := range []string{"hunter2", "/secret/path"} {
+				if strings.Contains(answer.Body.String(), secret) {
+					t.Errorf("the answer gives away %q: %s", secret, answer.Body)
+				}
+			}
+		})
+	}
+}
+
+func TestReadyNamesThePartThatFails(t *testing.T) {
+	t.Parallel()
+	probes := []Probe{
+		{Name: "database", Check: func(context.Context) error { return nil }},
+		{Name: "docker", Check: func(context.Context) error { return errors.New("socket /var/run/x") }, Fix: "start it"},
+	}
+	answer := serve(t, Options{Probes: probes}, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	var body struct {
+		Status string
+		Parts  []finding
+	}
+	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil {
+		t.Fatal(err)
+	}
+	if answer.Code != 503 || body.Status != "not ready" || !body.Parts[0].OK || body.Parts[1].OK || body.Parts[1].Fix != "start it" {
+		t.Errorf("%d %+v", answer.Code, body)
+	}
+	if strings.Contains(answer.Body.String(), "/var/run") {
+		t.Errorf("internals are given away: %s", answer.Body)
+	}
+	answer = serve(t, Options{Probes: probes[:1]}, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	if answer.Code != 200 {
+		t.Errorf("status %d, want 200", answer.Code)
+	}
+}
+
+// A probe that hangs does not hang the answer.
+func TestReadyHasADeadline(t *testing.T) {
+	t.Parallel()
+	hanging := Probe{Name: "docker", Check: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	answer := serve(t, Options{Probes: []Probe{hanging}}, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	if answer.Code != 503 {
+		t.Errorf("status %d, want 503", answer.Code)
+	}
+}
+
+func TestEveryRouteSaysWhoMayCallIt(t *testing.T) {
+	t.Parallel()
+	s := &server{Options{GitHub: hook{}}}
+	table := map[string]access{}
+	for _, r := range s.routes() {
+		table[r.method+" "+r.path] = r.access
+	}
+	for _, r := range New(s.Options).(*echo.Echo).Routes() {
+		if table[r.Method+" "+r.Path] == "" {
+			t.Errorf("%s %s says nothing about who may call it", r.Method, r.Path)
+		}
+	}
+}
+
+func TestUnknownPathsAreJSONAndEveryAnswerIsGuarded(t *testing.T) {
+	t.Parallel()
+	answer := serve(t, Options{}, httptest.NewRequest(http.MethodGet, "/nowhere", nil))
+	if answer.Code != 404 || !strings.Contains(answer.Body.String(), `"error"`) {
+		t.Errorf("%d %s", answer.Code, answer.Body)
+	}
+	for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options"} {
+		if answer.Header().Get(name) == "" {
+			t.Errorf("no header %s", name)
+		}
+	}
+	if answer = serve(t, Options{}, post("application/json")); answer.Code != 404 {
+		t.Errorf("a forge that is not configured answers %d", answer.Code)
+	}
+}
+
+func TestServeFinishesRequestsBeforeItStops(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered, leave := make(chan struct{}), make(chan struct{})
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-leave
+		w.WriteHeader(http.StatusNoContent)
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- Serve(ctx, l, handler, 10*time.Second) }()
+	status := make(chan int, 1)
+	go func() {
+		response, err := http.Get("http://" + l.Addr().String())
+		if err != nil {
+			status <- 0
+			return
+		}
+		_ = response.Body.Close()
+		status <- response.StatusCode
+	}()
+	<-entered
+	stop()
+	close(leave)
+	if got := <-status; got != http.StatusNoContent {
+		t.Errorf("the request in flight got %d", got)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("serve: %v", err)
+	}
+}
