@@ -10,31 +10,56 @@ import (
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/task"
 )
 
 // overlap is how far the reconciler looks back behind its last look, for
 // clocks that differ and comments that appear late.
 const overlap = 5 * time.Minute
 
-// Sweep has every open task and every unhandled delivery looked at again. It is
-// what continues after a restart, and after any event that was lost.
+// Sweep has every task at work and every unhandled delivery looked at again. It
+// is what continues after a restart, and after any event that was lost. Tasks
+// that wait for a human cost several reads of the forge each; those are left to
+// [Engine.Reconcile], which comes less often.
 func (e *Engine) Sweep(ctx context.Context) error {
-	tasks, err := e.Store.OpenTasks(ctx)
+	tasks, err := e.openTasks(ctx, func(t task.Task) bool { return t.State != task.Proposed })
 	if err != nil {
-		return fmt.Errorf("list open tasks: %w", err)
+		return err
 	}
 	deliveries, err := e.Store.UnhandledDeliveries(ctx, time.Minute)
 	if err != nil {
 		return fmt.Errorf("list unhandled deliveries: %w", err)
 	}
+	jobs := advances(tasks)
+	for _, id := range deliveries {
+		jobs = append(jobs, queue.Job{Kind: queue.Deliver, Key: id})
+	}
+	return e.enqueue(ctx, jobs)
+}
+
+func (e *Engine) openTasks(ctx context.Context, wanted func(task.Task) bool) ([]task.Task, error) {
+	tasks, err := e.Store.OpenTasks(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list open tasks: %w", err)
+	}
+	return slices.DeleteFunc(tasks, func(t task.Task) bool { return !wanted(t) }), nil
+}
+
+func advances(tasks []task.Task) []queue.Job {
+	var jobs []queue.Job
+	for _, t := range tasks {
+		jobs = append(jobs, queue.Job{Kind: queue.Advance, Key: string(t.ID)})
+	}
+	return jobs
+}
+
+func (e *Engine) enqueue(ctx context.Context, jobs []queue.Job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
 	return e.Store.InTx(ctx, func(tx Tx) error {
-		for _, t := range tasks {
-			if err := tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(t.ID)}); err != nil {
-				return err
-			}
-		}
-		for _, id := range deliveries {
-			if err := tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: id}); err != nil {
+		for _, j := range jobs {
+			if err := tx.Enqueue(ctx, j); err != nil {
 				return err
 			}
 		}
@@ -42,9 +67,16 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	})
 }
 
-// Reconcile finds comments and labels whose delivery never came. (Reviews and
-// pushes are found by the sweep, which looks at each open pull request.)
+// Reconcile finds what no delivery told: comments, labels, and whatever happened
+// to the pull requests of proposals.
 func (e *Engine) Reconcile(ctx context.Context) error {
+	waiting, err := e.openTasks(ctx, func(t task.Task) bool { return t.State == task.Proposed })
+	if err != nil {
+		return err
+	}
+	if err := e.enqueue(ctx, advances(waiting)); err != nil {
+		return err
+	}
 	set, err := e.Manifests.Manifests(ctx)
 	if err != nil {
 		return fmt.Errorf("read the manifests: %w", err)
