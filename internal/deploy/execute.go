@@ -115,10 +115,10 @@ func (x *Executor) spec(run Run, p Profile) sandbox.Spec {
 	}
 	return sandbox.Spec{
 		Name: run.ContainerName(), Image: x.ImageFor(p),
-		Argv:      []string{"/bin/sh", "-eu", "/coderflow/prompt.md"},
+		Argv:      []string{"/bin/sh", "-eu", sandbox.ScriptPath},
 		Env:       env,
 		Workspace: sandbox.Workspace{Volume: run.VolumeName(), ReadOnly: true},
-		Inputs:    sandbox.Inputs{Prompt: []byte(p.Script)},
+		Inputs:    sandbox.Inputs{Script: []byte(p.Script)},
 		Network:   sandbox.NetworkNone, Limits: limits,
 		Labels: sandbox.Labels{Task: run.ID, Purpose: "deploy"},
 	}

@@ -52,7 +52,7 @@ func TestSecretNeverPrints(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
-		fmt.Sprint(token), fmt.Sprintf("%v %+v %#v %s %q %x", token, token, token, token.Value, token.Value, token.Value), string(encoded),
+		fmt.Sprint(token), fmt.Sprintf("%v %+v %#v %s %q %x %d", token, token, token, token.Value, token.Value, token.Value, token.Value), string(encoded),
 	} {
 		if strings.Contains(text, "hunter2") || strings.Contains(text, "68756e74657232") {
 			t.Errorf("the secret shows in %s", text)

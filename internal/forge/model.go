@@ -1,6 +1,11 @@
 package forge
 
-import "time"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+)
 
 // Repository is a repository as the forge describes it now.
 type Repository struct {
@@ -187,11 +192,12 @@ type Token struct {
 // Secret is a string that prints as "[redacted]" whatever the verb.
 type Secret string
 
-// String implements fmt.Stringer.
-func (Secret) String() string { return "[redacted]" }
+// Format implements fmt.Formatter. (A Stringer would not do: fmt prints the value
+// itself for a verb that does not fit, such as %d.)
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
-// GoString implements fmt.GoStringer.
-func (Secret) GoString() string { return "[redacted]" }
+// LogValue implements slog.LogValuer.
+func (Secret) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
 // MarshalText implements encoding.TextMarshaler, so that a secret that slips
 // into JSON or a log attribute does not leak.

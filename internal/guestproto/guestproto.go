@@ -19,6 +19,7 @@ const (
 	GuestPath    = Dir + "/guest"
 	SpecPath     = Dir + "/spec.json"
 	PromptPath   = Dir + "/prompt.md"
+	ScriptPath   = Dir + "/script.sh"
 	SetupPath    = Dir + "/setup.sh"
 	CleanupPath  = Dir + "/cleanup.sh"
 	BundlePath   = Dir + "/bundle"

@@ -37,9 +37,13 @@ type Workspace struct {
 // Inputs are files that are mounted read-only at /coderflow. An empty one is not mounted.
 type Inputs struct {
 	Prompt  []byte // prompt.md
+	Script  []byte // script.sh: what a deployment runs
 	Setup   []byte // setup.sh: run before the command
 	Cleanup []byte // cleanup.sh: run after it, whatever happened
 }
+
+// ScriptPath is where a container finds its script.
+const ScriptPath = guestproto.ScriptPath
 
 // Network is what a container can reach.
 type Network string
@@ -108,7 +112,7 @@ func (s Spec) Validate() error {
 	problems.check(s.Network == NetworkNone, "network", "%q is not supported, only %q", s.Network, NetworkNone)
 	problems.check(s.SocketDir == "" || strings.HasPrefix(s.SocketDir, "/"), "socketDir", "must be absolute")
 	for name, input := range map[string][]byte{
-		"prompt": s.Inputs.Prompt, "setup": s.Inputs.Setup, "cleanup": s.Inputs.Cleanup,
+		"prompt": s.Inputs.Prompt, "script": s.Inputs.Script, "setup": s.Inputs.Setup, "cleanup": s.Inputs.Cleanup,
 	} {
 		problems.check(len(input) <= maxInput, "inputs."+name, "is longer than %d bytes", maxInput)
 	}

@@ -28,29 +28,63 @@ func (r *Runner) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Containe
 		return sandbox.Container{}, err
 	}
 	defer r.locks.lock(spec.Name)()
+	result, state, err := r.ensure(ctx, spec)
+	if err != nil || state != container.StateCreated {
+		return result, err
+	}
+	if err := r.writeSpecInputs(spec, result.Digest); err != nil {
+		return sandbox.Container{}, err
+	}
+	return result, r.startContainer(ctx, result.ID)
+}
+
+// Create makes the container of spec as Start does and does not start it. With StartCreated it is for runs that may
+// happen at most once: the caller records the container before it is started.
+func (r *Runner) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Container, error) {
+	spec.Limits = spec.Limits.WithDefaults()
+	if err := spec.Validate(); err != nil {
+		return sandbox.Container{}, err
+	}
+	defer r.locks.lock(spec.Name)()
+	result, _, err := r.ensure(ctx, spec)
+	return result, err
+}
+
+// StartCreated starts a container that was created and never started, and leaves any other alone.
+func (r *Runner) StartCreated(ctx context.Context, name string) error {
+	defer r.locks.lock(name)()
+	found, err := r.inspect(ctx, name)
+	if err != nil || found.State.Status != container.StateCreated {
+		return err
+	}
+	return r.startContainer(ctx, found.ID)
+}
+
+// ensure finds the container of spec or makes it, and checks that it is the spec's.
+func (r *Runner) ensure(ctx context.Context, spec sandbox.Spec) (sandbox.Container, container.ContainerState, error) {
 	for range createAttempts {
 		found, err := r.inspect(ctx, spec.Name)
 		if err == nil {
-			return r.begin(ctx, spec, found, true)
+			return r.adopt(spec, found, true)
 		}
 		if !errors.Is(err, sandbox.ErrNotFound) {
-			return sandbox.Container{}, err
+			return sandbox.Container{}, "", err
 		}
 		if err = r.create(ctx, spec); err == nil {
 			if found, err = r.inspect(ctx, spec.Name); err != nil {
-				return sandbox.Container{}, err
+				return sandbox.Container{}, "", err
 			}
-			return r.begin(ctx, spec, found, false)
+			return r.adopt(spec, found, false)
 		}
 		if !cerrdefs.IsConflict(err) {
-			return sandbox.Container{}, err
+			return sandbox.Container{}, "", err
 		}
 		// Another process is making it, or has failed to: the engine reserves a name before it can be seen.
 		if err := pause(ctx, createPause); err != nil {
-			return sandbox.Container{}, fmt.Errorf("creating container %s: %w", spec.Name, err)
+			return sandbox.Container{}, "", fmt.Errorf("creating container %s: %w", spec.Name, err)
 		}
 	}
-	return sandbox.Container{}, fmt.Errorf("creating container %s: its name stays reserved: %w", spec.Name, sandbox.ErrEngineUnavailable)
+	return sandbox.Container{}, "", fmt.Errorf("creating container %s: its name stays reserved: %w", spec.Name, sandbox.ErrEngineUnavailable)
 }
 
 func pause(ctx context.Context, length time.Duration) error {
@@ -62,22 +96,16 @@ func pause(ctx context.Context, length time.Duration) error {
 	}
 }
 
-// begin checks that the container is the spec's, and starts it if it has never run.
-func (r *Runner) begin(ctx context.Context, spec sandbox.Spec, found container.InspectResponse, adopted bool) (sandbox.Container, error) {
+// adopt checks that a container is the spec's.
+func (r *Runner) adopt(spec sandbox.Spec, found container.InspectResponse, adopted bool) (sandbox.Container, container.ContainerState, error) {
 	// The image as it was when the container was made: a tag may have moved since.
 	result := sandbox.Container{
 		Name: spec.Name, ID: found.ID, ImageID: found.Image, Digest: spec.Digest(found.Image), Adopted: adopted,
 	}
 	if found.Config.Labels[labelInstance] != r.instance || found.Config.Labels[labelSpec] != result.Digest {
-		return sandbox.Container{}, fmt.Errorf("container %s: %w", spec.Name, sandbox.ErrSpecMismatch)
+		return sandbox.Container{}, "", fmt.Errorf("container %s: %w", spec.Name, sandbox.ErrSpecMismatch)
 	}
-	if found.State.Status != container.StateCreated {
-		return result, nil
-	}
-	if err := r.writeSpecInputs(spec, result.Digest); err != nil {
-		return sandbox.Container{}, err
-	}
-	return result, r.startContainer(ctx, found.ID)
+	return result, found.State.Status, nil
 }
 
 func (r *Runner) startContainer(caller context.Context, id string) error {
@@ -146,6 +174,7 @@ func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string) error {
 		return err
 	}
 	in.add(guestproto.PromptPath, spec.Inputs.Prompt, 0o444)
+	in.add(guestproto.ScriptPath, spec.Inputs.Script, 0o555)
 	in.add(guestproto.SetupPath, spec.Inputs.Setup, 0o555)
 	in.add(guestproto.CleanupPath, spec.Inputs.Cleanup, 0o555)
 	return writeInputs(directory, in)
