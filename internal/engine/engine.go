@@ -80,11 +80,7 @@ func New(o Options) *Engine {
 }
 
 // work is one worker's hold on one task.
-type work struct {
-	t task.Task
-	// note is what held the task up in this pass, for the log.
-	note string
-}
+type work struct{ t task.Task }
 
 // Advance takes the task as far as it will go now. It is the handler of
 // queue.Advance jobs and safe to call at any time, any number of times.

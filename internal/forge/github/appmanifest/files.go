@@ -61,10 +61,10 @@ func (s secretFiles) keep(o Options, app *gh.AppConfig) (Result, error) {
 		rescueErr = writeAll(rescue, secrets)
 	}
 	if rescueErr != nil {
-		return Result{}, fmt.Errorf("App %d (%s) is registered, but its secrets could not be written: make new ones at %s: %w",
+		return Result{}, fmt.Errorf("the App %d (%s) is registered, but its secrets could not be written: make new ones at %s: %w",
 			app.GetID(), app.GetSlug(), app.GetHTMLURL(), errors.Join(err, rescueErr))
 	}
-	return Result{}, fmt.Errorf("App %d (%s) is registered, but its secrets could not be written to %s; they are in %s, move them from there: %w",
+	return Result{}, fmt.Errorf("the App %d (%s) is registered, but its secrets could not be written to %s; they are in %s, move them from there: %w",
 		app.GetID(), app.GetSlug(), s.dir, rescue, err)
 }
 
