@@ -17,7 +17,7 @@ type initGitHubCmd struct {
 	Organization string `help:"Organization that will own the App. Default: you."`
 	Name         string `help:"Name of the App, unique at the forge." default:"CoderFlow"`
 	GithubURL    string `default:"https://github.com" help:"GitHub's pages; for an Enterprise Server its address."`
-	APIURL       string `help:"REST API. Default: the one of --github-url."`
+	APIURL       string `name:"api-url" help:"REST API. Default: the one of --github-url."`
 	Listen       string `default:"127.0.0.1:0" help:"Loopback address that your browser comes back to."`
 }
 

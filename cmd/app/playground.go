@@ -26,6 +26,11 @@ const (
 	eve   = "eve"   // may read the repository, has no role in CoderFlow
 )
 
+// samplePeople are in the order in which they are made, so that their ids are the same every time.
+var samplePeople = []struct{ login, name, access string }{
+	{maria, "Maria Okafor", "write"}, {tom, "Tom Lindqvist", "write"}, {eve, "Eve Adams", "read"},
+}
+
 const (
 	sampleOwner = "acme"
 	sampleName  = "receipts"
@@ -51,8 +56,8 @@ func seed(hub *emulator.Forge) error {
 	if _, err := hub.CreateUser(sampleOwner, emulator.UserOptions{Organization: true}); err != nil {
 		return err
 	}
-	for login, name := range map[string]string{maria: "Maria Okafor", tom: "Tom Lindqvist", eve: "Eve Adams"} {
-		if _, err := hub.CreateUser(login, emulator.UserOptions{Name: name}); err != nil {
+	for _, person := range samplePeople {
+		if _, err := hub.CreateUser(person.login, emulator.UserOptions{Name: person.name}); err != nil {
 			return err
 		}
 	}
@@ -65,8 +70,8 @@ func seed(hub *emulator.Forge) error {
 	}); err != nil {
 		return err
 	}
-	for login, permission := range map[string]string{maria: "write", tom: "write", eve: "read"} {
-		if err := hub.AddCollaborator(sampleRepo, login, permission); err != nil {
+	for _, person := range samplePeople {
+		if err := hub.AddCollaborator(sampleRepo, person.login, person.access); err != nil {
 			return err
 		}
 	}
