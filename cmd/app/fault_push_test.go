@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -63,7 +62,7 @@ func (w *world) pushRaced() {
 	dir, commit := w.rival(proposed.ID)
 	var raced atomic.Bool
 	w.hub.Fail(func(r *http.Request) *emulator.Fault {
-		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/git-receive-pack") && raced.CompareAndSwap(false, true) {
+		if r.URL.Query().Get("service") == "git-receive-pack" && raced.CompareAndSwap(false, true) {
 			if out, err := gitIn(dir, "push", "--quiet", "origin", "HEAD"); err != nil {
 				w.t.Errorf("maria's push: %v: %s", err, out)
 			}
