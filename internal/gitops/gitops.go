@@ -18,7 +18,8 @@ import (
 
 // Options configure a [Git].
 type Options struct {
-	// Dir is where mirrors and quarantines live. It belongs to CoderFlow alone.
+	// Dir is where mirrors and quarantines live. It belongs to one process at a
+	// time: what is in quarantine when it starts is a dead process's and removed.
 	Dir string
 	// Git is the path of the git program; empty means the one in PATH.
 	Git string
@@ -89,7 +90,7 @@ func New(opts Options) (*Git, error) {
 	if err := g.checkVersion(); err != nil {
 		return nil, err
 	}
-	return g, g.sweepQuarantine(time.Now().Add(-staleQuarantine))
+	return g, g.emptyQuarantine()
 }
 
 func checkOptions(opts *Options) error {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // quarantine is a private bare repository in which objects are made. It sees
@@ -20,9 +19,6 @@ type quarantine struct {
 	mirror mirror
 	dir    string
 }
-
-// staleQuarantine is the age at which a quarantine must be a dead process's.
-const staleQuarantine = 24 * time.Hour
 
 func (g *Git) newQuarantine(ctx context.Context, m mirror) (*quarantine, error) {
 	dir, err := os.MkdirTemp(g.place(quarantineDir), "q-")
@@ -118,24 +114,15 @@ func (q *quarantine) writeBlob(ctx context.Context, content io.Reader) (string, 
 	return id, checkID("stored blob", id)
 }
 
-// sweepQuarantine removes quarantines not touched since before.
-func (g *Git) sweepQuarantine(before time.Time) error {
+// emptyQuarantine removes what a killed process left in quarantine.
+func (g *Git) emptyQuarantine() error {
 	entries, err := os.ReadDir(g.place(quarantineDir))
 	if err != nil {
-		return fmt.Errorf("sweep the quarantine: %w", err)
+		return fmt.Errorf("empty the quarantine: %w", err)
 	}
 	for _, entry := range entries {
-		info, err := entry.Info()
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("sweep the quarantine: %w", err)
-		}
-		if info.ModTime().Before(before) {
-			if err := os.RemoveAll(filepath.Join(g.place(quarantineDir), entry.Name())); err != nil {
-				return fmt.Errorf("sweep the quarantine: %w", err)
-			}
+		if err := os.RemoveAll(filepath.Join(g.place(quarantineDir), entry.Name())); err != nil {
+			return fmt.Errorf("empty the quarantine: %w", err)
 		}
 	}
 	return nil
