@@ -12,9 +12,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # Everything but the race detector does without C, so that it is compiled once.
 export CGO_ENABLED := 0
 
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build setup setup-test demo test unit lint generate-check clean
+.PHONY: help build setup setup-test demo test lint lint-all clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ lint: ## gofmt, go vet, staticcheck
 		if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) ./...
+
+lint-all: lint ## As lint, and golangci-lint (takes minutes to build)
+	@$(GO) run $(GOLANGCI) run ./...
 
 clean: ## Remove what build made
 	@rm -rf bin
