@@ -12,6 +12,7 @@ import (
 
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 )
 
@@ -76,7 +77,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		return fmt.Errorf("the story went wrong: %w; the server's log is %s", err, logFile.Name())
 	}
 	if c.Exit {
-		return nil
+		return t.tidy(ctx)
 	}
 	t.invite(hub.Info().HTMLURL)
 	<-ctx.Done()
@@ -268,6 +269,34 @@ func (t *story) audited(ctx context.Context) error {
 	}
 	defer db.Close() //nolint:errcheck // only read
 	return t.auditTrail(ctx, db)
+}
+
+// tidy removes what the story left on the engine. (Otherwise containers and
+// workspaces are kept for inspection.)
+func (t *story) tidy(ctx context.Context) error {
+	cfg, err := config.Load(t.config, nil)
+	if err != nil {
+		return err
+	}
+	node, err := os.ReadFile(filepath.Join(cfg.DataDir, "node"))
+	if err != nil {
+		return fmt.Errorf("find what to tidy up: %w", err)
+	}
+	runner, err := newRunner(cfg, strings.TrimSpace(string(node)), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer runner.Close() //nolint:errcheck // nothing depends on it any more
+	left, err := runner.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list what to tidy up: %w", err)
+	}
+	for _, c := range left { // a container and its volume have one name
+		if err := errors.Join(runner.Remove(ctx, c.Name), runner.RemoveVolume(ctx, c.Name)); err != nil {
+			return fmt.Errorf("tidy up: %w", err)
+		}
+	}
+	return nil
 }
 
 func (t *story) invite(page string) {

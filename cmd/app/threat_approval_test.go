@@ -213,7 +213,8 @@ func TestThreat44And46WithdrawnApprovalsAndMovedPullRequests(t *testing.T) {
 		}
 	})
 	w.approve(tom, retargeted.PullRequest, "fine")
-	w.waitSaid(retargeted.PullRequest, "now targets")
+	w.taskOf(retargeted.Issue, task.Superseded)
+	w.waitSaid(retargeted.PullRequest, "pointed at another branch")
 	w.noCommit(retargeted)
 
 	closed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)

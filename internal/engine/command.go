@@ -31,6 +31,7 @@ func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
 	if len(commands) == 0 && len(problems) == 0 {
 		return nil
 	}
+	event.Actor = event.Comment.Author // who wrote it asks, whoever sent the delivery
 	set, err := e.Manifests.Manifests(ctx)
 	if err != nil {
 		return fmt.Errorf("read the manifests: %w", err)

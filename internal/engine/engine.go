@@ -185,8 +185,17 @@ func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Contex
 			e.Logger.WarnContext(release, "lease not released, it will run out", "task", id, "error", err)
 		}
 	}()
-	err = f(ctx, &work{t: t})
-	if errors.Is(err, task.ErrStale) {
+	return patient(f(ctx, &work{t: t}))
+}
+
+// patient turns errors that only time mends into waiting, which is no failed
+// attempt: a write that lost a race, and a forge that asks to wait.
+func patient(err error) error {
+	limited := (*forge.RateLimitError)(nil)
+	switch {
+	case errors.As(err, &limited):
+		return queue.Again(max(limited.RetryAfter, time.Second), err)
+	case errors.Is(err, task.ErrStale):
 		return queue.Again(time.Second, err)
 	}
 	return err

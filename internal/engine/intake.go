@@ -51,7 +51,7 @@ func (e *Engine) Deliver(ctx context.Context, id string) error {
 	}
 	for _, event := range d.Events {
 		if err := e.handle(ctx, event); err != nil {
-			return fmt.Errorf("delivery %s (%s): %w", id, event.Kind, err)
+			return patient(fmt.Errorf("delivery %s (%s): %w", id, event.Kind, err))
 		}
 	}
 	return e.Store.InTx(ctx, func(tx Tx) error { return tx.FinishDelivery(ctx, id, "handled") })

@@ -18,6 +18,12 @@ import (
 // proposalLife is how long a proposal waits for a decision.
 const proposalLife = 30 * 24 * time.Hour
 
+// Why a proposal is void.
+const (
+	voidByPush = "somebody else pushed to the proposal branch"
+	voidByBase = "the pull request was pointed at another branch than the one the proposal was made for"
+)
+
 // judge waits for a human. It looks at the pull request and at every approving
 // review that the gate has not answered yet, so that a lost delivery changes
 // nothing but the time.
@@ -62,14 +68,16 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 	case !pr.Open:
 		return ended(task.Rejected, "the pull request was closed")
 	case pr.Head.Commit != p.Carrier:
-		return ended(task.Superseded, "somebody else pushed to the proposal branch; the proposal is void")
+		return ended(task.Superseded, voidByPush)
+	case pr.Base.Branch != p.BaseBranch:
+		return ended(task.Superseded, voidByBase)
 	}
 	rewrites, err := e.Gate.Rewrites(ctx, w.t)
 	if err != nil {
 		return err
 	}
 	if len(rewrites) > 0 {
-		return ended(task.Superseded, "%s force-pushed the proposal branch; the proposal is void", rewrites[0].Actor.Login)
+		return ended(task.Superseded, "%s force-pushed the proposal branch", rewrites[0].Actor.Login)
 	}
 	return nil
 }
@@ -156,7 +164,9 @@ func (e *Engine) approvalFell(ctx context.Context, w *work, err error) error {
 	case pr.Number != 0 && !pr.Open:
 		to, why = task.Rejected, "the pull request was closed before the change was pushed"
 	case refused.HeadRewritten || (pr.Number != 0 && pr.Head.Commit != p.Carrier):
-		to, why = task.Superseded, "somebody else pushed to the proposal branch; the proposal is void"
+		to, why = task.Superseded, voidByPush
+	case pr.Number != 0 && pr.Base.Branch != p.BaseBranch:
+		to, why = task.Superseded, voidByBase
 	}
 	fallen := w.t.ApprovalID
 	w.t.Judged = voided(w.t.Judged, refused.Decision)
