@@ -46,8 +46,18 @@ func (t *story) auditTrail(ctx context.Context, db *store.Store) error {
 	t.line("✓", "task %s is done; the audit log has %d entries about it:", id, len(entries))
 	for _, e := range entries {
 		if e.Action != audit.TaskMoved {
-			t.more("%-4d %-26s by %s", e.Seq, e.Action, e.Actor)
+			t.more("%-4d %-26s by %s", e.Seq, e.Action, t.nameOf(e.Actor))
 		}
 	}
 	return nil
+}
+
+// nameOf shows who a subject of the log is: the log has numbers, because logins change.
+func (t *story) nameOf(actor string) string {
+	for _, u := range t.hub.Info().Users {
+		if actor == fmt.Sprintf("github:%d", u.ID) {
+			return actor + ", " + u.Login
+		}
+	}
+	return actor
 }

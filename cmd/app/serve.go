@@ -52,7 +52,7 @@ const (
 // once requests are answered.
 func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(address string)) (err error) {
 	for _, sentence := range cfg.Unserved() {
-		log.WarnContext(ctx, sentence)
+		log.WarnContext(ctx, "part of the configuration is not used", "reason", sentence)
 	}
 	h, err := build(ctx, cfg, log)
 	if err != nil {
@@ -78,7 +78,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 		ready(listener.Addr().String())
 	}
 	err = work.Wait()
-	log.Info("coderflow stops: containers that run go on by themselves")
+	log.InfoContext(ctx, "coderflow stops: containers that run go on by themselves")
 	stop, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	return errors.Join(err, h.queue.Stop(stop))

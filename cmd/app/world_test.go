@@ -181,7 +181,7 @@ func (w *world) start(environment ...string) {
 		}
 		response, err := http.Get("http://" + w.address + "/healthz")
 		if err != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // it does not listen yet
 		}
 		return response.StatusCode == http.StatusOK, response.Body.Close()
 	})
