@@ -30,6 +30,11 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		if dir, err = os.MkdirTemp("", "coderflow-demo-"); err != nil {
 			return fmt.Errorf("make a directory for the demo: %w", err)
 		}
+		defer func() { // after a story that went wrong it is kept, with the server's log
+			if c.Exit && err == nil {
+				err = os.RemoveAll(dir)
+			}
+		}()
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the demo's directory: %w", err)
