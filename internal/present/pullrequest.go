@@ -31,6 +31,8 @@ type PullRequestView struct {
 	DraftRefused bool
 	// MessageRule is the environment's rule on commit messages.
 	MessageRule policy.CommitMessageRule
+	// Output is the end of what the agent printed; may be empty.
+	Output string
 	// Profiles are the deployments that can be armed.
 	Profiles []deploy.Profile
 }
@@ -152,6 +154,9 @@ func (v PullRequestView) done() string {
 	}
 	if p.Ignored > 0 {
 		text += fmt.Sprintf("\n\n%s that the repository's own ignore rules name %s left out of the change.", count(p.Ignored, "new file"), were(p.Ignored))
+	}
+	if strings.TrimSpace(v.Output) != "" {
+		text += "\n\n" + folded("The last output of the agent", Tail(v.Output, maxOutput))
 	}
 	return text
 }
