@@ -42,16 +42,20 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	server := &http.Server{Handler: f.handler(), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		defer close(served)
+		served <- server.Serve(listener)
+	}()
 	defer func() {
 		end, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer stop()
 		if server.Shutdown(end) != nil {
 			_ = server.Close() // a browser that keeps its connection is no reason to stay
 		}
-		<-served
+		for range served { // closed once nothing is served any more
+		}
 	}()
-	return f.wait(ctx)
+	return f.wait(ctx, served)
 }
 
 // flow is one registration.
@@ -82,7 +86,8 @@ func newFlow(o Options, files secretFiles, local string) (*flow, error) {
 	return f, err
 }
 
-func (f *flow) wait(ctx context.Context) (Result, error) {
+// wait ends with the registration, with ctx, or when the page is not served any more.
+func (f *flow) wait(ctx context.Context, served <-chan error) (Result, error) {
 	_, _ = fmt.Fprintf(f.options.Out, "Open %s/ in a browser that is signed in to %s, and confirm there.\n", f.local, f.options.GitHubURL)
 	if f.options.Open != nil {
 		if err := f.options.Open(f.local + "/"); err != nil {
@@ -94,6 +99,8 @@ func (f *flow) wait(ctx context.Context) (Result, error) {
 		result, err := f.exchange(ctx, code)
 		f.done <- outcome{result, err}
 		return result, err
+	case err := <-served:
+		return Result{}, fmt.Errorf("register the GitHub App: serve the page: %w", err)
 	case <-ctx.Done():
 		return Result{}, fmt.Errorf("register the GitHub App: nobody confirmed it in the browser: %w", context.Cause(ctx))
 	}
