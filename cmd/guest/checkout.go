@@ -63,7 +63,7 @@ func git(arguments ...string) error {
 		"-c", "core.protectNTFS=true", "-c", "core.protectHFS=true", "-c", "submodule.recurse=false",
 		"-c", "core.symlinks=true", "-c", "core.autocrlf=false", "-c", "gc.auto=0", "-c", "advice.detachedHead=false",
 	}
-	command := exec.Command("git", append(safe, arguments...)...)
+	command := exec.Command("git", append(safe, arguments...)...) //nolint:noctx // endSometime ends it with the container
 	command.Dir = guestproto.Workspace
 	command.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0", "GIT_NO_REPLACE_OBJECTS=1")

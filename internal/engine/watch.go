@@ -109,7 +109,7 @@ func (e *Engine) ContainerChanged(ctx context.Context, event sandbox.Event) erro
 	}
 	id, isTask := strings.CutPrefix(event.Name, containerPrefix)
 	if _, err := task.ParseID(id); !isTask || err != nil {
-		return nil // a helper, or a deployment, which its task polls
+		return nil //nolint:nilerr // a helper, or a deployment, which its task polls
 	}
 	return e.Store.InTx(ctx, func(tx Tx) error {
 		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: id})

@@ -40,7 +40,7 @@ func ReadManifest(r io.Reader, each func(Entry) error) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%w: the last entry is cut: %v", ErrManifest, err)
+			return fmt.Errorf("%w: the last entry is cut: %w", ErrManifest, err)
 		}
 		entry, err := parseEntry(line[:len(line)-1])
 		if err != nil {

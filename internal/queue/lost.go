@@ -97,7 +97,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 		if time.Since(since) < s.queue.options.LostAfter {
 			continue
 		}
-		s.queue.logger.WarnContext(ctx, "a job got lost and runs again", "job_id", run.id, "attempt", run.number)
+		s.queue.logger.WarnContext(ctx, "a job got lost and runs again", "job", run.id, "attempt", run.number)
 		if _, err := s.queue.options.DB.ExecContext(ctx, rerunSQL[s.queue.options.Dialect], run.id, run.number); err != nil {
 			return fmt.Errorf("make job %d available again: %w", run.id, err)
 		}

@@ -182,7 +182,7 @@ type retryPolicy struct{}
 
 // NextRetry implements river.ClientRetryPolicy.
 func (retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
-	return time.Now().Add(backOff(len(job.Errors)+1, rand.Float64()))
+	return time.Now().Add(backOff(len(job.Errors)+1, rand.Float64())) //nolint:gosec // it spreads load and guards nothing
 }
 
 // backOff is the pause after the n-th failure; random is in [0, 1).

@@ -144,7 +144,7 @@ func (h *hub) send(ctx context.Context, d *delivery) {
 	d.At, d.Duration = h.forge.now(), time.Since(began)
 	if err != nil {
 		d.Error = err.Error()
-		h.forge.log.Warn("webhook not delivered", "event", d.Event, "guid", d.GUID, "error", err)
+		h.forge.log.WarnContext(ctx, "webhook not delivered", "event", d.Event, "guid", d.GUID, "error", err)
 	}
 }
 

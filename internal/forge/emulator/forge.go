@@ -67,7 +67,7 @@ func New(opts Options) (*Forge, error) {
 	if f.git, err = newGit(dir); err != nil {
 		return nil, err
 	}
-	if f.listener, err = net.Listen("tcp", opts.Listen); err != nil {
+	if f.listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", opts.Listen); err != nil {
 		return nil, fmt.Errorf("emulator: listening on %s: %w", opts.Listen, err)
 	}
 	f.base = strings.TrimSuffix(opts.BaseURL, "/")
@@ -97,7 +97,7 @@ func (f *Forge) Start(ctx context.Context) error {
 	f.hub.start(ctx)
 	go func() {
 		if err := f.server.Serve(f.listener); !errors.Is(err, http.ErrServerClosed) {
-			f.log.Error("local forge stopped serving", "error", err)
+			f.log.ErrorContext(ctx, "local forge stopped serving", "error", err)
 		}
 	}()
 	context.AfterFunc(ctx, func() { _ = f.Close() })

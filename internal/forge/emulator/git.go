@@ -25,11 +25,12 @@ func newGit(dir string) (gitRunner, error) {
 	if err != nil {
 		return gitRunner{}, fmt.Errorf("emulator: git is needed (apt-get install git): %w", err)
 	}
-	out, err := exec.Command(path, "--exec-path").Output()
+	g := gitRunner{path: path, home: filepath.Join(dir, "home")}
+	out, err := g.run(gitCall{}, "--exec-path")
 	if err != nil {
-		return gitRunner{}, fmt.Errorf("emulator: git --exec-path: %w", err)
+		return gitRunner{}, fmt.Errorf("emulator: %w", err)
 	}
-	g := gitRunner{path: path, execPath: strings.TrimSpace(string(out)), home: filepath.Join(dir, "home")}
+	g.execPath = strings.TrimSpace(out)
 	if _, err := os.Stat(g.backend()); err != nil {
 		return gitRunner{}, fmt.Errorf("emulator: git's http-backend is needed: %w", err)
 	}

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -54,7 +55,7 @@ func (f *Forge) serveGit(w http.ResponseWriter, r *http.Request) {
 	backend := &cgi.Handler{Path: f.git.backend(), Root: "/", Dir: g.repo.dir, Stderr: &log, Env: append(env, "REMOTE_USER="+g.name())}
 	backend.ServeHTTP(w, inner)
 	if log.Len() > 0 {
-		f.log.Debug("git http-backend", "stderr", log.String())
+		f.log.DebugContext(r.Context(), "git http-backend", "stderr", log.String())
 	}
 }
 
@@ -133,7 +134,7 @@ func unsupportedGit(f *Forge, r *http.Request) error {
 
 func refuseGit(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
-	if api, is := err.(*apiError); is {
+	if api, is := errors.AsType[*apiError](err); is {
 		status, err = api.status, fmt.Errorf("%s", api.message)
 	}
 	if status == http.StatusUnauthorized {

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -37,8 +38,12 @@ func (f *Forge) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		err = failure(http.StatusUnauthorized, "This endpoint requires you to be authenticated.")
 	}
 	if err != nil {
+		message := err.Error()
+		if api, is := errors.AsType[*apiError](err); is {
+			message = api.message
+		}
 		w.WriteHeader(http.StatusUnauthorized)
-		_ = json.NewEncoder(w).Encode(obj{"message": err.(*apiError).message, "documentation_url": docsAddress})
+		_ = json.NewEncoder(w).Encode(obj{"message": message, "documentation_url": docsAddress})
 		return
 	}
 	data, failed := f.executeGraphQL(who, in)

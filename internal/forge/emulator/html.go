@@ -145,7 +145,7 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, name, title string, 
 	}
 	var out bytes.Buffer
 	if err := s.pages.ExecuteTemplate(&out, name, p); err != nil {
-		s.forge.log.Error("rendering a page", "page", name, "error", err)
+		s.forge.log.ErrorContext(r.Context(), "rendering a page", "page", name, "error", err)
 		http.Error(w, "rendering failed", http.StatusInternalServerError)
 		return
 	}

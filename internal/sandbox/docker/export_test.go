@@ -12,7 +12,7 @@ import (
 // CreateForTest creates the container of spec after change has taken defences away, and does not start it. Start
 // then adopts it. Tests use it to show that an attack works where its defence is missing: a probe that fails
 // everywhere proves nothing.
-func (r *Runner) CreateForTest(t testing.TB, ctx context.Context, spec sandbox.Spec, change func(*container.Config, *container.HostConfig)) {
+func (r *Runner) CreateForTest(t testing.TB, ctx context.Context, spec sandbox.Spec, change func(*container.Config, *container.HostConfig)) { //nolint:revive // t comes first in what a test calls
 	t.Helper()
 	spec.Limits = spec.Limits.WithDefaults()
 	imageID, err := r.imageID(ctx, spec.Image)

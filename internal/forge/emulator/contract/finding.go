@@ -5,6 +5,7 @@ import "fmt"
 // Side is who did not keep to the contract.
 type Side string
 
+// The sides that a finding can be about.
 const (
 	Request  Side = "request"  // CoderFlow's adapter, or whoever else called
 	Response Side = "response" // the local GitHub's answer

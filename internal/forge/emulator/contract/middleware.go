@@ -156,7 +156,7 @@ func (x *exchange) requestFaults(op *operation, values map[string]string) []faul
 func (x *exchange) requestBodyFaults(op *operation) []fault {
 	described := object(op.spec, "requestBody")
 	if len(x.requestBody) == 0 {
-		if described["required"] == true {
+		if isTrue(described, "required") {
 			return []fault{{message: "the body is missing"}}
 		}
 		return nil

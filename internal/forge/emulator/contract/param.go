@@ -26,7 +26,7 @@ func parametersOf(doc map[string]any, keys []string) []parameter {
 	for i, item := range list {
 		node, _ := item.(map[string]any)
 		node, at := resolve(doc, node, append(slices.Clone(keys), "parameters", strconv.Itoa(i)))
-		p := parameter{required: node["required"] == true, wide: node["x-multi-segment"] == true}
+		p := parameter{required: isTrue(node, "required"), wide: isTrue(node, "x-multi-segment")}
 		p.name, _ = node["name"].(string)
 		p.in, _ = node["in"].(string)
 		p.kind, _ = object(node, "schema")["type"].(string)

@@ -117,6 +117,12 @@ func object(node map[string]any, keys ...string) map[string]any {
 	return node
 }
 
+// isTrue says whether the key is there and is the JSON value true.
+func isTrue(node map[string]any, key string) bool {
+	value, _ := node[key].(bool)
+	return value
+}
+
 // spellNull turns OpenAPI 3.0's "nullable" into the type "null" of JSON Schema, below value.
 func spellNull(value any) {
 	switch value := value.(type) {
@@ -124,7 +130,7 @@ func spellNull(value any) {
 		for _, child := range value {
 			spellNull(child)
 		}
-		if value["nullable"] == true {
+		if isTrue(value, "nullable") {
 			allowNull(value)
 		}
 	case []any:

@@ -82,6 +82,7 @@ func (v *Validator) Findings() []Finding {
 // Caller is who made a request, told by the form of the credential.
 type Caller string
 
+// The callers that credentials tell apart.
 const (
 	AsApp          Caller = "app"          // a JSON Web Token signed with the App's key
 	AsInstallation Caller = "installation" // an installation's token, ghs_…
