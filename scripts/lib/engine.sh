@@ -52,6 +52,8 @@ start_engine() {
 		run_logged "systemctl start docker" systemctl start docker
 	else
 		mount_cgroups
+		drop_stale_pid /var/run/docker.pid dockerd
+		drop_stale_pid /var/run/docker/containerd/containerd.pid containerd
 		say "starting dockerd (log: $engine_log)"
 		# A session of its own, so that it outlives this script and the terminal.
 		setsid --fork dockerd >"$engine_log" 2>&1 </dev/null
@@ -65,6 +67,18 @@ start_engine() {
 			"Look at $engine_log (or 'journalctl -u docker'), repair it, and run 'make setup' again."
 	fi
 	say "Docker engine: $(engine_version) started"
+}
+
+# drop_stale_pid FILE PROGRAM: an engine that was killed leaves its number behind. When another process has got that
+# number since, dockerd takes it for a running engine and gives up.
+drop_stale_pid() {
+	local file=$1 program=$2 exe=
+	if [[ -f $file ]]; then
+		exe=$(readlink "/proc/$(<"$file")/exe" 2>/dev/null || true)
+		if [[ ${exe##*/} != "$program" ]]; then
+			rm -f "$file"
+		fi
+	fi
 }
 
 wait_for_engine() {
