@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Where drafts are refused, an ordinary pull request is opened, says so, and is
+// kept from being merged by its check. The gate is the same.
+func TestWhereDraftsAreRefusedAnOrdinaryPullRequestSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var refused atomic.Bool
+	w.hub.Fail(func(r *http.Request) *emulator.Fault {
+		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/pulls") || refused.Swap(true) {
+			return nil
+		}
+		return &emulator.Fault{Status: http.StatusUnprocessableEntity, Message: "Draft pull requests are not supported in this repository."}
+	})
+	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pr.GetDraft() || !strings.Contains(pr.GetBody(), "does not take drafts") {
+		t.Errorf("draft %v; the description does not say why it is none:\n%s", pr.GetDraft(), pr.GetBody())
+	}
+	err = until(t.Context(), time.Minute, "the gate's check that asks for action", func(context.Context) (bool, error) {
+		runs := w.hub.CheckRuns(sampleRepo, pr.GetHead().GetSHA())
+		return len(runs) == 1 && runs[0].Conclusion == "action_required", nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	w.approve(maria, proposed.PullRequest, "")
+	w.waitSaid(proposed.PullRequest, "cannot approve it")
+	w.noCommit(proposed)
+	w.approve(tom, proposed.PullRequest, "")
+	w.landedExactly(w.taskOf(proposed.Issue, task.Done))
+}
+
+// A forge that dismisses approvals when a branch is pushed dismisses the one
+// that landed, too. The commit is there; the deployment is withheld and says why.
+func TestApprovalDismissedByItsOwnLandingWithholdsTheDeployment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.hub.Protect(sampleRepo, "main", emulator.Protection{RequiredReviews: 1, DismissStaleReviews: true}); err != nil {
+		t.Fatal(err)
+	}
+	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	w.approve(tom, proposed.PullRequest, "/coderflow deploy publish")
+	done := w.taskOf(proposed.Issue, task.Done)
+	w.landedExactly(done)
+	w.waitSaid(proposed.Issue, "withheld")
+	w.waitSaid(proposed.Issue, "dismissed")
+	w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployStarted: 0, audit.DeployEnded: 1})
+}
