@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"text/tabwriter"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/store"
+	"github.com/coderflow/coderflow/internal/task"
 )
 
 type applyCmd struct {
@@ -27,16 +30,22 @@ func (c applyCmd) Run(ctx context.Context, s streams) error {
 		_, err := fmt.Fprintln(s.out, "the manifests are in order:", summary)
 		return err
 	}
-	db, err := c.open(ctx)
+	return c.with(ctx, func(db *store.Store) error {
+		if err := putInForce(ctx, db, set, operator()); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(s.out, "in force:", summary)
+		return err
+	})
+}
+
+// with opens the database of an installation, for a command beside the server.
+func (f configFlag) with(ctx context.Context, use func(*store.Store) error) error {
+	db, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // nothing is left to write
-	if err := putInForce(ctx, db, set, operator()); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(s.out, "in force:", summary)
-	return err
+	return errors.Join(use(db), db.Close())
 }
 
 // open opens the database of an installation for a command beside the server.
@@ -52,13 +61,10 @@ type migrateCmd struct{ configFlag }
 
 // Run migrates the database.
 func (c migrateCmd) Run(ctx context.Context, s streams) error {
-	db, err := c.open(ctx)
-	if err != nil {
+	return c.with(ctx, func(*store.Store) error {
+		_, err := fmt.Fprintln(s.out, "the database is at this version")
 		return err
-	}
-	defer db.Close() //nolint:errcheck // nothing is left to write
-	_, err = fmt.Fprintln(s.out, "the database is at this version")
-	return err
+	})
 }
 
 type tasksCmd struct {
@@ -73,15 +79,16 @@ type tasksListCmd struct {
 
 // Run lists tasks.
 func (c tasksListCmd) Run(ctx context.Context, s streams) error {
-	db, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer db.Close() //nolint:errcheck // nothing is left to write
-	tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: c.Limit})
-	if err != nil {
-		return err
-	}
+	return c.with(ctx, func(db *store.Store) error {
+		tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: c.Limit})
+		if err != nil {
+			return err
+		}
+		return printTasks(s, tasks)
+	})
+}
+
+func printTasks(s streams, tasks []task.Task) error {
 	table := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "TASK\tSTATE\tENVIRONMENT\tREPOSITORY\tISSUE\tPULL REQUEST\tREQUESTED BY\tCREATED")
 	for _, t := range tasks {
@@ -98,12 +105,7 @@ type tasksLogsCmd struct {
 
 // Run prints a task's output with control characters made visible.
 func (c tasksLogsCmd) Run(ctx context.Context, s streams) error {
-	db, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer db.Close() //nolint:errcheck // nothing is left to write
-	return printLog(ctx, db, "task/"+c.Task, s.out)
+	return c.with(ctx, func(db *store.Store) error { return printLog(ctx, db, "task/"+c.Task, s.out) })
 }
 
 type auditCmd struct {
@@ -113,20 +115,17 @@ type auditCmd struct {
 
 // Run prints the audit log, oldest entry first.
 func (c auditCmd) Run(ctx context.Context, s streams) error {
-	db, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer db.Close() //nolint:errcheck // nothing is left to write
-	filter := store.AuditFilter{Task: c.Task, Limit: 500}
-	for {
-		entries, err := db.AuditEntries(ctx, filter)
-		if err != nil || len(entries) == 0 {
-			return err
+	return c.with(ctx, func(db *store.Store) error {
+		filter := store.AuditFilter{Task: c.Task, Limit: 500}
+		for {
+			entries, err := db.AuditEntries(ctx, filter)
+			if err != nil || len(entries) == 0 {
+				return err
+			}
+			for _, e := range entries {
+				fmt.Fprintf(s.out, "%d\t%s\t%s\t%s\t%s\t%s\n", e.Seq, e.At.UTC().Format(time.RFC3339), e.Actor, e.Action, e.Task, visible(string(e.Detail)))
+				filter.AfterSeq = e.Seq
+			}
 		}
-		for _, e := range entries {
-			fmt.Fprintf(s.out, "%d\t%s\t%s\t%s\t%s\t%s\n", e.Seq, e.At.UTC().Format("2006-01-02T15:04:05Z"), e.Actor, e.Action, e.Task, e.Detail)
-			filter.AfterSeq = e.Seq
-		}
-	}
+	})
 }

@@ -77,7 +77,7 @@ func (w *world) pushAs(login, branch string, change func(git func(arguments ...s
 
 // Approvals that must not count. All of them are made on one server, so that
 // the last row, a valid approval of another task, proves that it works at all.
-func TestApprovalsThatDoNotCount(t *testing.T) {
+func TestThreat40And42And52ApprovalsThatDoNotCount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	rows := map[string]struct {

@@ -268,7 +268,7 @@ func TestErrorsNeverGrant(t *testing.T) {
 
 // Between the approval and the effect the world may change; each change here
 // takes the grant away (rows 43, 44, 46, 47, 48 and invariant 2).
-func TestRedeemLooksAgain(t *testing.T) {
+func TestThreat43To48RedeemLooksAgain(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(*world, *approval.Record){
 		"role revoked":                func(w *world, _ *approval.Record) { w.policy.Bindings = nil },

@@ -80,7 +80,7 @@ func TestZeroValuesRefuse(t *testing.T) {
 
 // Each row breaks one condition of an approval that is otherwise fine, and the
 // decision must refuse and name it. The threat rows are those of THREATS.md.
-func TestApprovalIsRefusedWhenOneConditionFails(t *testing.T) {
+func TestThreat40To48ApprovalIsRefusedWhenOneConditionFails(t *testing.T) {
 	t.Parallel()
 	objection := func(state forge.ReviewState) forge.Review {
 		return forge.Review{ID: "20", Author: linus, State: state, Commit: carrier, SubmittedAt: time.Unix(1000, 0)}
