@@ -46,7 +46,7 @@ ensure_base_image() {
 }
 
 build_base_image() {
-	local options=() proxy archive
+	local options=() sources=() proxy archive mirror security
 	if ! command -v mmdebstrap >/dev/null; then
 		install_packages mmdebstrap debian-archive-keyring
 	fi
@@ -58,27 +58,30 @@ build_base_image() {
 	if [[ -f /usr/share/keyrings/debian-archive-keyring.gpg ]]; then
 		options+=(--keyring=/usr/share/keyrings/debian-archive-keyring.gpg)
 	fi
+	mirror=$(debian_mirror bookworm)
+	security=$(debian_mirror bookworm-security)
+	if [[ -n $mirror ]]; then # otherwise mmdebstrap knows where Debian is
+		sources+=("deb $mirror bookworm main")
+		if [[ -n $security ]]; then
+			sources+=("deb $security bookworm-security main")
+		fi
+	fi
 	archive=$(mktemp -t coderflow-base.XXXXXX.tar)
 	# shellcheck disable=SC2064 # the name is wanted as it is now
 	trap "rm -f -- '$archive'" EXIT
 	run_logged mmdebstrap mmdebstrap --quiet --format=tar --variant=minbase --include="$base_packages" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		"${options[@]}" bookworm "$archive" \
-		"deb $(debian_mirror bookworm) bookworm main" \
-		"deb $(debian_mirror bookworm-security) bookworm-security main"
+		"${options[@]}" bookworm "$archive" "${sources[@]}"
 	run_logged "docker import" docker import --change 'CMD ["/bin/sh"]' "$archive" "$base_image"
 	rm -f -- "$archive"
 	say "sandbox base: built from Debian packages"
 }
 
-# debian_mirror CODENAME DEFAULT: the mirror that this machine's own package lists use for it, or the default.
+# debian_mirror CODENAME: the mirror that this machine's own package lists use for it, if they do.
 debian_mirror() {
-	local mirror
 	# shellcheck disable=SC2016 # apt expands $(REPO_URI)
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $1" \
-		2>/dev/null | head -n 1 || true)
-	printf '%s\n' "${mirror:-$2}"
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $1" 2>/dev/null | head -n 1 || true
 }
 
 apt_proxy() {
