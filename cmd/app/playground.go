@@ -12,6 +12,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/forge/github"
 )
 
 // demoFiles are the sample project, the demo's agent and its deployment script.
@@ -38,7 +39,13 @@ const (
 )
 
 // startForge starts a local forge with the sample people and project.
+//
+// Its App has what app.yml asks for and nothing more (a test holds app.yml to the
+// same two functions), so that the flow is always played with the least permissions.
 func startForge(ctx context.Context, o emulator.Options) (*emulator.Forge, error) {
+	o.App = &emulator.AppManifest{
+		Name: "CoderFlow", URL: "https://coderflow.dev", Events: github.AppEvents(), Permissions: github.AppPermissions(),
+	}
 	hub, err := emulator.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("make the local forge: %w", err)

@@ -80,7 +80,12 @@ func New(o Options) *Engine {
 }
 
 // work is one worker's hold on one task.
-type work struct{ t task.Task }
+type work struct {
+	t task.Task
+	// stored is t as the database has it. A step that fails halfway goes back to
+	// it, so that nothing it only meant to do is reported or saved.
+	stored task.Task
+}
 
 // Advance takes the task as far as it will go now. It is the handler of
 // queue.Advance jobs and safe to call at any time, any number of times.
@@ -112,6 +117,7 @@ func (e *Engine) step(ctx context.Context, w *work) (moved bool, err error) {
 		err = e.fail(ctx, w, fail)
 	}
 	if err != nil {
+		w.t = w.stored
 		return false, fmt.Errorf("task %s, %s: %w", w.t.ID, before, err)
 	}
 	return w.t.State != before, nil
@@ -185,7 +191,7 @@ func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Contex
 			e.Logger.WarnContext(release, "lease not released, it will run out", "task", id, "error", err)
 		}
 	}()
-	return patient(f(ctx, &work{t: t}))
+	return patient(f(ctx, &work{t: t, stored: t}))
 }
 
 // patient turns errors that only time mends into waiting, which is no failed
@@ -245,7 +251,7 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 	if err != nil {
 		return fmt.Errorf("move from %s to %s: %w", from, to, err)
 	}
-	w.t = next
+	w.t, w.stored = next, next
 	e.Logger.InfoContext(ctx, "task moved", "task", w.t.ID, "from", from, "to", to)
 	e.Failpoint("moved:" + string(to))
 	return nil
@@ -268,7 +274,7 @@ func (e *Engine) save(ctx context.Context, w *work, change func(*task.Task), als
 	if err != nil {
 		return fmt.Errorf("save task %s: %w", w.t.ID, err)
 	}
-	w.t = next
+	w.t, w.stored = next, next
 	return nil
 }
 

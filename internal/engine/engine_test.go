@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -128,5 +129,25 @@ func TestVoidingTakesTheLastAllowedJudgementBack(t *testing.T) {
 	}
 	if !judged[1].Allowed {
 		t.Error("the stored judgement was changed in place")
+	}
+}
+
+// brokenStore is a database that takes nothing.
+type brokenStore struct{ Store }
+
+func (brokenStore) InTx(context.Context, func(Tx) error) error { return errors.New("disk I/O error") }
+
+// What a step meant to do and could not write is neither reported nor saved.
+func TestAStepThatCannotBeWrittenLeavesTheTaskAsItIsStored(t *testing.T) {
+	t.Parallel()
+	e := New(Options{Store: brokenStore{}, Now: time.Now})
+	stored := task.Task{ID: "aaaaaaaaaaaa", State: task.Proposed, CancelRequested: true}
+	w := &work{t: stored, stored: stored}
+	moved, err := e.step(t.Context(), w)
+	if err == nil || moved {
+		t.Fatalf("moved %v, %v", moved, err)
+	}
+	if w.t.Failure != "" || w.t.State != task.Proposed {
+		t.Errorf("the task is %s with %q", w.t.State, w.t.Failure)
 	}
 }

@@ -60,11 +60,17 @@ func (e *Engine) runEnded(ctx context.Context, w *work, status sandbox.Status, t
 	})
 }
 
-// stillRunning stops a container that was cancelled or outlived its deadline.
-// One that was created but never started belongs to a step that was killed.
+// stillRunning stops a container that was cancelled, outlived its deadline, or
+// whose environment an admin removed. One that was created but never started belongs to a step that was killed.
 func (e *Engine) stillRunning(ctx context.Context, w *work, status sandbox.Status) error {
 	env, err := e.environment(ctx, &w.t)
-	if err != nil && !w.t.CancelRequested {
+	if removed := (*failure)(nil); errors.As(err, &removed) {
+		if stop := e.Sandbox.Stop(ctx, w.t.Run.Container); stop != nil {
+			return fmt.Errorf("stop the container of a removed environment: %w", stop)
+		}
+		return err
+	}
+	if err != nil {
 		return err
 	}
 	overdue := !status.StartedAt.IsZero() && e.Now().After(status.StartedAt.Add(env.Limits.Sandbox().Longest()+stopMargin))

@@ -109,14 +109,6 @@ func Cancelling(t task.Task) string {
 	return Say("Cancelling task %s, which is %s. Its status comment tells when it has stopped.", string(t.ID), Inert{stateName(t.State)}).markdown
 }
 
-// PushRefused tells that the forge did not take the approved commit, in the
-// forge's words.
-func PushRefused(said string) string {
-	return "**The forge refused the push.** It said:\n\n" + Block(said, 4_000).markdown +
-		"\n\nNothing is lost: the proposal and the approval are kept. Usually a rule protects the branch; " +
-		"let CoderFlow push to branches below `coderflow/`, then comment `/coderflow retry` on the issue."
-}
-
 // Void tells that a proposal can no longer be approved.
 func Void(reason string) string {
 	return "**This proposal is void:** " + Plain(reason).markdown + "\n\n" +

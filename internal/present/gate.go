@@ -48,9 +48,12 @@ func GateVoid(reason string) forge.GateCheck {
 	return forge.GateCheck{Status: forge.CheckFailure, Title: "The proposal is void", Summary: Void(reason)}
 }
 
-// GateFailed tells that an approved proposal could not be landed.
-func GateFailed(said string) forge.GateCheck {
-	return forge.GateCheck{Status: forge.CheckFailure, Title: "The forge refused the push", Summary: PushRefused(said)}
+// GateFailed tells that the task came to no good end.
+func GateFailed(why string) forge.GateCheck {
+	return forge.GateCheck{
+		Status: forge.CheckFailure, Title: "The task failed",
+		Summary: Block(why, 4_000).markdown + "\n\nNothing of this proposal lands. Comment `/coderflow retry` on the issue for a new one.",
+	}
 }
 
 // GateCancelled ends the check without a result.

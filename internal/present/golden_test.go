@@ -35,7 +35,6 @@ func TestTextsReadAsWritten(t *testing.T) {
 		"approval-refused":       ApprovalRefused(forge.User{Login: "mallory"}, sampleRefusal()),
 		"why":                    Why(sampleTask(), sampleRefusal()),
 		"help":                   Help(),
-		"push-refused":           PushRefused("remote: error: GH006: Protected branch update failed for refs/heads/main."),
 		"void":                   Void("mallory pushed 1234567890ab to the proposal branch"),
 		"command-problem":        CommandProblem(`line 3: there is no command "rnu"; did you mean run?`),
 		"gates":                  gates(),

@@ -127,7 +127,7 @@ func hostileDecision(s string) policy.Decision {
 func everything(s string) []string {
 	u, d := forge.User{Login: s}, hostileDecision(s)
 	all := PullRequestBody(hostileReview(s))
-	all = append(all, Refusal(d), Why(hostileStatus(s, task.Failed).Task, d), CommandProblem(s), PushRefused(s), Void(s),
+	all = append(all, Refusal(d), Why(hostileStatus(s, task.Failed).Task, d), CommandProblem(s), Void(s),
 		ApprovalRefused(u, d), Cancelling(hostileReview(s).Task), Help(),
 		GateRefused(d).Summary, GateLanding(u).Summary, GateLanded(s, s, u).Summary, GateVoid(s).Summary, GateFailed(s).Summary,
 		GateWaiting(hostileReview(s).Proposal).Summary, GateCancelled(task.State(s)).Summary, Link("words", s).String())
