@@ -69,17 +69,19 @@ type Scripts struct {
 
 // Limits are the bounds of the task's container, in manifest notation.
 type Limits struct {
-	Memory      sy.Size     `json:"memory" yaml:"memory"`
-	CPUs        float64     `json:"cpus" yaml:"cpus"`
-	Pids        int64       `json:"pids" yaml:"pids"`
-	OpenFiles   int64       `json:"openFiles" yaml:"openFiles"`
-	FileSize    sy.Size     `json:"fileSize" yaml:"fileSize"`
-	Tmp         sy.Size     `json:"tmp" yaml:"tmp"`
-	Home        sy.Size     `json:"home" yaml:"home"`
-	OutputBytes sy.Size     `json:"outputBytes" yaml:"outputBytes"`
-	WallTime    sy.Duration `json:"wallTime" yaml:"wallTime"`
-	Grace       sy.Duration `json:"grace" yaml:"grace"`
-	CleanupTime sy.Duration `json:"cleanupTime" yaml:"cleanupTime"`
+	Memory         sy.Size     `json:"memory" yaml:"memory"`
+	CPUs           float64     `json:"cpus" yaml:"cpus"`
+	Pids           int64       `json:"pids" yaml:"pids"`
+	OpenFiles      int64       `json:"openFiles" yaml:"openFiles"`
+	FileSize       sy.Size     `json:"fileSize" yaml:"fileSize"`
+	Tmp            sy.Size     `json:"tmp" yaml:"tmp"`
+	Home           sy.Size     `json:"home" yaml:"home"`
+	OutputBytes    sy.Size     `json:"outputBytes" yaml:"outputBytes"`
+	Workspace      sy.Size     `json:"workspace" yaml:"workspace"`           // disk space of what a task adds or changes
+	WorkspaceFiles int64       `json:"workspaceFiles" yaml:"workspaceFiles"` // files and directories of that
+	WallTime       sy.Duration `json:"wallTime" yaml:"wallTime"`
+	Grace          sy.Duration `json:"grace" yaml:"grace"`
+	CleanupTime    sy.Duration `json:"cleanupTime" yaml:"cleanupTime"`
 }
 
 // Sandbox returns the limits as the sandbox takes them.
@@ -87,6 +89,7 @@ func (l Limits) Sandbox() sandbox.Limits {
 	return sandbox.Limits{
 		Memory: int64(l.Memory), CPUs: l.CPUs, Pids: l.Pids, NoFile: l.OpenFiles, FileSize: int64(l.FileSize),
 		TmpSize: int64(l.Tmp), HomeSize: int64(l.Home), OutputBytes: int64(l.OutputBytes),
+		Workspace: int64(l.Workspace), WorkspaceFiles: l.WorkspaceFiles,
 		Wall: time.Duration(l.WallTime), Grace: time.Duration(l.Grace), CleanupTime: time.Duration(l.CleanupTime),
 	}
 }
@@ -95,6 +98,7 @@ func limitsOf(s sandbox.Limits) Limits {
 	return Limits{
 		Memory: sy.Size(s.Memory), CPUs: s.CPUs, Pids: s.Pids, OpenFiles: s.NoFile, FileSize: sy.Size(s.FileSize),
 		Tmp: sy.Size(s.TmpSize), Home: sy.Size(s.HomeSize), OutputBytes: sy.Size(s.OutputBytes),
+		Workspace: sy.Size(s.Workspace), WorkspaceFiles: s.WorkspaceFiles,
 		WallTime: sy.Duration(s.Wall), Grace: sy.Duration(s.Grace), CleanupTime: sy.Duration(s.CleanupTime),
 	}
 }

@@ -8,14 +8,18 @@ import (
 
 // Limits bound one container. There is no value for "unlimited".
 type Limits struct {
-	Memory      int64         // bytes, swap included
-	CPUs        float64       // cores
-	Pids        int64         // processes and threads
-	NoFile      int64         // open files of a process
-	FileSize    int64         // bytes of a single file
-	TmpSize     int64         // bytes of /tmp, which count as memory
-	HomeSize    int64         // bytes of /home/coder, which count as memory
-	OutputBytes int64         // of the output that is kept; the rest is cut
+	Memory      int64   // bytes, swap included
+	CPUs        float64 // cores
+	Pids        int64   // processes and threads
+	NoFile      int64   // open files of a process
+	FileSize    int64   // bytes of a single file
+	TmpSize     int64   // bytes of /tmp, which count as memory
+	HomeSize    int64   // bytes of /home/coder, which count as memory
+	OutputBytes int64   // of the output that is kept; the rest is cut
+
+	Workspace      int64 // bytes on disk of what a task adds to its workspace
+	WorkspaceFiles int64 // files and directories that a task adds or changes there
+
 	Wall        time.Duration // for setup script and command together
 	Grace       time.Duration // between TERM and KILL after it
 	CleanupTime time.Duration // for the cleanup script
@@ -31,6 +35,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Memory: 2 * gib, CPUs: 2, Pids: 512, NoFile: 4096, FileSize: 1 * gib,
 		TmpSize: 512 * mib, HomeSize: 256 * mib, OutputBytes: 8 * mib,
+		Workspace: 5 * gib, WorkspaceFiles: 500_000,
 		Wall: 30 * time.Minute, Grace: 5 * time.Second, CleanupTime: 30 * time.Second,
 	}
 }
@@ -42,6 +47,7 @@ func (l Limits) WithDefaults() Limits {
 	l.NoFile, l.FileSize = or(l.NoFile, base.NoFile), or(l.FileSize, base.FileSize)
 	l.TmpSize, l.HomeSize = or(l.TmpSize, base.TmpSize), or(l.HomeSize, base.HomeSize)
 	l.OutputBytes = or(l.OutputBytes, base.OutputBytes)
+	l.Workspace, l.WorkspaceFiles = or(l.Workspace, base.Workspace), or(l.WorkspaceFiles, base.WorkspaceFiles)
 	l.Wall, l.Grace, l.CleanupTime = or(l.Wall, base.Wall), or(l.Grace, base.Grace), or(l.CleanupTime, base.CleanupTime)
 	return l
 }
@@ -71,6 +77,8 @@ func (l Limits) problems(prefix string) []error {
 		{"tmpSize", l.TmpSize, 1 * mib, 256 * gib},
 		{"homeSize", l.HomeSize, 1 * mib, 256 * gib},
 		{"outputBytes", l.OutputBytes, 1 << 10, 1 * gib},
+		{"workspace", l.Workspace, 1 * mib, 16 * 1024 * gib},
+		{"workspaceFiles", l.WorkspaceFiles, 100, 1 << 30},
 	} {
 		problems.check(limit.value >= limit.low && limit.value <= limit.high, prefix+limit.name,
 			"%d is not between %d and %d", limit.value, limit.low, limit.high)
