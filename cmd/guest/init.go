@@ -50,8 +50,22 @@ func runInit() int {
 		return report(guestproto.Result{Outcome: guestproto.OutcomeBroken, Problem: err.Error()}, started)
 	}
 	r.output = out
+	if err := r.furnish(); err != nil {
+		return report(guestproto.Result{Outcome: guestproto.OutcomeBroken, Problem: err.Error()}, started)
+	}
 	r.procs = newProcesses()
 	return report(r.run(), started)
+}
+
+// furnish prepares what the task's programs expect to find: their files in HOME and the gateway.
+func (r *runner) furnish() error {
+	if err := seedHome(guestproto.Home, r.spec.Home); err != nil {
+		return err
+	}
+	if !r.spec.Gateway {
+		return nil
+	}
+	return forwardGateway()
 }
 
 func (r *runner) run() guestproto.Result {

@@ -29,6 +29,11 @@ const (
 	Home      = "/home/coder"
 	Tmp       = "/tmp"
 	SocketDir = "/run/coderflow"
+
+	// GatewaySocket is where the gateway listens for this one container, and
+	// GatewayAddress where the helper forwards to it from.
+	GatewaySocket  = SocketDir + "/gateway.sock"
+	GatewayAddress = "127.0.0.1:8787"
 )
 
 // User and group that everything of a task runs as: "coder" in the sandbox image.
@@ -46,6 +51,9 @@ type InitSpec struct {
 	Grace       time.Duration `json:"grace"`             // between TERM and KILL
 	CleanupTime time.Duration `json:"cleanupTime"`       // for the cleanup script
 	OutputBytes int64         `json:"outputBytes"`       // of all phases together, then cut
+	Gateway     bool          `json:"gateway,omitempty"` // forward GatewayAddress to GatewaySocket
+	// Home are files to write below Home first, by their path relative to it.
+	Home map[string][]byte `json:"home,omitempty"`
 }
 
 // CheckoutSpec tells `guest checkout` which commit of the bundle at BundlePath to put into the workspace.
@@ -58,8 +66,11 @@ type CollectSpec struct {
 	Limits Limits `json:"limits"`
 }
 
-// maxSpecBytes bounds a spec file; argv is bounded by the kernel far below it.
-const maxSpecBytes = 1 << 20
+// maxSpecBytes bounds a spec file: its argv is bounded by the kernel far below it, its files by MaxHome.
+const maxSpecBytes = 2 << 20
+
+// MaxHome bounds the files of InitSpec.Home together, names and contents, in bytes.
+const MaxHome = 512 << 10
 
 // ReadSpec reads the JSON file at path into spec. Unknown fields are errors, so that a helper never ignores a
 // limit that it does not know.

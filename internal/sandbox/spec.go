@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -40,6 +41,8 @@ type Inputs struct {
 	Script  []byte // script.sh: what a deployment runs
 	Setup   []byte // setup.sh: run before the command
 	Cleanup []byte // cleanup.sh: run after it, whatever happened
+	// Home are files that the container finds in its HOME, by path relative to it. They are its own to change.
+	Home map[string][]byte
 }
 
 // ScriptPath is where a container finds its script.
@@ -116,8 +119,21 @@ func (s Spec) Validate() error {
 	} {
 		problems.check(len(input) <= maxInput, "inputs."+name, "is longer than %d bytes", maxInput)
 	}
+	problems.add(s.Inputs.homeProblems()...)
 	problems.add(s.Limits.problems("limits.")...)
 	return problems.err("container spec")
+}
+
+func (i Inputs) homeProblems() []error {
+	var problems fieldErrors
+	total := 0
+	for path, content := range i.Home {
+		problems.check(path != "." && filepath.IsLocal(path) && filepath.Clean(path) == path, "inputs.home",
+			"%q is not a path below HOME", path)
+		total += len(path) + len(content)
+	}
+	problems.check(total <= guestproto.MaxHome, "inputs.home", "is longer than %d bytes", guestproto.MaxHome)
+	return problems
 }
 
 func passable(argument string) bool {

@@ -90,8 +90,10 @@ func TestTheDigestCoversEverything(t *testing.T) {
 		"env":        func(s *Spec) { s.Env = map[string]string{"A": "1"} },
 		"volume":     func(s *Spec) { s.Workspace.Volume = "x" }, "read-only": func(s *Spec) { s.Workspace.ReadOnly = true },
 		"prompt": func(s *Spec) { s.Inputs.Prompt = []byte("x") }, "setup": func(s *Spec) { s.Inputs.Setup = []byte("x") },
-		"cleanup": func(s *Spec) { s.Inputs.Cleanup = []byte("x") }, "socket": func(s *Spec) { s.SocketDir = "/x" },
-		"limits": func(s *Spec) { s.Limits.Pids++ }, "labels": func(s *Spec) { s.Labels.Task = "x" },
+		"cleanup": func(s *Spec) { s.Inputs.Cleanup = []byte("x") },
+		"home":    func(s *Spec) { s.Inputs.Home = map[string][]byte{"a": nil} },
+		"socket":  func(s *Spec) { s.SocketDir = "/x" },
+		"limits":  func(s *Spec) { s.Limits.Pids++ }, "labels": func(s *Spec) { s.Labels.Task = "x" },
 	} {
 		spec := valid()
 		change(&spec)

@@ -169,6 +169,7 @@ func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string) error {
 		Setup: len(spec.Inputs.Setup) > 0, Cleanup: len(spec.Inputs.Cleanup) > 0,
 		Wall: spec.Limits.Wall, Grace: spec.Limits.Grace, CleanupTime: spec.Limits.CleanupTime,
 		OutputBytes: spec.Limits.OutputBytes,
+		Gateway:     spec.SocketDir != "", Home: spec.Inputs.Home,
 	})
 	if err != nil {
 		return err
