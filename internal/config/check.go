@@ -18,6 +18,8 @@ const (
 	defaultImage    = "coderflow/sandbox:dev"
 	defaultInterval = 2 * time.Minute
 	maxConcurrency  = 256
+	defaultBaseAge  = 14 * 24 * time.Hour
+	defaultBaseSize = 50 << 30
 )
 
 // check turns the raw file into a Config and reports every bad value.
@@ -26,7 +28,10 @@ func (l *loader) check(raw file) Config {
 		Listen: raw.Listen, DataDir: l.path("dataDir", raw.DataDir), Bootstrap: l.path("bootstrap", raw.Bootstrap),
 		Docker: Docker{Host: raw.Docker.Host}, Worker: Worker(raw.Worker),
 		Reconcile: Reconcile{Interval: time.Duration(raw.Reconcile.Interval)},
-		Sandbox:   Sandbox{Image: raw.Sandbox.Image, Guest: l.path("sandbox.guest", raw.Sandbox.Guest)},
+		Sandbox: Sandbox{
+			Image: raw.Sandbox.Image, Guest: l.path("sandbox.guest", raw.Sandbox.Guest), Workspaces: raw.Sandbox.Workspaces,
+			BaseAge: time.Duration(raw.Sandbox.BaseAge), BaseSize: int64(raw.Sandbox.BaseSize),
+		},
 	}
 	l.checkListen(raw.Listen)
 	c.PublicURL = l.publicURL(raw)
@@ -43,6 +48,7 @@ func (l *loader) check(raw file) Config {
 	}
 	c.Admins = l.admins(raw.Admins)
 	c.Log = l.log(raw.Log)
+	c.Models = l.models(raw.Models)
 	if raw.Worker.Concurrency < 1 || raw.Worker.Concurrency > maxConcurrency {
 		l.wrong("worker.concurrency", "want between 1 and %d", maxConcurrency)
 	}
@@ -51,6 +57,15 @@ func (l *loader) check(raw file) Config {
 	}
 	if strings.TrimSpace(raw.Sandbox.Image) == "" || strings.ContainsAny(raw.Sandbox.Image, " \t\n") || strings.HasPrefix(raw.Sandbox.Image, "-") {
 		l.wrong("sandbox.image", "%q is not an image reference", raw.Sandbox.Image)
+	}
+	if !slices.Contains([]string{"auto", "overlay", "copy"}, raw.Sandbox.Workspaces) {
+		l.wrong("sandbox.workspaces", "want auto, overlay or copy, not %q", raw.Sandbox.Workspaces)
+	}
+	if c.Sandbox.BaseAge < time.Minute {
+		l.wrong("sandbox.baseAge", "want at least 1m, not %s", c.Sandbox.BaseAge)
+	}
+	if c.Sandbox.BaseSize < 1<<20 {
+		l.wrong("sandbox.baseSize", "want at least 1MiB")
 	}
 	return c
 }

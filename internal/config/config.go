@@ -24,6 +24,7 @@ type Config struct {
 	Reconcile   Reconcile
 	Log         Log
 	Sandbox     Sandbox
+	Models      map[string]Model // providers by name
 }
 
 // Database says where state is kept.
@@ -84,7 +85,25 @@ type Log struct {
 type Sandbox struct {
 	Image string // where an environment names none
 	Guest string // absolute path of the guest helper; empty: beside the server's binary
+	// Workspaces is "auto", "overlay" or "copy".
+	Workspaces string
+	// Checked-out commits that no task uses are dropped after BaseAge, and the
+	// oldest ones first while all take more than BaseSize bytes.
+	BaseAge  time.Duration
+	BaseSize int64
 }
+
+// Model is a provider of models: where it is, how to speak to it, and its key,
+// which only the gateway uses.
+type Model struct {
+	Protocol string // "anthropic", "openai" or "gemini"
+	URL      string // without a slash at the end
+	Key      forge.Secret
+	Prices   map[string]Price // by model; a name may end with "*"
+}
+
+// Price is in US dollars for a million tokens.
+type Price struct{ Input, Output, CacheRead, CacheWrite float64 }
 
 // SQLitePath is the database file of the embedded default.
 func (c Config) SQLitePath() string { return filepath.Join(c.DataDir, "coderflow.db") }

@@ -282,3 +282,52 @@ func TestMissingFilesAndDocumentsAreNamed(t *testing.T) {
 		t.Errorf("an empty file: %v", err)
 	}
 }
+
+func TestModelsAreReadWithTheirKeys(t *testing.T) {
+	t.Parallel()
+	path := write(t, minimal+`models:
+  claude:
+    protocol: anthropic
+    keyFile: KEY
+    prices:
+      claude-sonnet-4-5*: {input: 3, output: 15}
+  own-proxy:
+    protocol: openai
+    url: https://models.example.com/openai/
+    keyFile: HOOK
+`)
+	c, err := Load(path, []string{"CODERFLOW_MODELS_OWN_PROXY_URL=http://127.0.0.1:9/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claude, own := c.Models["claude"], c.Models["own-proxy"]
+	if claude.URL != "https://api.anthropic.com" || claude.Key.Reveal() != "KEY CONTENT" || claude.Prices["claude-sonnet-4-5*"].Output != 15 {
+		t.Errorf("claude: %+v", claude)
+	}
+	if own.URL != "http://127.0.0.1:9/x" || own.Protocol != "openai" {
+		t.Errorf("own-proxy: %+v", own)
+	}
+	if strings.Contains(fmt.Sprintf("%+v %#v", c.Models, c.Models), "KEY CONTENT") {
+		t.Error("printing the configuration shows a key")
+	}
+}
+
+func TestMistakesInModelsAreNamed(t *testing.T) {
+	t.Parallel()
+	path := write(t, minimal+`models:
+  Bad: {protocol: anthropic, keyFile: KEY}
+  a: {protocol: grpc, keyFile: KEY}
+  b: {protocol: openai, url: "http://models.example.com", keyFile: KEY}
+  c: {protocol: openai}
+  d: {protocol: gemini, keyFile: KEY, prices: {m: {input: -1, output: 1}}}
+`)
+	_, err := Load(path, []string{"CODERFLOW_MODELS_A_COLOUR=x"})
+	for _, want := range []string{
+		"models.Bad: want a lower-case letter", "models.a.protocol: want one of anthropic, gemini, openai", "models.b.url: want https",
+		"models.c.keyFile: is required", "models.d.prices.m: want US dollars", "CODERFLOW_MODELS_A_COLOUR",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q: %v", want, err)
+		}
+	}
+}

@@ -18,6 +18,8 @@ type file struct {
 	Reconcile   reconcileKey `yaml:"reconcile"`
 	Log         logFile      `yaml:"log"`
 	Sandbox     sandboxFile  `yaml:"sandbox"`
+	// Models are the providers of models by the name that environments use.
+	Models map[string]modelFile `yaml:"models"`
 }
 
 type dockerFile struct {
@@ -65,8 +67,28 @@ type logFile struct {
 }
 
 type sandboxFile struct {
-	Image string `yaml:"image"`
-	Guest string `yaml:"guest"`
+	Image      string `yaml:"image"`
+	Guest      string `yaml:"guest"`
+	Workspaces string `yaml:"workspaces"`
+	// The cache of checked-out commits.
+	BaseAge  sy.Duration `yaml:"baseAge"`
+	BaseSize sy.Size     `yaml:"baseSize"`
+}
+
+type modelFile struct {
+	Protocol  string               `yaml:"protocol,required"`
+	URL       string               `yaml:"url"`
+	AllowHTTP bool                 `yaml:"allowHTTP"`
+	KeyFile   string               `yaml:"keyFile"`
+	Prices    map[string]priceFile `yaml:"prices"`
+}
+
+// priceFile is in US dollars for a million tokens.
+type priceFile struct {
+	Input      float64 `yaml:"input,required"`
+	Output     float64 `yaml:"output,required"`
+	CacheRead  float64 `yaml:"cacheRead"`
+	CacheWrite float64 `yaml:"cacheWrite"`
 }
 
 const (
@@ -113,4 +135,14 @@ log:
   format: text           # or json
 sandbox:
   image: coderflow/sandbox:dev   # where an environment names none
+  workspaces: auto               # overlay where the engine can, else copy
+
+# Where models are. Environments name a provider; agents never see its key. Remove the # once you have one.
+#models:
+#  anthropic:
+#    protocol: anthropic                       # anthropic, openai or gemini
+#    url: https://api.anthropic.com            # or a proxy of yours that speaks the same
+#    keyFile: /etc/coderflow/anthropic.key     # mode 0600
+#    prices:                                   # US dollars for a million tokens, for budgets in money
+#      claude-sonnet-4-5*: {input: 3, output: 15, cacheRead: 0.3, cacheWrite: 3.75}
 `

@@ -30,7 +30,8 @@ func Load(path string, environ []string) (Config, error) {
 		Listen: defaultListen, DataDir: "/var/lib/coderflow", Database: "sqlite",
 		Docker: dockerFile{Host: "unix:///var/run/docker.sock"},
 		Worker: workerFile{Concurrency: 2}, Reconcile: reconcileKey{Interval: sy.Duration(defaultInterval)},
-		Log: logFile{Level: "info", Format: "text"}, Sandbox: sandboxFile{Image: defaultImage},
+		Log:     logFile{Level: "info", Format: "text"},
+		Sandbox: sandboxFile{Image: defaultImage, Workspaces: "auto", BaseAge: sy.Duration(defaultBaseAge), BaseSize: defaultBaseSize},
 	}
 	if path != "" {
 		if err := l.readFile(path, &raw); err != nil {

@@ -70,11 +70,13 @@ func collectKeys(path string, t reflect.Type, into map[string]reflect.Type) {
 		if path != "" {
 			key = path + "." + key
 		}
-		if inner.Kind() == reflect.Struct {
+		switch inner.Kind() {
+		case reflect.Struct:
 			collectKeys(key, inner, into)
-			continue
+		case reflect.Map: // its keys are names; see overrideModel
+		default:
+			into[key] = inner
 		}
-		into[key] = inner
 	}
 }
 
@@ -87,6 +89,9 @@ func (l *loader) override(raw *file, environ []string) {
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, prefix) || otherVariable(name) {
+			continue
+		}
+		if value != "" && l.overrideModel(raw, name, value) {
 			continue
 		}
 		key, known := byName[squeeze(name)]
