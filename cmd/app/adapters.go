@@ -54,6 +54,9 @@ func (r *rules) Manifests(ctx context.Context) (*manifest.Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	if set.Version != active.Version {
+		return nil, fmt.Errorf("the stored manifests are not those of version %s: somebody changed them", active.Version)
+	}
 	return set.WithImage(r.image), nil
 }
 

@@ -67,6 +67,9 @@ func (e *Environment) check(w wrong) {
 	checkText(w, "spec.scripts.cleanup", e.Scripts.Cleanup)
 	e.Limits.check(w)
 	e.Proposal.check(w)
+	e.checkModel(w)
+	e.Network.check(w)
+	e.Retention.check(w)
 	if m := e.Gate.CommitMessage; m != policy.MessageProposed && m != policy.MessageWritten {
 		w("spec.gate.commitMessage", "want %q or %q, not %q", policy.MessageProposed, policy.MessageWritten, m)
 	}

@@ -28,6 +28,11 @@ type Environment struct {
 	Limits       Limits   `json:"limits" yaml:"limits"`
 	Proposal     Proposal `json:"proposal" yaml:"proposal"`
 	Gate         Gate     `json:"gate" yaml:"gate"`
+	// Model is what the agent may use through the gateway. Nil: no model.
+	Model *Model `json:"model,omitempty" yaml:"model"`
+	// Network is what else it may reach.
+	Network   Network   `json:"network,omitzero" yaml:"network"`
+	Retention Retention `json:"retention" yaml:"retention"`
 }
 
 // Repository is a repository by its numeric id. Name is display text.
@@ -139,6 +144,9 @@ func defaultEnvironment() Environment {
 		Limits:   limitsOf(sandbox.DefaultLimits()),
 		Proposal: Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20},
 		Gate:     Gate{CommitMessage: policy.MessageProposed},
+		Retention: Retention{
+			Workspace: sy.Duration(7 * 24 * time.Hour), Output: sy.Duration(90 * 24 * time.Hour),
+		},
 	}
 }
 

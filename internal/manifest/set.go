@@ -55,32 +55,37 @@ func (s *Set) seal() error {
 	if err != nil {
 		return fmt.Errorf("encode the manifests: %w", err)
 	}
-	sum := sha256.Sum256(encoded)
-	s.canonical, s.Version = encoded, "sha256:"+hex.EncodeToString(sum[:])
+	s.adopt(encoded)
+	return nil
+}
+
+// adopt makes the set the one that the canonical form says.
+func (s *Set) adopt(canonical []byte) {
+	sum := sha256.Sum256(canonical)
+	s.canonical, s.Version = canonical, "sha256:"+hex.EncodeToString(sum[:])
 	for _, profiles := range s.Profiles {
 		for name, p := range profiles {
 			p.Version = s.Version
 			profiles[name] = p
 		}
 	}
-	return nil
 }
 
 // Canonical returns the set with every default written out, as JSON that
 // [ParseCanonical] reads. It does not depend on files or their order.
 func (s *Set) Canonical() []byte { return bytes.Clone(s.canonical) }
 
-// ParseCanonical reads what [Set.Canonical] returned, checks it as strictly as
-// manifests, and fails if it is not exactly a canonical form.
+// ParseCanonical reads what [Set.Canonical] returned, this version's or an
+// earlier one's, and checks it as strictly as manifests. Keys that the earlier
+// version did not have get their defaults. The version is a hash of the bytes
+// themselves: whoever keeps both compares it with the one that was stored.
 func ParseCanonical(data []byte) (*Set, error) {
-	var c canonicalSet
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&c); err != nil {
-		return nil, fmt.Errorf("read stored manifests: %w", err)
+	var c struct {
+		canonicalSet
+		Environments []json.RawMessage `json:"environments"`
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("read stored manifests: something follows them")
+	if err := decodeStored(data, &c); err != nil {
+		return nil, err
 	}
 	if c.Format != canonicalFormat {
 		return nil, fmt.Errorf("read stored manifests: format %q is not %q", c.Format, canonicalFormat)
@@ -89,7 +94,11 @@ func ParseCanonical(data []byte) (*Set, error) {
 	origin := func(kind, name string) *reporter {
 		return b.reporter(sy.Named("stored "+kind+" "+name), nil)
 	}
-	for _, e := range c.Environments {
+	for _, raw := range c.Environments {
+		e := defaultEnvironment()
+		if err := decodeStored(raw, &e); err != nil {
+			return nil, err
+		}
 		r := origin(KindEnvironment, e.Name)
 		e.check(r.wrong)
 		b.environments = append(b.environments, placed[Environment]{e, r.doc})
@@ -108,10 +117,20 @@ func ParseCanonical(data []byte) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(s.canonical, data) {
-		return nil, errors.New("read stored manifests: they are not in canonical form, so somebody changed them")
-	}
+	s.adopt(bytes.Clone(data))
 	return s, nil
+}
+
+func decodeStored(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("read stored manifests: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("read stored manifests: something follows them")
+	}
+	return nil
 }
 
 // WithImage returns a copy of the set in which environments that name no image
