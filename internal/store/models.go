@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+type modelRow struct {
+	bun.BaseModel `bun:"table:model_requests,alias:m"`
+
+	ID               string `bun:",pk"`
+	Task             string
+	Environment      string
+	Day              string
+	At               instant
+	Provider         string
+	Model            string
+	Method           string
+	Path             string
+	Status           int
+	Refused          string
+	InputTokens      int64
+	OutputTokens     int64
+	CacheReadTokens  int64
+	CacheWriteTokens int64
+	Cost             int64
+	Unpriced         int64
+	Estimated        int64
+	Redactions       int64
+	FirstByte        int64
+	Took             int64
+	Sent             int64
+	Received         int64
+}
+
+// day is the budget's day, in UTC.
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// RecordModelRequest stores a request once by its id.
+func (s *Store) RecordModelRequest(ctx context.Context, r task.ModelRequest) error {
+	u := r.Usage
+	row := &modelRow{
+		ID: text(r.ID), Task: text(string(r.Task)), Environment: text(r.Environment), Day: day(r.At), At: at(r.At),
+		Provider: text(r.Provider), Model: text(r.Model), Method: text(r.Method), Path: text(r.Path), Status: r.Status, Refused: text(r.Refused),
+		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CacheReadTokens: u.CacheReadTokens, CacheWriteTokens: u.CacheWriteTokens,
+		Cost: u.Cost, Unpriced: u.Unpriced, Estimated: u.Estimated, Redactions: u.Redactions,
+		FirstByte: r.FirstByte.Microseconds(), Took: r.Took.Microseconds(), Sent: r.Sent, Received: r.Received,
+	}
+	err := s.InTx(ctx, func(t *Tx) error {
+		_, err := t.exec(ctx, t.tx.NewInsert().Model(row).On("CONFLICT (id) DO NOTHING").Returning("NULL"))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("record a model request of task %s: %w", r.Task, err)
+	}
+	return nil
+}
+
+// usageRow sums requests. The casts keep PostgreSQL from answering NUMERIC.
+type usageRow struct {
+	Requests, Refused                                            int64
+	InputTokens, OutputTokens, CacheReadTokens, CacheWriteTokens int64
+	Cost, Unpriced, Estimated, Redactions                        int64
+}
+
+var usageColumns = func() string {
+	columns := "COUNT(*) AS requests, CAST(COALESCE(SUM(CASE WHEN refused <> '' THEN 1 ELSE 0 END), 0) AS BIGINT) AS refused"
+	for _, name := range []string{
+		"input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost", "unpriced", "estimated", "redactions",
+	} {
+		columns += ", CAST(COALESCE(SUM(" + name + "), 0) AS BIGINT) AS " + name
+	}
+	return columns
+}()
+
+// ModelUsage is what a task has spent on models.
+func (s *Store) ModelUsage(ctx context.Context, id task.ID) (task.Usage, error) {
+	u, err := s.usage(ctx, s.read.NewSelect().Where("task = ?", text(string(id))))
+	if err != nil {
+		return u, fmt.Errorf("read what task %s spent on models: %w", id, err)
+	}
+	return u, nil
+}
+
+// ModelUsageOfDay is what all tasks of an environment have spent on models on
+// the day (UTC) of the time.
+func (s *Store) ModelUsageOfDay(ctx context.Context, environment string, when time.Time) (task.Usage, error) {
+	u, err := s.usage(ctx, s.read.NewSelect().Where("environment = ?", text(environment)).Where("day = ?", day(when)))
+	if err != nil {
+		return u, fmt.Errorf("read what environment %s spent on models: %w", environment, err)
+	}
+	return u, nil
+}
+
+func (s *Store) usage(ctx context.Context, query *bun.SelectQuery) (task.Usage, error) {
+	var row usageRow
+	if err := s.fetch(ctx, query.Model((*modelRow)(nil)).ColumnExpr(usageColumns), &row); err != nil {
+		return task.Usage{}, err
+	}
+	return task.Usage(row), nil
+}

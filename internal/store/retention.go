@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// streamsOfTask are the names of a task's log streams as SQL: the output of its
+// container and its deployments, and its models' transcript.
+const streamsOfTask = `(s.stream IN ('task/' || t.id, 'model/' || t.id)
+	OR s.stream IN (SELECT 'deploy/' || r.id FROM deploy_runs AS r WHERE r.task = t.id))`
+
+// EndedWithLogs lists, oldest first, tasks that ended before the time and whose
+// output is still stored.
+func (s *Store) EndedWithLogs(ctx context.Context, before time.Time, limit int64) ([]task.Task, error) {
+	var ends []task.State
+	for _, state := range task.States() {
+		if state.Ended() {
+			ends = append(ends, state)
+		}
+	}
+	var rows []taskRow
+	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).
+		Where("t.state IN (?)", bun.List(ends)).Where("t.reported = t.state").Where("t.updated_at < ?", at(before)).
+		Where("EXISTS (SELECT 1 FROM log_streams AS s WHERE s.removed_at IS NULL AND s.size > 0 AND "+streamsOfTask+")").
+		Order("t.number").Limit(limit))
+	if err != nil {
+		return nil, fmt.Errorf("list tasks whose output is stored: %w", err)
+	}
+	return tasks(rows)
+}
+
+// RemoveLogs removes the output of a task. What it was about, who asked for it
+// and the audit log stay.
+func (t *Tx) RemoveLogs(ctx context.Context, id task.ID) error {
+	const streams = `SELECT s.stream FROM log_streams AS s, tasks AS t WHERE t.id = ? AND ` + streamsOfTask
+	for _, statement := range []struct {
+		sql  string
+		args []any
+	}{
+		{"DELETE FROM log_chunks WHERE stream IN (" + streams + ")", []any{text(string(id))}},
+		{"UPDATE log_streams SET removed_at = ? WHERE removed_at IS NULL AND stream IN (" + streams + ")", []any{at(t.now()), text(string(id))}},
+	} {
+		if _, err := t.exec(ctx, t.tx.NewRaw(statement.sql, statement.args...)); err != nil {
+			return fmt.Errorf("remove the output of task %s: %w", id, err)
+		}
+	}
+	return nil
+}

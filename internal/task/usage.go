@@ -1,0 +1,45 @@
+package task
+
+import "time"
+
+// Usage is what was spent on models.
+type Usage struct {
+	Requests         int64 `json:"requests"`
+	Refused          int64 `json:"refused,omitempty"` // of the requests, by the gateway
+	InputTokens      int64 `json:"inputTokens"`       // without those of the cache
+	OutputTokens     int64 `json:"outputTokens"`
+	CacheReadTokens  int64 `json:"cacheReadTokens,omitempty"`
+	CacheWriteTokens int64 `json:"cacheWriteTokens,omitempty"`
+	// Cost is in millionths of a US dollar, of the requests whose price is known.
+	Cost int64 `json:"cost,omitempty"`
+	// Unpriced counts requests without a known price.
+	Unpriced int64 `json:"unpriced,omitempty"`
+	// Estimated counts requests whose answer broke off, so that tokens were estimated.
+	Estimated int64 `json:"estimated,omitempty"`
+	// Redactions counts secrets that were taken out of requests.
+	Redactions int64 `json:"redactions,omitempty"`
+}
+
+// Tokens is everything that counts against a budget in tokens.
+func (u Usage) Tokens() int64 {
+	return u.InputTokens + u.OutputTokens + u.CacheReadTokens + u.CacheWriteTokens
+}
+
+// ModelRequest is one request to a model, answered or refused.
+type ModelRequest struct {
+	ID          string // unique
+	Task        ID
+	Environment string
+	At          time.Time
+	Provider    string
+	Model       string
+	Method      string
+	Path        string
+	Status      int    // of the answer that the agent got
+	Refused     string // why the gateway refused it; empty if it did not
+	Usage       Usage  // of this request alone
+	FirstByte   time.Duration
+	Took        time.Duration
+	Sent        int64 // bytes
+	Received    int64 // bytes
+}
