@@ -168,7 +168,7 @@ func containerSpec(t task.Task, env manifest.Environment) (sandbox.Spec, error) 
 		Name: containerName(t.ID), Image: env.Agent.Image, Argv: command.Argv, Env: command.Env,
 		Workspace: sandbox.Workspace{Volume: volumeName(t.ID)},
 		Inputs: sandbox.Inputs{
-			Prompt: []byte(prompt.Build(t)), Setup: []byte(env.Scripts.Setup), Cleanup: []byte(env.Scripts.Cleanup),
+			Prompt: []byte(prompt.Build(t, prompt.Conventions{})), Setup: []byte(env.Scripts.Setup), Cleanup: []byte(env.Scripts.Cleanup),
 		},
 		Network: sandbox.NetworkNone, Limits: env.Limits.Sandbox(),
 		Labels: sandbox.Labels{Task: string(t.ID), Purpose: "task"},
