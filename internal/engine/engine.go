@@ -37,6 +37,7 @@ type Options struct {
 	Forge     Forge
 	Git       Git
 	Sandbox   Sandbox
+	Models    Models
 	Manifests Manifests
 	Gate      *approval.Gate
 	Deployer  *deploy.Executor

@@ -30,6 +30,8 @@ type Mirrors interface {
 	Bundle(ctx context.Context, repo forge.RepositoryRef, commit, path string) error
 	// Listing is the output of `git ls-tree -r -z -l --full-tree` for the commit.
 	Listing(ctx context.Context, repo forge.RepositoryRef, commit string) (io.Reader, error)
+	// File reads a regular file of the commit; gitops.ErrNoFile if there is none of at most limit bytes.
+	File(ctx context.Context, repo forge.RepositoryRef, commit, path string, limit int64) ([]byte, error)
 }
 
 // Git is git's work on the host; see package gitops.

@@ -53,6 +53,9 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 
 func (e *Engine) runEnded(ctx context.Context, w *work, status sandbox.Status, to task.State, why string) error {
 	w.t.Failure = why
+	if err := e.Models.Close(ctx, w.t.ID); err != nil {
+		return fmt.Errorf("close the model gateway of task %s: %w", w.t.ID, err)
+	}
 	return e.move(ctx, w, to, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ContainerEnded, map[string]any{
 			"container": status.Name, "reason": status.Reason, "exitCode": status.ExitCode, "truncated": status.Truncated,
@@ -79,6 +82,10 @@ func (e *Engine) stillRunning(ctx context.Context, w *work, status sandbox.Statu
 			return fmt.Errorf("stop the container: %w", err)
 		}
 		return e.again(ctx, &w.t, 0)
+	}
+	// A server that restarted opens the way out again; a changed environment changes it.
+	if _, err := e.openModels(ctx, &w.t, env); err != nil {
+		e.Logger.WarnContext(ctx, "the agent cannot reach its model", "task", w.t.ID, "error", err)
 	}
 	return nil
 }

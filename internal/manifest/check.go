@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coderflow/coderflow/internal/agent"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -38,9 +39,6 @@ var (
 	reservedName    = regexp.MustCompile(`^(PATH|HOME|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|LD_.*|CODERFLOW_.*)$`)
 )
 
-// laterPresets are agents that the design names and this version does not have yet.
-var laterPresets = []string{"claude", "codex", "gemini", "opencode", "qwen"}
-
 func cutName(full string) (owner, name string, ok bool) { return strings.Cut(full, "/") }
 
 func (e *Environment) check(w wrong) {
@@ -65,6 +63,9 @@ func (e *Environment) check(w wrong) {
 	e.Agent.check(w)
 	checkText(w, "spec.scripts.setup", e.Scripts.Setup)
 	checkText(w, "spec.scripts.cleanup", e.Scripts.Cleanup)
+	if r := e.Sandbox.Runtime; r != "" && !sandbox.RuntimeRule.MatchString(r) {
+		w("spec.sandbox.runtime", "%q is not the name of a runtime; `docker info` lists those of the engine", r)
+	}
 	e.Limits.check(w)
 	e.Proposal.check(w)
 	e.checkModel(w)
@@ -105,14 +106,14 @@ func (e *Environment) checkRepositories(w wrong) {
 }
 
 func (a Agent) check(w wrong) {
+	preset, err := agent.Lookup(a.Preset)
 	switch {
-	case a.Preset == "exec" && len(a.Command) == 0:
-		w("spec.agent.command", "the preset \"exec\" needs a command: a list, the program first")
-	case a.Preset == "exec":
-	case slices.Contains(laterPresets, a.Preset):
-		w("spec.agent.preset", "%q is not supported by this version yet; use \"exec\" with a command", a.Preset)
-	default:
-		w("spec.agent.preset", "unknown preset %q%s", a.Preset, sy.Nearest(a.Preset, []string{"exec"}))
+	case err != nil:
+		w("spec.agent.preset", "unknown preset %q%s", a.Preset, sy.Nearest(a.Preset, agent.Names()))
+	case preset.OwnCommand && len(a.Command) == 0:
+		w("spec.agent.command", "the preset %q needs a command: a list, the program first", a.Preset)
+	case !preset.OwnCommand && len(a.Command) > 0:
+		w("spec.agent.command", "the preset %q brings its own command", a.Preset)
 	}
 	if len(a.Command) > maxArguments {
 		w("spec.agent.command", "has more than %d arguments", maxArguments)

@@ -25,6 +25,7 @@ type Environment struct {
 	BaseBranches []string `json:"baseBranches,omitempty" yaml:"baseBranches"`
 	Agent        Agent    `json:"agent" yaml:"agent,required"`
 	Scripts      Scripts  `json:"scripts,omitzero" yaml:"scripts"`
+	Sandbox      Sandbox  `json:"sandbox,omitzero" yaml:"sandbox"`
 	Limits       Limits   `json:"limits" yaml:"limits"`
 	Proposal     Proposal `json:"proposal" yaml:"proposal"`
 	Gate         Gate     `json:"gate" yaml:"gate"`
@@ -70,6 +71,13 @@ type Agent struct {
 type Scripts struct {
 	Setup   string `json:"setup,omitempty" yaml:"setup"`
 	Cleanup string `json:"cleanup,omitempty" yaml:"cleanup"`
+}
+
+// Sandbox says how the task's container is made, besides its limits.
+type Sandbox struct {
+	// Runtime is an OCI runtime of the Docker engine, such as "runsc". Empty:
+	// the engine's default.
+	Runtime string `json:"runtime,omitempty" yaml:"runtime"`
 }
 
 // Limits are the bounds of the task's container, in manifest notation.
@@ -158,6 +166,9 @@ func (r Repository) Ref() forge.RepositoryRef {
 	owner, name, _ := cutName(r.Name)
 	return forge.RepositoryRef{Host: r.Host, ID: string(r.ID), Owner: owner, Name: name}
 }
+
+// ReachesOut reports whether tasks get anything to talk to: a model or a host.
+func (e Environment) ReachesOut() bool { return e.Model != nil || len(e.Network.Hosts) > 0 }
 
 // AllowsBase reports whether a task may be based on the branch.
 func (e Environment) AllowsBase(branch, defaultBranch string) bool {

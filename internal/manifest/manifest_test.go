@@ -185,7 +185,6 @@ func TestCrossChecksRefuse(t *testing.T) {
 		"admin of one environment":  {minimalEnvironment + "---\n" + strings.Replace(binding, "developer", "server-admin", 1), `server-admin is a role on "*" only`},
 		"repository twice":          {strings.Replace(minimalEnvironment, "[{name", "[{name: acme/old, id: 1001}, {name", 1), "listed twice"},
 		"reserved variable":         {minimalEnvironment[:len(minimalEnvironment)-2] + ", env: {LD_PRELOAD: x}}\n", "reserved"},
-		"later preset":              {strings.Replace(minimalEnvironment, "exec", "claude", 1), "not supported by this version yet"},
 		"nothing":                   {"# only a comment\n", "no manifests"},
 		"alias bomb":                {"a: &a [x, x]\nb: [*a, *a]\n", "anchors and aliases are not supported"},
 		"deep":                      {strings.Repeat("[", 100000), "nested deeper"},

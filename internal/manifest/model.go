@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/agent"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
 
@@ -63,6 +64,7 @@ const (
 )
 
 func (e *Environment) checkModel(w wrong) {
+	e.checkPreset(w)
 	if e.Model == nil {
 		return
 	}
@@ -83,6 +85,20 @@ func (e *Environment) checkModel(w wrong) {
 	}
 	m.Budget.complete()
 	m.Budget.check(w)
+}
+
+// checkPreset checks what the agent needs of the rest of the environment.
+func (e *Environment) checkPreset(w wrong) {
+	preset, err := agent.Lookup(e.Agent.Preset)
+	if err != nil {
+		return // said of spec.agent.preset
+	}
+	if preset.Protocol != agent.ProtocolNone && e.Model == nil {
+		w("spec.model", "the preset %q needs a model: a provider with the protocol %q, and names of models", preset.Name, preset.Protocol)
+	}
+	if least := preset.MinMemory; int64(e.Limits.Memory) < least {
+		w("spec.limits.memory", "the preset %q needs at least %s", preset.Name, sy.Size(least))
+	}
 }
 
 func (b *Budget) complete() {

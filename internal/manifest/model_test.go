@@ -85,3 +85,21 @@ func TestMistakesInModelsNetworksAndRetentionAreNamed(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+func TestAnAgentNeedsAModelThatItCanSpeakTo(t *testing.T) {
+	t.Parallel()
+	claude := strings.Replace(withModel, "{preset: exec, command: [/bin/true]}", "{preset: claude}", 1)
+	_, err := Parse(map[string][]byte{"a.yaml": []byte(claude + "  limits: {memory: 64MiB}\n")})
+	for _, want := range []string{"spec.model: the preset \"claude\" needs a model", "spec.limits.memory: the preset"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("missing: %s in %v", want, err)
+		}
+	}
+	set, err := Parse(map[string][]byte{"a.yaml": []byte(claude + "  model: {provider: anthropic, names: [m]}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image := set.WithImage("coderflow/sandbox:dev").Environments["staging"].Agent.Image; !strings.HasPrefix(image, "coderflow/agent-claude:") {
+		t.Errorf("the image is %s", image)
+	}
+}

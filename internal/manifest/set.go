@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coderflow/coderflow/internal/agent"
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
@@ -134,13 +135,14 @@ func decodeStored(data []byte, into any) error {
 }
 
 // WithImage returns a copy of the set in which environments that name no image
-// have this one. It is the server's choice and no part of the version. (A
+// have their agent's, or this one if it has none. It is the server's choice and no part of the version. (A
 // profile without an image keeps none: see deploy.Executor.Image.)
 func (s *Set) WithImage(image string) *Set {
 	c := *s
 	c.Environments = maps.Clone(s.Environments)
 	for name, e := range c.Environments {
-		e.Agent.Image = cmp.Or(e.Agent.Image, image)
+		preset, _ := agent.Lookup(e.Agent.Preset) // checked when it was applied
+		e.Agent.Image = cmp.Or(e.Agent.Image, preset.Image, image)
 		c.Environments[name] = e
 	}
 	return &c

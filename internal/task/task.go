@@ -126,6 +126,8 @@ func (t *Task) HasJudged(review string) bool {
 type Run struct {
 	Container  string    `json:"container,omitempty"`
 	Image      string    `json:"image,omitempty"` // digest or id of the image that really ran
+	Agent      string    `json:"agent,omitempty"` // preset and version
+	Model      string    `json:"model,omitempty"` // that it was told to use
 	ExitCode   int       `json:"exitCode"`
 	Reason     string    `json:"reason,omitempty"` // sandbox.Reason
 	StartedAt  time.Time `json:"startedAt,omitzero"`

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/coderflow/coderflow/internal/agent"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/guestproto"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/prompt"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Models is the only way out of a container; see package gateway.
+type Models interface {
+	// Open makes the task's way ready and returns the directory of its socket,
+	// which depends on the task alone. Opening it again, by another process too,
+	// changes what is permitted and leaves the directory. It fails with
+	// *UnusableError if the environment asks for what this server does not have.
+	Open(ctx context.Context, t task.Task, env manifest.Environment) (socketDir string, err error)
+	// Close ends the task's way. One that is not open is fine.
+	Close(ctx context.Context, id task.ID) error
+}
+
+// UnusableError says for people why an environment cannot be used on this server.
+type UnusableError struct{ Why string }
+
+// Error implements error.
+func (e *UnusableError) Error() string { return e.Why }
+
+// openModels opens the way out, if the environment has one.
+func (e *Engine) openModels(ctx context.Context, t *task.Task, env manifest.Environment) (socketDir string, err error) {
+	if !env.ReachesOut() {
+		return "", nil
+	}
+	dir, err := e.Models.Open(ctx, *t, env)
+	if unusable := (*UnusableError)(nil); errors.As(err, &unusable) {
+		return "", failed(err, "environment %s cannot be used: %s", env.Name, unusable.Why)
+	}
+	if err != nil {
+		return "", fmt.Errorf("open the model gateway for task %s: %w", t.ID, err)
+	}
+	return dir, nil
+}
+
+// conventions reads what the project tells agents, from the base commit: what a
+// task or a branch changed there does not count.
+func (e *Engine) conventions(ctx context.Context, t *task.Task) (prompt.Conventions, error) {
+	for _, path := range prompt.InstructionFiles {
+		text, err := e.Git.File(ctx, t.Repository, t.BaseCommit, path, prompt.MaxInstructionFile)
+		if errors.Is(err, gitops.ErrNoFile) {
+			continue
+		}
+		if err != nil {
+			return prompt.Conventions{}, fmt.Errorf("read the project's instructions for agents: %w", err)
+		}
+		return prompt.Conventions{Path: path, Text: string(text)}, nil
+	}
+	return prompt.Conventions{}, nil
+}
+
+// containerSpec depends on the task, its base commit and the environment alone,
+// so that a container made before a crash is recognised after it.
+func containerSpec(t task.Task, env manifest.Environment, socketDir string, c prompt.Conventions) (sandbox.Spec, error) {
+	text := prompt.Build(t, c)
+	config := agent.Config{Preset: env.Agent.Preset, Command: env.Agent.Command, Env: env.Agent.Env, Prompt: text}
+	if env.Model != nil {
+		config.Model = env.Model.Names[0]
+	}
+	command, err := agent.Resolve(config)
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
+	reach(command.Env, env)
+	spec := sandbox.Spec{
+		Name: containerName(t.ID), Image: env.Agent.Image, Argv: command.Argv, Env: command.Env,
+		Workspace: sandbox.Workspace{Volume: volumeName(t.ID)},
+		Inputs: sandbox.Inputs{
+			Prompt: []byte(text), Setup: []byte(env.Scripts.Setup), Cleanup: []byte(env.Scripts.Cleanup), Home: command.Home,
+		},
+		SocketDir: socketDir, Network: sandbox.NetworkNone, Limits: env.Limits.Sandbox(),
+		Labels: sandbox.Labels{Task: string(t.ID), Purpose: "task"},
+	}
+	return spec, spec.Validate()
+}
+
+// reach tells the programs of a container where the gateway is. An
+// administrator's variables do not change it: there is no other way.
+func reach(variables map[string]string, env manifest.Environment) {
+	if env.Model != nil {
+		variables["CODERFLOW_GATEWAY_URL"], variables["CODERFLOW_MODEL"] = agent.GatewayURL, env.Model.Names[0]
+	}
+	if len(env.Network.Hosts) == 0 {
+		return
+	}
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+		variables[name] = "http://" + guestproto.GatewayAddress
+	}
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		variables[name] = "127.0.0.1,localhost"
+	}
+}
+
+// agentName is what the task's record says about the agent: preset and version.
+func agentName(env manifest.Environment) string {
+	preset, err := agent.Lookup(env.Agent.Preset)
+	if err != nil || preset.Version == "" {
+		return env.Agent.Preset
+	}
+	return preset.Name + " " + preset.Version
+}
