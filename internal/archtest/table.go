@@ -69,7 +69,10 @@ var table = []row{
 	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/task"}, nil},
 	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
 		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec"}},
-	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/guestproto", "internal/sandbox"}, nil},
+	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/agent/activity", "internal/guestproto", "internal/sandbox"}, nil},
+	{"internal/agent/activity", "what agents print, as events", nil, nil},
+	{"internal/agent/image", "the presets' images, from npm packages", []string{"images/agents", "internal/agent", "internal/sandbox"}, nil},
+	{"internal/secret", "values that never print, and their redaction", nil, nil},
 	{"internal/deploy", "profiles, parameters, runs",
 		[]string{"internal/approval", "internal/forge", "internal/sandbox", "internal/secret", "internal/task"}, nil},
 	{"internal/queue", "durable jobs", nil, []string{river}},
@@ -94,6 +97,7 @@ var programs = []place{
 	{"internal/gitops", "git with pinned settings, on bare repositories"},
 	{"internal/forge/emulator", "the local forge serves git; it is a forge, not the host of agents"},
 	{"cmd/guest", "runs inside the container"},
+	{"internal/agent/image", "npm gets the packages of agents, by hash, and runs nothing of them"},
 }
 
 // minters are where a grant may become valid.

@@ -1,0 +1,240 @@
+package secret
+
+import (
+	"io"
+	"math/bits"
+)
+
+// Redactor replaces the values it was made with by "[redacted:NAME]". It is
+// safe for concurrent use; a nil Redactor changes nothing.
+type Redactor struct {
+	names   []string
+	matcher *matcher
+}
+
+// NewRedactor prepares the matching of all values in all encodings.
+func NewRedactor(values ...Value) *Redactor {
+	r := &Redactor{}
+	var all [][]string
+	for _, v := range values {
+		if !v.IsZero() {
+			r.names = append(r.names, v.name)
+			all = append(all, patterns(v.Reveal()))
+		}
+	}
+	if len(all) > 0 {
+		r.matcher = newMatcher(all)
+	}
+	return r
+}
+
+// Redact returns the text without the values, and how many times one was replaced.
+func (r *Redactor) Redact(text string) (string, int) {
+	if r == nil || r.matcher == nil || !r.found(text) {
+		return text, 0
+	}
+	s := newStream(r)
+	out := s.feed([]byte(text), make([]byte, 0, len(text)))
+	return string(s.end(out)), s.replaced
+}
+
+// found looks without keeping anything: nearly every text is clean. Only where
+// three bytes begin some pattern is the automaton asked.
+func (r *Redactor) found(text string) bool {
+	m, window := r.matcher, uint32(0)
+	for i := range len(text) {
+		b := text[i]
+		if b == '\n' || b == '\r' {
+			continue
+		}
+		window = window<<8 | uint32(lower[b])
+		if m.begins(window) {
+			if from := back(text, i); from >= 0 && m.walk(text[from:]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// back is the place of the third last significant byte of text[:i+1], or -1.
+func back(text string, i int) int {
+	for n := 1; i >= 0; i-- {
+		if text[i] == '\n' || text[i] == '\r' {
+			continue
+		}
+		if n == 3 {
+			return i
+		}
+		n++
+	}
+	return -1
+}
+
+// Writer redacts what is written through it into w, whatever the borders of the
+// writes: it holds back exactly those last bytes that could be the beginning of
+// a value. Close writes them; it does not close w.
+func (r *Redactor) Writer(w io.Writer) *Writer {
+	out := &Writer{w: w}
+	if r != nil && r.matcher != nil {
+		out.s = newStream(r)
+	}
+	return out
+}
+
+// Writer is a stream being redacted. It is not safe for concurrent use.
+type Writer struct {
+	w   io.Writer
+	s   *stream
+	buf []byte
+}
+
+// Write redacts and passes on. It reports all of p as written unless w fails.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.s == nil {
+		return w.w.Write(p)
+	}
+	w.buf = w.s.feed(p, w.buf[:0])
+	if len(w.buf) == 0 {
+		return len(p), nil
+	}
+	if _, err := w.w.Write(w.buf); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Replaced is how many values were replaced so far.
+func (w *Writer) Replaced() int {
+	if w.s == nil {
+		return 0
+	}
+	return w.s.replaced
+}
+
+// Close writes what was held back.
+func (w *Writer) Close() error {
+	if w.s == nil {
+		return nil
+	}
+	w.buf = w.s.end(w.buf[:0])
+	if len(w.buf) == 0 {
+		return nil
+	}
+	_, err := w.w.Write(w.buf)
+	return err
+}
+
+// maxBreaks is how many line breaks in a row may stand within a value: one, as
+// CR and LF. More are never an encoder's wrapping, and the limit bounds what is
+// held back.
+const maxBreaks = 2
+
+// span is a stretch of the stream that is replaced, by offsets in it.
+type span struct {
+	from, to int64
+	owner    int32
+	marked   bool // its mark was written
+}
+
+// stream is the state of one text.
+type stream struct {
+	r        *Redactor
+	at       int32
+	breaks   int
+	base     int64  // offset of held[0]
+	held     []byte // read, not yet released
+	starts   []int64
+	count    int    // significant bytes since the start
+	spans    []span // in order, apart from each other
+	replaced int
+}
+
+func newStream(r *Redactor) *stream {
+	return &stream{r: r, starts: make([]int64, 1<<bits.Len(uint(r.matcher.deep)))} //nolint:gosec // a length
+}
+
+// feed takes more of the text and appends what is certain to out.
+func (s *stream) feed(p, out []byte) []byte {
+	m, mask := s.r.matcher, len(s.starts)-1
+	offset := s.base + int64(len(s.held))
+	s.held = append(s.held, p...)
+	for i, b := range p {
+		if b == '\n' || b == '\r' {
+			if s.breaks++; s.breaks > maxBreaks {
+				s.at = 0
+			}
+			continue
+		}
+		s.breaks = 0
+		if s.at = m.step(s.at, lower[b]); s.at == 0 {
+			continue
+		}
+		s.starts[s.count&mask] = offset + int64(i)
+		s.count++
+		if length := int(m.nodes[s.at].match); length > 0 {
+			s.add(span{from: s.starts[(s.count-length)&mask], to: offset + int64(i) + 1, owner: m.nodes[s.at].owner})
+		}
+	}
+	return s.release(out, s.certain())
+}
+
+// certain is the offset before which no value can begin any more.
+func (s *stream) certain() int64 {
+	if depth := int(s.r.matcher.nodes[s.at].depth); depth > 0 {
+		return s.starts[(s.count-depth)&(len(s.starts)-1)]
+	}
+	return s.base + int64(len(s.held))
+}
+
+// add keeps a span, joined with those that it overlaps.
+func (s *stream) add(n span) {
+	for len(s.spans) > 0 {
+		last := s.spans[len(s.spans)-1]
+		if last.to <= n.from {
+			break
+		}
+		n.from, n.owner, n.marked = min(n.from, last.from), last.owner, n.marked || last.marked
+		s.spans = s.spans[:len(s.spans)-1]
+	}
+	s.spans = append(s.spans, n)
+}
+
+// release appends everything before the offset, redacted, and forgets it.
+func (s *stream) release(out []byte, until int64) []byte {
+	for len(s.spans) > 0 && s.spans[0].from < until {
+		first := &s.spans[0]
+		out = s.take(out, first.from, true)
+		if !first.marked {
+			first.marked = true
+			s.replaced++
+			out = append(out, mark(s.r.names[first.owner])...)
+		}
+		out = s.take(out, min(first.to, until), false)
+		if first.to > until {
+			return out
+		}
+		s.spans = s.spans[1:]
+	}
+	return s.take(out, until, true)
+}
+
+// take moves the held bytes before the offset away, to out if they are shown.
+func (s *stream) take(out []byte, until int64, show bool) []byte {
+	n := int(until - s.base)
+	if n <= 0 {
+		return out
+	}
+	if show {
+		out = append(out, s.held[:n]...)
+	}
+	s.held = append(s.held[:0], s.held[n:]...)
+	s.base = until
+	return out
+}
+
+// end appends the rest: nothing more will come.
+func (s *stream) end(out []byte) []byte {
+	s.at = 0
+	return s.release(out, s.base+int64(len(s.held)))
+}
