@@ -99,8 +99,41 @@ func (s *Store) ModelUsageOfDay(ctx context.Context, environment string, when ti
 
 func (s *Store) usage(ctx context.Context, query *bun.SelectQuery) (task.Usage, error) {
 	var row usageRow
-	if err := s.fetch(ctx, query.Model((*modelRow)(nil)).ColumnExpr(usageColumns), &row); err != nil {
+	query = query.Model((*modelRow)(nil)).ColumnExpr(usageColumns).Where("method <> ?", methodConnect)
+	if err := s.fetch(ctx, query, &row); err != nil {
 		return task.Usage{}, err
 	}
 	return task.Usage(row), nil
+}
+
+// methodConnect marks a connection to a permitted host, which is no request to a model.
+const methodConnect = "CONNECT"
+
+// maxListed bounds what is listed of one task: an agent can try as many things as it likes.
+const maxListed = 50
+
+// ModelRefusals lists what a task tried and the gateway refused, the most frequent first, at most 50.
+func (s *Store) ModelRefusals(ctx context.Context, id task.ID) ([]task.Refusal, error) {
+	var list []task.Refusal
+	err := s.fetch(ctx, s.read.NewSelect().Model((*modelRow)(nil)).
+		ColumnExpr("method || ' ' || path AS what, refused AS why, COUNT(*) AS count").
+		Where("task = ?", text(string(id))).Where("refused <> ''").
+		GroupExpr("method, path, refused").OrderExpr("COUNT(*) DESC, method, path, refused").Limit(maxListed), &list)
+	if err != nil {
+		return nil, fmt.Errorf("list what the gateway refused task %s: %w", id, err)
+	}
+	return list, nil
+}
+
+// HostUses lists the hosts that a task talked to, the most used first, at most 50.
+func (s *Store) HostUses(ctx context.Context, id task.ID) ([]task.HostUse, error) {
+	var list []task.HostUse
+	err := s.fetch(ctx, s.read.NewSelect().Model((*modelRow)(nil)).
+		ColumnExpr("path AS host, COUNT(*) AS connections, CAST(SUM(sent + received) AS BIGINT) AS bytes").
+		Where("task = ?", text(string(id))).Where("method = ?", methodConnect).Where("refused = ''").
+		Group("path").OrderExpr("bytes DESC, path").Limit(maxListed), &list)
+	if err != nil {
+		return nil, fmt.Errorf("list the hosts of task %s: %w", id, err)
+	}
+	return list, nil
 }

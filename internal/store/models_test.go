@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,6 +46,37 @@ func TestSpendingIsSummedByTaskAndByDay(t *testing.T) {
 		got, err = s.ModelUsage(t.Context(), "nobody")
 		if result(t, got, err) != (task.Usage{}) {
 			t.Errorf("of nobody: %+v", got)
+		}
+	})
+}
+
+func TestWhatTheGatewayRefusedAndWhereATaskConnectedIsListed(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		for i, r := range []task.ModelRequest{
+			{Method: "POST", Path: "/v1/files", Refused: "not allowed"},
+			{Method: "POST", Path: "/v1/files", Refused: "not allowed"},
+			{Method: "CONNECT", Path: "evil.example:443", Refused: "not on the list"},
+			{Method: "CONNECT", Path: "packages.example:443", Sent: 10, Received: 100},
+			{Method: "CONNECT", Path: "packages.example:443", Sent: 1},
+			{Method: "POST", Path: "/v1/messages", Usage: task.Usage{InputTokens: 1}},
+		} {
+			r.ID, r.Task, r.At = string(rune('a'+i)), "aaaa", time.Now()
+			if err := s.RecordModelRequest(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refusals, err := s.ModelRefusals(t.Context(), "aaaa")
+		want := []task.Refusal{{What: "POST /v1/files", Why: "not allowed", Count: 2}, {What: "CONNECT evil.example:443", Why: "not on the list", Count: 1}}
+		if !slices.Equal(result(t, refusals, err), want) {
+			t.Errorf("refused: %+v", refusals)
+		}
+		hosts, err := s.HostUses(t.Context(), "aaaa")
+		if !slices.Equal(result(t, hosts, err), []task.HostUse{{Host: "packages.example:443", Connections: 2, Bytes: 111}}) {
+			t.Errorf("hosts: %+v", hosts)
+		}
+		if u, err := s.ModelUsage(t.Context(), "aaaa"); result(t, u, err).Requests != 3 || u.Refused != 2 {
+			t.Errorf("usage: %+v", u)
 		}
 	})
 }

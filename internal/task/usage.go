@@ -43,3 +43,17 @@ type ModelRequest struct {
 	Sent        int64 // bytes
 	Received    int64 // bytes
 }
+
+// Refusal is something that a task tried and the gateway refused.
+type Refusal struct {
+	What  string // "POST /v1/files", "CONNECT example.com:443"
+	Why   string
+	Count int64
+}
+
+// HostUse is how much a task talked to one permitted host.
+type HostUse struct {
+	Host        string // with its port
+	Connections int64
+	Bytes       int64 // both ways
+}
