@@ -23,6 +23,7 @@ type cli struct {
 	Forge   forgeCmd   `cmd:"" help:"Run the local forge alone, for trying things and for test suites."`
 	Init    initCmd    `cmd:"" help:"Set up CoderFlow at a forge."`
 	Apply   applyCmd   `cmd:"" help:"Check manifests and put them in force."`
+	Images  imagesCmd  `cmd:"" help:"Build and list the images of agents."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version. (serve does it too.)"`
 	Tasks   tasksCmd   `cmd:"" help:"Look at tasks."`
 	Audit   auditCmd   `cmd:"" help:"Look at the audit log."`
