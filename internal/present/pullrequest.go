@@ -31,7 +31,11 @@ type PullRequestView struct {
 	DraftRefused bool
 	// MessageRule is the environment's rule on commit messages.
 	MessageRule policy.CommitMessageRule
-	// Output is the end of what the agent printed; may be empty.
+	// Summary is what the agent itself says about its work; may be empty.
+	Summary string
+	// Models is what the agent did through the gateway.
+	Models ModelView
+	// Output is the end of what the agent printed, in readable form; may be empty.
 	Output string
 	// Profiles are the deployments that can be armed.
 	Profiles []deploy.Profile
@@ -155,6 +159,12 @@ func (v PullRequestView) done() string {
 	if p.Ignored > 0 {
 		text += fmt.Sprintf("\n\n%s that the repository's own ignore rules name %s left out of the change.", count(p.Ignored, "new file"), were(p.Ignored))
 	}
+	if reach := v.Models.reach(v.Task.Run.Model); reach != "" {
+		text += "\n\n" + reach
+	}
+	if strings.TrimSpace(v.Summary) != "" {
+		text += "\n\n**The agent's own summary** (nobody checked it):\n\n" + Block(strings.TrimSpace(v.Summary), maxInstructions).markdown
+	}
 	if strings.TrimSpace(v.Output) != "" {
 		text += "\n\n" + folded("The last output of the agent", Tail(v.Output, maxOutput))
 	}
@@ -163,9 +173,13 @@ func (v PullRequestView) done() string {
 
 func (v PullRequestView) run() Inert {
 	r := v.Task.Run
-	text := Say("The agent ran for %s and ended with exit status %s.", r.FinishedAt.Sub(r.StartedAt), r.ExitCode)
+	who := Say("The agent")
+	if r.Agent != "" {
+		who = Say("The agent %s", short(r.Agent))
+	}
+	text := Say("%s ran for %s and ended with exit status %s.", who, r.FinishedAt.Sub(r.StartedAt), r.ExitCode)
 	if r.StartedAt.IsZero() || r.FinishedAt.IsZero() {
-		text = Say("The agent ended with exit status %s.", r.ExitCode)
+		text = Say("%s ended with exit status %s.", who, r.ExitCode)
 	}
 	if r.Image != "" {
 		text = Say("%s Its image was %s.", text, r.Image)
