@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
-	"github.com/coderflow/coderflow/internal/agent"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/manifest"
-	"github.com/coderflow/coderflow/internal/prompt"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -54,9 +50,9 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 	if err := e.fillWorkspace(ctx, w, env); err != nil {
 		return err
 	}
-	spec, err := containerSpec(w.t, env)
+	spec, err := e.describe(ctx, w, env)
 	if err != nil {
-		return failed(err, "environment %s cannot run this task: %v", env.Name, err)
+		return err
 	}
 	if err := e.note(ctx, &w.t, audit.ContainerIntent, map[string]any{"container": spec.Name, "image": spec.Image}); err != nil {
 		return err
@@ -66,16 +62,40 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 	if errors.Is(err, sandbox.ErrImageMissing) {
 		return failed(err, "the image %q of environment %s is not on this Docker engine; an admin has to build or pull it", spec.Image, env.Name)
 	}
+	if errors.Is(err, sandbox.ErrRuntimeMissing) {
+		return failed(err, "the runtime %q of environment %s is not one of this Docker engine's; `coderflow doctor` lists them", spec.Runtime, env.Name)
+	}
 	if err != nil {
 		return fmt.Errorf("start the container: %w", err)
 	}
 	e.Failpoint("container-started")
-	w.t.Run = task.Run{Container: container.Name, Image: container.ImageID, StartedAt: e.Now().UTC()}
+	w.t.Run = task.Run{Container: container.Name, Image: container.ImageID, Agent: agentName(env), StartedAt: e.Now().UTC()}
+	if env.Model != nil {
+		w.t.Run.Model = env.Model.Names[0]
+	}
 	return e.move(ctx, w, task.Running, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ContainerStarted, map[string]any{
 			"container": container.Name, "id": container.ID, "image": container.ImageID, "spec": container.Digest, "adopted": container.Adopted,
+			"agent": w.t.Run.Agent, "model": w.t.Run.Model,
 		})
 	})
+}
+
+// describe gathers everything that the container is made of.
+func (e *Engine) describe(ctx context.Context, w *work, env manifest.Environment) (sandbox.Spec, error) {
+	socketDir, err := e.openModels(ctx, &w.t, env)
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
+	c, err := e.conventions(ctx, &w.t)
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
+	spec, err := containerSpec(w.t, env, socketDir, c)
+	if err != nil {
+		return spec, failed(err, "environment %s cannot run this task: %v", env.Name, err)
+	}
+	return spec, nil
 }
 
 func (e *Engine) environment(ctx context.Context, t *task.Task) (manifest.Environment, error) {
@@ -135,17 +155,10 @@ func (e *Engine) fillWorkspace(ctx context.Context, w *work, env manifest.Enviro
 	})
 }
 
-// workspace fills a volume with a commit of the mirror, by way of a bundle.
+// workspace fills a volume with a commit of the mirror. Where its base is cached, no bundle is made.
 func (e *Engine) workspace(ctx context.Context, ref forge.RepositoryRef, spec sandbox.WorkspaceSpec) error {
-	dir := filepath.Join(e.DataDir, "bundles")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the directory of bundles: %w", err)
-	}
-	spec.Bundle = filepath.Join(dir, spec.Volume+".bundle")
-	if err := e.Git.Bundle(ctx, ref, spec.Commit, spec.Bundle); err != nil {
-		return fmt.Errorf("bundle commit %.12s: %w", spec.Commit, err)
-	}
-	defer os.Remove(spec.Bundle) //nolint:errcheck // it is made anew when it is needed
+	spec.Repository = ref.Key()
+	spec.Bundle = func(ctx context.Context, path string) error { return e.Git.Bundle(ctx, ref, spec.Commit, path) }
 	if err := e.Sandbox.EnsureWorkspace(ctx, spec); err != nil {
 		return fmt.Errorf("fill the workspace: %w", err)
 	}
@@ -156,22 +169,3 @@ const containerPrefix = "coderflow-task-"
 
 func volumeName(id task.ID) string    { return "coderflow-task-" + string(id) }
 func containerName(id task.ID) string { return containerPrefix + string(id) }
-
-// containerSpec depends on the task and the environment alone, so that a
-// container made before a crash is recognised after it.
-func containerSpec(t task.Task, env manifest.Environment) (sandbox.Spec, error) {
-	command, err := agent.Resolve(agent.Config{Preset: env.Agent.Preset, Command: env.Agent.Command, Env: env.Agent.Env})
-	if err != nil {
-		return sandbox.Spec{}, err
-	}
-	spec := sandbox.Spec{
-		Name: containerName(t.ID), Image: env.Agent.Image, Argv: command.Argv, Env: command.Env,
-		Workspace: sandbox.Workspace{Volume: volumeName(t.ID)},
-		Inputs: sandbox.Inputs{
-			Prompt: []byte(prompt.Build(t, prompt.Conventions{})), Setup: []byte(env.Scripts.Setup), Cleanup: []byte(env.Scripts.Cleanup),
-		},
-		Network: sandbox.NetworkNone, Limits: env.Limits.Sandbox(),
-		Labels: sandbox.Labels{Task: string(t.ID), Purpose: "task"},
-	}
-	return spec, spec.Validate()
-}

@@ -42,8 +42,10 @@ type Options struct {
 	Inbox  Inbox
 	GitHub Webhook // nil: no GitHub
 	Probes []Probe
-	Logger *slog.Logger
-	Now    func() time.Time
+	// Metrics writes the figures of the process; nil: there are none.
+	Metrics http.Handler
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // access says who may call a route. Every row of the route table has one.
@@ -54,6 +56,8 @@ const (
 	signed access = "webhook signature"
 	// open: says nothing that a stranger may not know.
 	open access = "open"
+	// local: answers requests of this machine only.
+	local access = "this machine"
 )
 
 // route is one row of the table.
@@ -70,6 +74,9 @@ func (s *server) routes() []route {
 	}
 	if s.GitHub != nil {
 		table = append(table, route{http.MethodPost, "/webhooks/github", signed, s.webhook(s.GitHub)})
+	}
+	if s.Metrics != nil {
+		table = append(table, route{http.MethodGet, "/metrics", local, s.metrics})
 	}
 	return table
 }
