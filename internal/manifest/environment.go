@@ -26,6 +26,7 @@ type Environment struct {
 	Agent        Agent    `json:"agent" yaml:"agent,required"`
 	Scripts      Scripts  `json:"scripts,omitzero" yaml:"scripts"`
 	Sandbox      Sandbox  `json:"sandbox,omitzero" yaml:"sandbox"`
+	Sandbox      Sandbox  `json:"sandbox,omitzero" yaml:"sandbox"`
 	Limits       Limits   `json:"limits" yaml:"limits"`
 	Proposal     Proposal `json:"proposal" yaml:"proposal"`
 	Gate         Gate     `json:"gate" yaml:"gate"`
@@ -71,6 +72,13 @@ type Agent struct {
 type Scripts struct {
 	Setup   string `json:"setup,omitempty" yaml:"setup"`
 	Cleanup string `json:"cleanup,omitempty" yaml:"cleanup"`
+}
+
+// Sandbox says how the task's container is made, besides its limits.
+type Sandbox struct {
+	// Runtime is an OCI runtime of the Docker engine, such as "runsc". Empty:
+	// the engine's default.
+	Runtime string `json:"runtime,omitempty" yaml:"runtime"`
 }
 
 // Sandbox says how the task's container is made, besides its limits.

@@ -25,6 +25,7 @@ type Spec struct {
 	Inputs    Inputs
 	SocketDir string // host directory for the gateway's socket, at /run/coderflow, read-only; empty for none
 	Network   Network
+	Runtime   string `json:",omitempty"` // OCI runtime, as the engine names it, such as runsc; empty for its default
 	Limits    Limits
 	Labels    Labels
 }
@@ -86,6 +87,9 @@ type Collection interface {
 	Close() error
 }
 
+// RuntimeRule is what the name of an OCI runtime looks like.
+var RuntimeRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
 var (
 	nameRule   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
 	envRule    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -113,6 +117,7 @@ func (s Spec) Validate() error {
 	}
 	problems.check(nameRule.MatchString(s.Workspace.Volume), "workspace.volume", "%q must match %s", s.Workspace.Volume, nameRule)
 	problems.check(s.Network == NetworkNone, "network", "%q is not supported, only %q", s.Network, NetworkNone)
+	problems.check(s.Runtime == "" || RuntimeRule.MatchString(s.Runtime), "runtime", "%q must match %s", s.Runtime, RuntimeRule)
 	problems.check(s.SocketDir == "" || strings.HasPrefix(s.SocketDir, "/"), "socketDir", "must be absolute")
 	for name, input := range map[string][]byte{
 		"prompt": s.Inputs.Prompt, "script": s.Inputs.Script, "setup": s.Inputs.Setup, "cleanup": s.Inputs.Cleanup,

@@ -116,6 +116,7 @@ var (
 	ErrNotFound          = errors.New("no such container or volume")
 	ErrEngineUnavailable = errors.New("the Docker engine does not answer")
 	ErrImageMissing      = errors.New("the image is not on this Docker engine")
+	ErrRuntimeMissing    = errors.New("the Docker engine does not have the OCI runtime")
 	ErrImageUnsuitable   = errors.New("the image cannot be used for a sandbox")
 	ErrSpecMismatch      = errors.New("a container of this name exists with another specification")
 	ErrInUse             = errors.New("the volume is used by a container")

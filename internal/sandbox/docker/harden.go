@@ -25,7 +25,7 @@ func (r *Runner) hardenedHost(limits sandbox.Limits, mounts []mount.Mount) *cont
 		NetworkMode:    "none",
 		IpcMode:        "private",
 		CgroupnsMode:   "private",
-		Runtime:        "", // the engine's default
+		Runtime:        "", // the engine's default; a task's container may name another
 		Privileged:     false,
 		ReadonlyRootfs: true,
 		AutoRemove:     false, // kept for inspection until retention ends

@@ -136,7 +136,10 @@ func (r *Runner) createContainer(caller context.Context, name string, config *co
 	defer cancel()
 	info, err := r.engine.Info(ctx)
 	if err != nil {
-		return "", engineError(caller, "asking the engine for its processors", err)
+		return "", engineError(caller, "asking the engine for its processors and runtimes", err)
+	}
+	if err := checkRuntime(info, host.Runtime); err != nil {
+		return "", fmt.Errorf("creating container %s: %w", name, err)
 	}
 	// The engine refuses a limit above what the machine has.
 	host.NanoCPUs = min(host.NanoCPUs, int64(info.NCPU)*1e9)
@@ -154,7 +157,9 @@ func (r *Runner) taskContainer(spec sandbox.Spec, imageID string) (*container.Co
 	}
 	labels := r.labels(spec.Name, spec.Labels)
 	labels[labelSpec] = digest
-	return hardenedConfig(imageID, "init", spec.Env, labels), r.hardenedHost(spec.Limits, mounts)
+	host := r.hardenedHost(spec.Limits, mounts)
+	host.Runtime = spec.Runtime
+	return hardenedConfig(imageID, "init", spec.Env, labels), host
 }
 
 // writeSpecInputs writes the files of a container into a directory that names its spec's digest: one that is there
