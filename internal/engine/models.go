@@ -81,7 +81,7 @@ func containerSpec(t task.Task, env manifest.Environment, socketDir string, c pr
 		Inputs: sandbox.Inputs{
 			Prompt: []byte(text), Setup: []byte(env.Scripts.Setup), Cleanup: []byte(env.Scripts.Cleanup), Home: command.Home,
 		},
-		SocketDir: socketDir, Network: sandbox.NetworkNone, Limits: env.Limits.Sandbox(),
+		SocketDir: socketDir, Network: sandbox.NetworkNone, Runtime: env.Sandbox.Runtime, Limits: env.Limits.Sandbox(),
 		Labels: sandbox.Labels{Task: string(t.ID), Purpose: "task"},
 	}
 	return spec, spec.Validate()
