@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,6 +55,18 @@ func checkout() error {
 		if err := git(step...); err != nil {
 			return err
 		}
+	}
+	return printUsage()
+}
+
+// printUsage writes what the workspace takes on the disk to standard output.
+func printUsage() error {
+	m, err := measure(guestproto.Workspace, guestproto.Usage{Bytes: math.MaxInt64, Files: math.MaxInt64})
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(m.usage); err != nil {
+		return fmt.Errorf("printing the size of the workspace: %w", err)
 	}
 	return nil
 }

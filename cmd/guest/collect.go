@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"syscall"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
 )
@@ -19,16 +19,11 @@ func collect() error {
 	if err := spec.Limits.Validate(); err != nil {
 		return err
 	}
-	base, err := readBase(guestproto.ManifestPath)
-	if err != nil {
-		return err
-	}
 	out, err := guestproto.NewWriter(os.Stdout, spec.Limits)
 	if err != nil {
 		return err
 	}
-	w := &walk{limits: spec.Limits, base: base, out: out, buffer: make([]byte, 256<<10)}
-	if err := w.run(guestproto.Workspace); err != nil {
+	if err := difference(spec, out); err != nil {
 		var limit *guestproto.LimitError
 		if errors.As(err, &limit) {
 			// A limit is an answer like any other.
@@ -39,36 +34,30 @@ func collect() error {
 	return out.End()
 }
 
-// baseTree is the tree that the task began with.
-type baseTree map[string]*baseEntry
-
-type baseEntry struct {
-	guestproto.Entry
-	met bool // the workspace has something here that is not a directory: no deletion
-}
-
-func readBase(path string) (baseTree, error) {
-	file, err := os.Open(path)
+// difference compares /workspace with the base, in the directories that have changed where these are known.
+func difference(spec guestproto.CollectSpec, out *guestproto.Writer) error {
+	work, err := openRoot(guestproto.Workspace)
 	if err != nil {
-		return nil, fmt.Errorf("opening the base manifest: %w", err)
+		return err
 	}
-	defer file.Close()
-	base := make(baseTree)
-	err = guestproto.ReadManifest(file, func(entry guestproto.Entry) error {
-		base[entry.Path] = &baseEntry{Entry: entry}
-		return nil
-	})
-	return base, err
-}
-
-// missing returns the base paths that the workspace no longer has, sorted.
-func (b baseTree) missing() []string {
-	var paths []string
-	for path, entry := range b {
-		if !entry.met {
-			paths = append(paths, path)
+	base, err := openRoot(guestproto.BaseDir)
+	if err != nil {
+		return err
+	}
+	at := layers{work: work, base: base}
+	if spec.Changes {
+		if at.changes, err = openRoot(guestproto.ChangesDir); err != nil {
+			return err
 		}
 	}
-	slices.Sort(paths)
-	return paths
+	w := &walk{limits: spec.Limits, out: out}
+	return w.directory(at, "", 0)
+}
+
+func openRoot(path string) (*os.File, error) {
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }

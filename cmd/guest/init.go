@@ -27,6 +27,8 @@ type runner struct {
 	output   *output
 	deadline time.Time // for setup and command
 	stopped  bool      // TERM came
+	disk     *diskWatch
+	full     *exhaustion // what of the disk was used up
 	started  time.Time
 }
 
@@ -62,6 +64,10 @@ func (r *runner) furnish() error {
 	if err := seedHome(guestproto.Home, r.spec.Home); err != nil {
 		return err
 	}
+	var err error
+	if r.disk, err = watchDisk(r.spec.Quota); err != nil {
+		return err
+	}
 	if !r.spec.Gateway {
 		return nil
 	}
@@ -82,6 +88,9 @@ func (r *runner) run() guestproto.Result {
 	exhausted := usage.exhausted()
 	// What setup and command left behind must not meddle with the cleanup.
 	r.procs.killAll()
+	if r.full == nil {
+		r.full = r.disk.check()
+	}
 	if r.spec.Cleanup {
 		limit := r.spec.CleanupTime
 		if r.stopped {
@@ -91,7 +100,12 @@ func (r *runner) run() guestproto.Result {
 		r.procs.killAll()
 	}
 	written, truncated := r.output.finish()
-	return guestproto.Result{Outcome: outcome, Exhausted: exhausted, OutputBytes: written, Truncated: truncated}
+	result := guestproto.Result{Outcome: outcome, Exhausted: exhausted, OutputBytes: written, Truncated: truncated}
+	if r.full != nil && outcome != guestproto.OutcomeStopped {
+		result.Outcome, result.Problem = guestproto.OutcomeDiskQuota, r.full.problem
+		result.Exhausted = append(result.Exhausted, r.full.resource)
+	}
+	return result
 }
 
 func (r *runner) outcome(end guestproto.PhaseEnd, failed guestproto.Outcome) guestproto.Outcome {
@@ -146,6 +160,10 @@ func (r *runner) await(pid int, end *guestproto.PhaseEnd, deadline time.Time, gr
 			r.stopped = true
 			r.procs.signalAll(syscall.SIGTERM)
 			kill = time.After(min(grace, stopGrace))
+		case full := <-r.disk.exceeded():
+			// At once: every moment of grace is more of it.
+			r.full = &full
+			r.procs.killAll()
 		case <-kill:
 			r.procs.killAll()
 		}

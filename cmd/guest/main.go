@@ -3,8 +3,10 @@
 //
 //	guest init       runs setup script, command and cleanup script as pid 1 (see init.go)
 //	guest exec ARGV  what init starts: gives itself up to the OOM killer first, then becomes ARGV
-//	guest checkout   fills the workspace with one commit of a git bundle
+//	guest checkout   fills the workspace with one commit of a git bundle, and prints its size
+//	guest copy       fills the workspace with a copy of another one
 //	guest collect    writes what differs between the base tree and the workspace to standard output
+//	guest export     writes the workspace as a tar archive to standard output
 package main
 
 import (
@@ -17,7 +19,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail("usage: guest init|exec|checkout|collect")
+		fail("usage: guest init|exec|checkout|copy|collect|export")
 	}
 	switch os.Args[1] {
 	case "init":
@@ -27,9 +29,15 @@ func main() {
 	case "checkout":
 		endSometime()
 		exitWith(checkout())
+	case "copy":
+		endSometime()
+		exitWith(copyWorkspace())
 	case "collect":
 		endSometime()
 		exitWith(collect())
+	case "export":
+		endSometime()
+		exitWith(export())
 	default:
 		fail("unknown command %q", os.Args[1])
 	}

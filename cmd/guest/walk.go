@@ -1,75 +1,98 @@
 package main
 
 import (
-	"bytes"
-	"crypto/sha1"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/coderflow/coderflow/internal/guestproto"
 )
 
-// oPath opens a name without opening what it names: no FIFO blocks, no device wakes. (open(2), O_PATH)
-const oPath = 0x200000
+// layers are one directory of a workspace as it is, as the base has it, and as the upper layer of an overlay has it.
+// The base is nil where the workspace's directory is new. Without changes everything may have changed.
+//
+// An overlay needs an entry in its upper layer for everything that differs from the base, and for each directory
+// above it. So a name that the upper layer has not is as in the base, unless it is gone; and what is gone is seen by
+// comparing names. Nothing depends on the privileged attributes with which an overlay hides a whole directory.
+type layers struct{ work, base, changes *os.File }
+
+func (l layers) close() {
+	for _, dir := range []*os.File{l.work, l.base, l.changes} {
+		if dir != nil {
+			_ = dir.Close()
+		}
+	}
+}
 
 // walk goes through a workspace by directory descriptors and never follows a symbolic link.
 type walk struct {
 	limits  guestproto.Limits
-	base    baseTree
 	out     *guestproto.Writer
 	entries int64
-	buffer  []byte
+	compare comparison
 }
 
-func (w *walk) run(root string) error {
-	fd, err := syscall.Open(root, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
+// directory reports the differences of one directory and all below it, and closes it. prefix ends with '/' or is
+// empty.
+func (w *walk) directory(at layers, prefix string, depth int) error {
+	defer at.close()
+	here, err := w.names(at.work, prefix)
 	if err != nil {
-		return fmt.Errorf("opening the workspace: %w", err)
-	}
-	if err := w.directory(fd, "", 0); err != nil {
 		return err
 	}
-	for _, path := range w.base.missing() {
-		if err := w.out.Write(path, guestproto.KindDeleted, 0, nil); err != nil {
+	before, err := namesOf(at.base, prefix)
+	if err != nil {
+		return err
+	}
+	changed, err := w.changed(at.changes, prefix)
+	if err != nil {
+		return err
+	}
+	if prefix != "" && at.base != nil && len(before) == 0 && len(here) > 0 {
+		// An empty directory of a base is what git leaves of a submodule that is not checked out.
+		if err := w.deleted(strings.TrimSuffix(prefix, "/")); err != nil {
+			return err
+		}
+	}
+	for len(here) > 0 || len(before) > 0 {
+		var name string
+		var isHere, wasThere bool
+		name, isHere, wasThere, here, before = next(here, before)
+		switch {
+		case prefix == "" && name == ".git":
+		case !isHere:
+			err = w.gone(at.base, name, prefix+name)
+		case wasThere && at.changes != nil && !changed[name]:
+		default:
+			err = w.entry(at, name, prefix+name, wasThere, depth)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// directory walks the directory that fd is open on, and closes fd. prefix ends with '/' or is empty.
-func (w *walk) directory(fd int, prefix string, depth int) error {
-	dir := os.NewFile(uintptr(fd), prefix)
-	defer dir.Close()
-	names, err := w.names(dir, prefix)
-	if err != nil {
-		return err
+// next takes the smallest name off two sorted lists.
+func next(here, before []string) (name string, isHere, wasThere bool, restHere, restBefore []string) {
+	isHere = len(here) > 0 && (len(before) == 0 || here[0] <= before[0])
+	wasThere = len(before) > 0 && (len(here) == 0 || before[0] <= here[0])
+	if isHere {
+		name, here = here[0], here[1:]
 	}
-	if len(names) == 0 && prefix != "" {
-		// What git leaves of a submodule that is not checked out.
-		if entry := w.base[strings.TrimSuffix(prefix, "/")]; entry != nil && entry.Mode == guestproto.ModeGitlink {
-			entry.met = true
-		}
+	if wasThere {
+		name, before = before[0], before[1:]
 	}
-	for _, name := range names {
-		if prefix == "" && name == ".git" {
-			continue
-		}
-		if err := w.entry(fd, name, prefix+name, depth); err != nil {
-			return err
-		}
-	}
-	return nil
+	return name, isHere, wasThere, here, before
 }
 
-// names reads a directory in pieces, so that one with millions of names is given up early.
+// names reads a directory of the workspace in pieces, so that one with millions of names is given up early.
 func (w *walk) names(dir *os.File, prefix string) ([]string, error) {
 	var names []string
 	for {
@@ -89,129 +112,158 @@ func (w *walk) names(dir *os.File, prefix string) ([]string, error) {
 	}
 }
 
-func (w *walk) entry(parent int, name, path string, depth int) error {
-	fd, err := syscall.Openat(parent, name, oPath|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
+// changed reads the names of a directory of the upper layer. There are at most as many as the base and the workspace
+// have together.
+func (w *walk) changed(dir *os.File, prefix string) (map[string]bool, error) {
+	names, err := namesOf(dir, prefix)
+	if err != nil {
+		return nil, err
+	}
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set, nil
+}
+
+func namesOf(dir *os.File, prefix string) ([]string, error) {
+	if dir == nil {
+		return nil, nil
+	}
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("reading directory %q of a layer: %w", prefix, err)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// entry reports what is at one name of the workspace, if it is not what the base has there.
+func (w *walk) entry(at layers, name, path string, wasThere bool, depth int) error {
+	fd, err := syscall.Openat(int(at.work.Fd()), name, unix.O_PATH|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("looking at %q: %w", path, err)
 	}
 	defer syscall.Close(fd)
-	var stat syscall.Stat_t
-	if err := syscall.Fstat(fd, &stat); err != nil {
+	now := found{parent: at.work, name: name, path: path, fd: fd}
+	if err := unix.Fstat(fd, &now.stat); err != nil {
 		return fmt.Errorf("looking at %q: %w", path, err)
 	}
-	if base := w.base[path]; base != nil && stat.Mode&syscall.S_IFMT != syscall.S_IFDIR {
-		base.met = true
+	before := found{parent: at.base, name: name, path: path, fd: -1}
+	if wasThere {
+		if err := unix.Fstatat(int(at.base.Fd()), name, &before.stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return fmt.Errorf("looking at %q in the base: %w", path, err)
+		}
+	}
+	if now.isDirectory() != before.isDirectory() && wasThere {
+		if err := w.replaced(before); err != nil {
+			return err
+		}
 	}
 	if strings.EqualFold(name, ".git") {
 		return w.out.Write(path, guestproto.KindNestedGit, 0, nil)
 	}
-	switch stat.Mode & syscall.S_IFMT {
+	return w.found(at, now, before, depth)
+}
+
+// found reports an entry by its type.
+func (w *walk) found(at layers, now, before found, depth int) error {
+	switch now.stat.Mode & syscall.S_IFMT {
 	case syscall.S_IFDIR:
-		return w.descend(parent, name, path, depth)
+		return w.descend(at, now, before, depth)
 	case syscall.S_IFREG:
-		return w.regular(parent, name, path, &stat)
+		return w.regular(now, before)
 	case syscall.S_IFLNK:
-		return w.symlink(fd, path)
+		return w.symlink(now, before)
 	case syscall.S_IFIFO:
-		return w.out.Write(path, guestproto.KindFIFO, 0, nil)
+		return w.out.Write(now.path, guestproto.KindFIFO, 0, nil)
 	case syscall.S_IFSOCK:
-		return w.out.Write(path, guestproto.KindSocket, 0, nil)
+		return w.out.Write(now.path, guestproto.KindSocket, 0, nil)
 	}
-	return w.out.Write(path, guestproto.KindDevice, 0, nil)
+	return w.out.Write(now.path, guestproto.KindDevice, 0, nil)
 }
 
-func (w *walk) descend(parent int, name, path string, depth int) error {
+func (w *walk) descend(at layers, now, before found, depth int) error {
 	if depth+1 > w.limits.Depth {
-		return &guestproto.LimitError{Limit: guestproto.LimitDepth, Max: int64(w.limits.Depth), Path: path}
+		return &guestproto.LimitError{Limit: guestproto.LimitDepth, Max: int64(w.limits.Depth), Path: now.path}
 	}
-	if len(path) > w.limits.PathBytes {
-		return &guestproto.LimitError{Limit: guestproto.LimitPathBytes, Max: int64(w.limits.PathBytes), Path: path}
+	if len(now.path) > w.limits.PathBytes {
+		return &guestproto.LimitError{Limit: guestproto.LimitPathBytes, Max: int64(w.limits.PathBytes), Path: now.path}
 	}
-	fd, err := syscall.Openat(parent, name, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("opening directory %q: %w", path, err)
+	var below layers
+	var err error
+	if below.work, err = openDirectory(at.work, now.name); err != nil {
+		return fmt.Errorf("opening directory %q: %w", now.path, err)
 	}
-	return w.directory(fd, path+"/", depth+1)
+	if before.isDirectory() {
+		if below.base, err = openDirectory(at.base, now.name); err != nil {
+			below.close()
+			return fmt.Errorf("opening directory %q of the base: %w", now.path, err)
+		}
+		// A directory that is in both and in the upper layer. One that is new is read whole.
+		if at.changes != nil {
+			if below.changes, err = openDirectory(at.changes, now.name); err != nil {
+				below.close()
+				return fmt.Errorf("opening directory %q of the upper layer: %w", now.path, err)
+			}
+		}
+	}
+	return w.directory(below, now.path+"/", depth+1)
 }
 
-// regular reports a file unless it is what the base has. Setuid bits and hard links are not reported: what is
-// taken from a file are its bytes and whether its owner may execute it.
-func (w *walk) regular(parent int, name, path string, stat *syscall.Stat_t) error {
-	kind, mode := guestproto.KindFile, uint32(guestproto.ModeFile)
-	if stat.Mode&0o100 != 0 {
-		kind, mode = guestproto.KindExecutable, guestproto.ModeExecutable
-	}
-	base := w.base[path]
-	candidate := base != nil && base.Mode == mode && base.Size == stat.Size
-	if !candidate && stat.Size > w.limits.FileBytes {
-		// Before opening: a sparse file of a terabyte is never read.
-		return &guestproto.LimitError{Limit: guestproto.LimitFileBytes, Max: w.limits.FileBytes, Path: path}
-	}
-	file, err := open(parent, name, stat)
-	if err != nil {
-		return fmt.Errorf("opening %q: %w", path, err)
-	}
-	defer file.Close()
-	if candidate {
-		same, err := w.sameBlob(file, base)
-		if err != nil {
-			return fmt.Errorf("reading %q: %w", path, err)
-		}
-		if same {
-			return nil
-		}
-		if _, err := file.Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("reading %q again: %w", path, err)
-		}
-	}
-	return w.out.Write(path, kind, stat.Size, file)
-}
-
-// open opens the very file that stat describes for reading.
-func open(parent int, name string, stat *syscall.Stat_t) (*os.File, error) {
-	fd, err := syscall.Openat(parent, name,
-		syscall.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
+func openDirectory(parent *os.File, name string) (*os.File, error) {
+	fd, err := syscall.Openat(int(parent.Fd()), name,
+		syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	file := os.NewFile(uintptr(fd), name)
-	var now syscall.Stat_t
-	if err := syscall.Fstat(fd, &now); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	if now.Dev != stat.Dev || now.Ino != stat.Ino {
-		return nil, errors.Join(errors.New("it was exchanged while being read"), file.Close())
-	}
-	return file, nil
+	return os.NewFile(uintptr(fd), name), nil
 }
 
-func (w *walk) symlink(fd int, path string) error {
-	target := make([]byte, 4097)
-	n, err := readlinkat(fd, target)
-	if err != nil {
-		return fmt.Errorf("reading link %q: %w", path, err)
+// gone reports a name that only the base has: one deletion for each file below it, and one for an empty directory,
+// which is a submodule.
+func (w *walk) gone(base *os.File, name, path string) error {
+	var stat unix.Stat_t
+	if err := unix.Fstatat(int(base.Fd()), name, &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("looking at %q in the base: %w", path, err)
 	}
-	target = target[:n]
-	if base := w.base[path]; base != nil && base.Mode == guestproto.ModeSymlink && base.Size == int64(n) {
-		same, err := w.sameBlob(bytes.NewReader(target), base)
-		if err != nil || same {
-			return err
+	if stat.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		return w.deleted(path)
+	}
+	below, err := w.goneBelow(base, name, path)
+	if err == nil && below == 0 {
+		return w.deleted(path)
+	}
+	return err
+}
+
+// goneBelow reports what was below a directory of the base, and how many names it had.
+func (w *walk) goneBelow(base *os.File, name, path string) (int, error) {
+	dir, err := openDirectory(base, name)
+	if err != nil {
+		return 0, fmt.Errorf("opening directory %q of the base: %w", path, err)
+	}
+	defer dir.Close()
+	names, err := namesOf(dir, path)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		if err := w.gone(dir, name, path+"/"+name); err != nil {
+			return 0, err
 		}
 	}
-	return w.out.Write(path, guestproto.KindSymlink, int64(n), bytes.NewReader(target))
+	return len(names), nil
 }
 
-// sameBlob hashes content as git hashes a blob. (https://git-scm.com/book/en/v2/Git-Internals-Git-Objects)
-func (w *walk) sameBlob(content io.Reader, base *baseEntry) (bool, error) {
-	var sum hash.Hash = sha1.New()
-	if len(base.Hash) == sha256.Size {
-		sum = sha256.New()
+// replaced reports what a directory, or something else, took the place of. Where a file stands for a submodule now,
+// its own record says both.
+func (w *walk) replaced(before found) error {
+	if before.isDirectory() {
+		_, err := w.goneBelow(before.parent, before.name, before.path)
+		return err
 	}
-	fmt.Fprintf(sum, "blob %d\x00", base.Size)
-	// One byte more than expected shows a file that grew.
-	n, err := io.CopyBuffer(sum, io.LimitReader(content, base.Size+1), w.buffer)
-	if err != nil {
-		return false, err
-	}
-	return n == base.Size && bytes.Equal(sum.Sum(nil), base.Hash), nil
+	return w.deleted(before.path)
 }
+
+func (w *walk) deleted(path string) error { return w.out.Write(path, guestproto.KindDeleted, 0, nil) }

@@ -60,13 +60,9 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 // collect turns the workspace into a recorded proposal. Killed anywhere, it is
 // done again from the workspace, which nobody writes to any more.
 func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment) (task.Proposal, error) {
-	listing, err := e.Git.Listing(ctx, w.t.Repository, w.t.BaseCommit)
-	if err != nil {
-		return task.Proposal{}, fmt.Errorf("list the base tree: %w", err)
-	}
 	limits := env.Proposal.Collect()
 	collection, err := e.Sandbox.Collect(ctx, sandbox.CollectSpec{
-		Volume: volumeName(w.t.ID), Base: listing, Image: env.Agent.Image, Limits: limits,
+		Volume: volumeName(w.t.ID), Image: env.Agent.Image, Limits: limits,
 		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "collect"},
 	})
 	if err != nil {

@@ -15,15 +15,14 @@ import (
 
 // Places inside a container. All of them but the workspace are mounted read-only.
 const (
-	Dir          = "/coderflow"
-	GuestPath    = Dir + "/guest"
-	SpecPath     = Dir + "/spec.json"
-	PromptPath   = Dir + "/prompt.md"
-	ScriptPath   = Dir + "/script.sh"
-	SetupPath    = Dir + "/setup.sh"
-	CleanupPath  = Dir + "/cleanup.sh"
-	BundlePath   = Dir + "/bundle"
-	ManifestPath = Dir + "/manifest"
+	Dir         = "/coderflow"
+	GuestPath   = Dir + "/guest"
+	SpecPath    = Dir + "/spec.json"
+	PromptPath  = Dir + "/prompt.md"
+	ScriptPath  = Dir + "/script.sh"
+	SetupPath   = Dir + "/setup.sh"
+	CleanupPath = Dir + "/cleanup.sh"
+	BundlePath  = Dir + "/bundle"
 
 	Workspace = "/workspace"
 	Home      = "/home/coder"
@@ -51,6 +50,7 @@ type InitSpec struct {
 	Grace       time.Duration `json:"grace"`             // between TERM and KILL
 	CleanupTime time.Duration `json:"cleanupTime"`       // for the cleanup script
 	OutputBytes int64         `json:"outputBytes"`       // of all phases together, then cut
+	Quota       *Quota        `json:"quota,omitempty"`   // of the workspace's disk; nil for none
 	Gateway     bool          `json:"gateway,omitempty"` // forward GatewayAddress to GatewaySocket
 	// Home are files to write below Home first, by their path relative to it.
 	Home map[string][]byte `json:"home,omitempty"`
@@ -61,9 +61,10 @@ type CheckoutSpec struct {
 	Commit string `json:"commit"`
 }
 
-// CollectSpec tells `guest collect` where to stop.
+// CollectSpec tells `guest collect` where to stop, and whether ChangesDir shows it where to look.
 type CollectSpec struct {
-	Limits Limits `json:"limits"`
+	Limits  Limits `json:"limits"`
+	Changes bool   `json:"changes,omitempty"`
 }
 
 // maxSpecBytes bounds a spec file: its argv is bounded by the kernel far below it, its files by MaxHome.

@@ -33,7 +33,8 @@ const (
 	OutcomeFailed      Outcome = "failed"
 	OutcomeTimeout     Outcome = "timeout"
 	OutcomeStopped     Outcome = "stopped" // TERM from outside: a cancel, or the engine going down
-	OutcomeBroken      Outcome = "broken"  // init itself could not do its work
+	OutcomeDiskQuota   Outcome = "disk-quota"
+	OutcomeBroken      Outcome = "broken" // init itself could not do its work
 )
 
 // ExitCode is the exit status of the container for an outcome. The numbers lie outside what shells use for
@@ -50,6 +51,8 @@ func (o Outcome) ExitCode() int {
 		return 103
 	case OutcomeStopped:
 		return 104
+	case OutcomeDiskQuota:
+		return 106
 	}
 	return 105
 }
@@ -64,6 +67,8 @@ const (
 	ResourceTmp       Resource = "tmp"
 	ResourceHome      Resource = "home"
 	ResourceWorkspace Resource = "workspace"
+	ResourceQuota     Resource = "workspace-quota" // what the task may add to its workspace
+	ResourceHost      Resource = "host-disk"       // what has to stay free for others
 )
 
 // Report is one line of init: the start or end of a phase, or the last line with the result.

@@ -49,26 +49,3 @@ func TestOutcomesHaveDifferentExitCodes(t *testing.T) {
 		seen[outcome.ExitCode()] = outcome
 	}
 }
-
-func TestAManifestIsWhatLsTreePrints(t *testing.T) {
-	t.Parallel()
-	const sha1 = "0123456789abcdef0123456789abcdef01234567"
-	manifest := "100644 blob " + sha1 + "       5\ta b\n\xff\x00" + "160000 commit " + sha1 + "       -\tsub\x00"
-	var entries []Entry
-	err := ReadManifest(strings.NewReader(manifest), func(e Entry) error { entries = append(entries, e); return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(entries) != 2 || entries[0].Path != "a b\n\xff" || entries[0].Size != 5 || entries[0].Mode != ModeFile ||
-		entries[1].Mode != ModeGitlink || entries[1].Size != -1 {
-		t.Errorf("entries %+v", entries)
-	}
-	for _, bad := range []string{
-		"x", "\x00", "100644 blob " + sha1 + " 5\t\x00", "100644 blob 01 5\ta\x00", "100644 blob " + sha1 + " -1\ta\x00",
-		"9 blob " + sha1 + " 5\ta\x00", "100644 blob " + sha1 + " 5\ta", strings.Repeat("a", 1<<17),
-	} {
-		if err := ReadManifest(strings.NewReader(bad), func(Entry) error { return nil }); !errors.Is(err, ErrManifest) {
-			t.Errorf("%.40q: %v", bad, err)
-		}
-	}
-}

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -28,12 +27,6 @@ type Spec struct {
 	Runtime   string `json:",omitempty"` // OCI runtime, as the engine names it, such as runsc; empty for its default
 	Limits    Limits
 	Labels    Labels
-}
-
-// Workspace is the volume at /workspace, filled by EnsureWorkspace.
-type Workspace struct {
-	Volume   string
-	ReadOnly bool // for deployments and judges
 }
 
 // Inputs are files that are mounted read-only at /coderflow. An empty one is not mounted.
@@ -59,32 +52,6 @@ const NetworkNone Network = "none"
 type Labels struct {
 	Task    string // id of the task or of the deployment run
 	Purpose string // "task", "deploy", "check", …
-}
-
-// WorkspaceSpec describes a workspace volume and what it begins with.
-type WorkspaceSpec struct {
-	Volume string // deterministic, unique within the installation
-	Bundle string // host path of a git bundle that has Commit with its history
-	Commit string // full object id
-	Image  string // for the helper container; needs git and /workspace owned by 10001
-	Labels Labels
-}
-
-// CollectSpec describes the reading of a workspace.
-type CollectSpec struct {
-	Volume string
-	Base   io.Reader // output of `git ls-tree -r -z -l --full-tree BASE`
-	Image  string    // for the helper container
-	Limits guestproto.Limits
-	Labels Labels
-}
-
-// Collection yields what differs between a base tree and a workspace.
-type Collection interface {
-	// Next returns io.EOF after the last record; only then is the collection complete.
-	Next() (guestproto.Record, error)
-	// Close ends the helper container. It must always be called.
-	Close() error
 }
 
 // RuntimeRule is what the name of an OCI runtime looks like.
@@ -155,26 +122,4 @@ func (s Spec) Digest(imageID string) string {
 	}
 	sum := sha256.Sum256(text)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// Validate reports every field that cannot be used, by name.
-func (s WorkspaceSpec) Validate() error {
-	var problems fieldErrors
-	problems.check(nameRule.MatchString(s.Volume), "volume", "%q must match %s", s.Volume, nameRule)
-	problems.check(strings.HasPrefix(s.Bundle, "/"), "bundle", "%q must be an absolute path", s.Bundle)
-	problems.check(commitRule.MatchString(s.Commit), "commit", "%q is not a full commit id", s.Commit)
-	problems.check(s.Image != "", "image", "must be set")
-	return problems.err("workspace spec")
-}
-
-// Validate reports every field that cannot be used, by name.
-func (s CollectSpec) Validate() error {
-	var problems fieldErrors
-	problems.check(nameRule.MatchString(s.Volume), "volume", "%q must match %s", s.Volume, nameRule)
-	problems.check(s.Base != nil, "base", "must be set")
-	problems.check(s.Image != "", "image", "must be set")
-	if err := s.Limits.Validate(); err != nil {
-		problems.add(err)
-	}
-	return problems.err("collect spec")
 }

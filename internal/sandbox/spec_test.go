@@ -109,7 +109,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []Reason{
 		ReasonOK, ReasonAgentFailed, ReasonSetupFailed, ReasonTimeout, ReasonStopped, ReasonOutOfMemory,
-		ReasonProcessLimit, ReasonDiskFull, ReasonBroken, ReasonEngineLost,
+		ReasonProcessLimit, ReasonDiskFull, ReasonDiskQuota, ReasonBroken, ReasonEngineLost,
 	} {
 		if reason.Explain() == "" {
 			t.Errorf("%s is not explained", reason)

@@ -30,6 +30,7 @@ const (
 	ReasonOutOfMemory  Reason = "out-of-memory"
 	ReasonProcessLimit Reason = "process-limit"
 	ReasonDiskFull     Reason = "disk-full"   // /tmp, HOME or the workspace
+	ReasonDiskQuota    Reason = "disk-quota"  // more in the workspace than allowed, or too little left for others
 	ReasonBroken       Reason = "broken"      // the container could not be started as specified
 	ReasonEngineLost   Reason = "engine-lost" // ended without a result: killed from outside, or with its engine
 )
@@ -45,6 +46,7 @@ func (r Reason) Explain() string {
 		ReasonOutOfMemory:  "It used more memory than its environment allows.",
 		ReasonProcessLimit: "It started more processes than its environment allows.",
 		ReasonDiskFull:     "It filled its temporary or its working directory.",
+		ReasonDiskQuota:    "It put more onto the disk than its environment allows, or than the disk has room for.",
 		ReasonBroken:       "The container could not be started as specified.",
 		ReasonEngineLost:   "The container was killed, or its Docker engine stopped, before it could report a result.",
 	}[r]
@@ -120,6 +122,7 @@ var (
 	ErrImageUnsuitable   = errors.New("the image cannot be used for a sandbox")
 	ErrSpecMismatch      = errors.New("a container of this name exists with another specification")
 	ErrInUse             = errors.New("the volume is used by a container")
+	ErrBaseMissing       = errors.New("a layer of the workspace was removed from the Docker engine")
 	ErrCheckoutFailed    = errors.New("the workspace could not be filled")
 	ErrCollectFailed     = errors.New("the workspace could not be read")
 )

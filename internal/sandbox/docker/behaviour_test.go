@@ -122,7 +122,7 @@ func TestThreat34ACheckoutHasTheBytesOfTheBlobs(t *testing.T) {
 	t.Parallel()
 	world := dockertest.New(t)
 	// What git on the host stores, it stores unconverted: * -text wins there, too, while the files are added.
-	base := world.Workspace(t, "ws", map[string]dockertest.File{
+	world.Workspace(t, "ws", map[string]dockertest.File{
 		"crlf.txt": {Content: "a\r\nb\r\n"}, "lf.txt": {Content: "a\nb\n"}, "ident.txt": {Content: "$Id$\n"},
 		"lfs.bin":        {Content: "version https://git-lfs.github.com/spec/v1\n"},
 		".gitattributes": {Content: "crlf.txt -text\nlf.txt text eol=crlf\nident.txt ident\n*.bin filter=lfs diff=lfs merge=lfs -text\n"},
@@ -131,7 +131,7 @@ func TestThreat34ACheckoutHasTheBytesOfTheBlobs(t *testing.T) {
 	if status.Reason != sandbox.ReasonOK || strings.Contains(output, `\r`) || !strings.HasSuffix(output, "$Id$\n") {
 		t.Errorf("%+v\n%s", status, output)
 	}
-	got, err := world.CollectAll(t, "ws", base.Manifest, guestproto.DefaultLimits())
+	got, err := world.CollectAll(t, "ws", guestproto.DefaultLimits())
 	if err != nil || len(got) != 0 {
 		t.Errorf("an untouched workspace differs: %q, %v", got, err)
 	}

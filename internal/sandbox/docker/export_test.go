@@ -19,10 +19,14 @@ func (r *Runner) CreateForTest(t testing.TB, ctx context.Context, spec sandbox.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.writeSpecInputs(spec, spec.Digest(imageID)); err != nil {
+	w, err := r.openWorkspace(ctx, spec.Workspace.Volume)
+	if err != nil {
 		t.Fatal(err)
 	}
-	config, host := r.taskContainer(spec, imageID)
+	if err := r.writeSpecInputs(spec, spec.Digest(imageID), w); err != nil {
+		t.Fatal(err)
+	}
+	config, host := r.taskContainer(spec, imageID, w)
 	change(config, host)
 	if _, err := r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(spec.Name)); err != nil {
 		t.Fatalf("creating container %s: %v", spec.Name, err)
@@ -36,7 +40,7 @@ func (r *Runner) WriteInputsForTest(ctx context.Context, spec sandbox.Spec) erro
 	if err != nil {
 		return err
 	}
-	return r.writeSpecInputs(spec, spec.Digest(imageID))
+	return r.restoreInputs(ctx, spec, spec.Digest(imageID))
 }
 
 // MarkerPathForTest is where it is written that a volume is complete.

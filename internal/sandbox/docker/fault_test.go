@@ -24,7 +24,12 @@ import (
 func plainWorld(t *testing.T) (*dockertest.World, dockertest.Repository) {
 	t.Helper()
 	world := dockertest.New(t)
-	return world, world.Workspace(t, "ws", map[string]dockertest.File{"f": {Content: "f\n"}})
+	return world, plainWorkspace(t, world)
+}
+
+func plainWorkspace(t *testing.T, world *dockertest.World) dockertest.Repository {
+	t.Helper()
+	return world.Workspace(t, "ws", map[string]dockertest.File{"f": {Content: "f\n"}})
 }
 
 // containers counts what the engine has of this world.
@@ -148,119 +153,121 @@ func TestAContainerOfAnotherSpecIsNotAdopted(t *testing.T) {
 // Seen to fail with the marker check left out of EnsureWorkspace: the half-filled volume is taken as it is.
 func TestAHalfFilledWorkspaceIsFilledAgainAndAWholeOneIsKept(t *testing.T) {
 	t.Parallel()
-	world := dockertest.New(t)
-	ctx := world.Context(t)
-	// As a step leaves it that was killed between creating and filling.
-	_, err := world.Engine.VolumeCreate(ctx, volume.CreateOptions{
-		Name: world.EngineName("ws"), Labels: map[string]string{
-			"dev.coderflow.instance": world.Config.Instance, "dev.coderflow.fill": "left over",
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository := world.Workspace(t, "ws", map[string]dockertest.File{"f": {Content: "f\n"}})
-	world.Run(t, dockertest.Spec("first", "ws", "cat f; echo work > w"))
-	ensure := func() error {
-		return world.EnsureWorkspace(ctx, sandbox.WorkspaceSpec{
-			Volume: "ws", Bundle: repository.Bundle, Commit: repository.Commit, Image: dockertest.Image,
+	dockertest.EachMode(t, func(t *testing.T, world *dockertest.World) {
+		ctx := world.Context(t)
+		// As a step leaves it that was killed between creating and filling.
+		_, err := world.Engine.VolumeCreate(ctx, volume.CreateOptions{
+			Name: world.EngineName("ws"), Labels: map[string]string{
+				"dev.coderflow.instance": world.Config.Instance, "dev.coderflow.fill": "left over",
+				"dev.coderflow.kind": "workspace",
+			},
 		})
-	}
-	if err := ensure(); err != nil {
-		t.Fatal(err)
-	}
-	if _, output := world.Run(t, dockertest.Spec("second", "ws", "cat f w")); output != "f\nwork\n" {
-		t.Errorf("a whole workspace was not kept: %q", output)
-	}
-	// Without its mark it is not known to be whole; while containers have it, it cannot be dropped.
-	if err := os.Remove(world.MarkerPathForTest("ws")); err != nil {
-		t.Fatal(err)
-	}
-	if err := ensure(); !errors.Is(err, sandbox.ErrInUse) {
-		t.Errorf("a volume in use: %v", err)
-	}
-	for _, name := range []string{"first", "second"} {
-		if err := world.Remove(ctx, name); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := ensure(); err != nil {
-		t.Fatal(err)
-	}
-	if _, output := world.Run(t, dockertest.Spec("third", "ws", "cat f w 2>/dev/null")); output != "f\n" {
-		t.Errorf("the workspace was not filled again: %q", output)
-	}
+		repository := world.Workspace(t, "ws", map[string]dockertest.File{"f": {Content: "f\n"}})
+		world.Run(t, dockertest.Spec("first", "ws", "cat f; echo work > w"))
+		ensure := func() error {
+			return world.EnsureWorkspace(ctx, repository.Spec("ws"))
+		}
+		if err := ensure(); err != nil {
+			t.Fatal(err)
+		}
+		if _, output := world.Run(t, dockertest.Spec("second", "ws", "cat f w")); output != "f\nwork\n" {
+			t.Errorf("a whole workspace was not kept: %q", output)
+		}
+		// Without its mark it is not known to be whole; while containers have it, it cannot be dropped.
+		if err := os.Remove(world.MarkerPathForTest("ws")); err != nil {
+			t.Fatal(err)
+		}
+		if err := ensure(); !errors.Is(err, sandbox.ErrInUse) {
+			t.Errorf("a volume in use: %v", err)
+		}
+		for _, name := range []string{"first", "second"} {
+			if err := world.Remove(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := ensure(); err != nil {
+			t.Fatal(err)
+		}
+		if _, output := world.Run(t, dockertest.Spec("third", "ws", "cat f w 2>/dev/null")); output != "f\n" {
+			t.Errorf("the workspace was not filled again: %q", output)
+		}
+	})
 }
 
 func TestAWorkspaceThatCannotBeFilledSaysWhy(t *testing.T) {
 	t.Parallel()
-	world := dockertest.New(t)
-	repository := dockertest.NewRepository(t, map[string]dockertest.File{"f": {Content: "f"}})
-	spec := sandbox.WorkspaceSpec{
-		Volume: "ws", Bundle: repository.Bundle, Commit: strings.Repeat("1", 40), Image: dockertest.Image,
-	}
-	err := world.EnsureWorkspace(world.Context(t), spec)
-	if !errors.Is(err, sandbox.ErrCheckoutFailed) || !strings.Contains(err.Error(), "git update-ref") {
-		t.Errorf("an absent commit: %v", err)
-	}
-	spec.Image = "coderflow/no-such-image:dev"
-	if err := world.EnsureWorkspace(world.Context(t), spec); !errors.Is(err, sandbox.ErrImageMissing) {
-		t.Errorf("an absent image: %v", err)
-	}
-	// Neither is in the way of the right one.
-	spec.Image, spec.Commit = dockertest.Image, repository.Commit
-	if err := world.EnsureWorkspace(world.Context(t), spec); err != nil {
-		t.Error(err)
-	}
-	if n := containers(t, world); n != 0 {
-		t.Errorf("%d helper containers are left", n)
-	}
+	dockertest.EachMode(t, func(t *testing.T, world *dockertest.World) {
+		repository := dockertest.NewRepository(t, map[string]dockertest.File{"f": {Content: "f"}})
+		spec := repository.Spec("ws")
+		spec.Commit = strings.Repeat("1", 40)
+		err := world.EnsureWorkspace(world.Context(t), spec)
+		if !errors.Is(err, sandbox.ErrCheckoutFailed) || !strings.Contains(err.Error(), "git update-ref") {
+			t.Errorf("an absent commit: %v", err)
+		}
+		spec.Image = "coderflow/no-such-image:dev"
+		if err := world.EnsureWorkspace(world.Context(t), spec); !errors.Is(err, sandbox.ErrImageMissing) {
+			t.Errorf("an absent image: %v", err)
+		}
+		// Neither is in the way of the right one.
+		spec.Image, spec.Commit = dockertest.Image, repository.Commit
+		if err := world.EnsureWorkspace(world.Context(t), spec); err != nil {
+			t.Error(err)
+		}
+		if n := containers(t, world); n != 0 {
+			t.Errorf("%d helper containers are left", n)
+		}
+	})
 }
 
 func TestFault08ACollectionThatWasGivenUpIsDoneAgain(t *testing.T) {
 	t.Parallel()
-	world, base := plainWorld(t)
-	world.Run(t, dockertest.Spec("task", "ws", "seq 1 100000 > f; truncate -s 20M g"))
-	ctx, cancel := context.WithCancel(world.Context(t))
-	collection, err := world.Collect(ctx, sandbox.CollectSpec{
-		Volume: "ws", Base: strings.NewReader(base.Manifest), Image: dockertest.Image, Limits: guestproto.DefaultLimits(),
+	dockertest.EachMode(t, func(t *testing.T, world *dockertest.World) {
+		plainWorkspace(t, world)
+		world.Run(t, dockertest.Spec("task", "ws", "seq 1 100000 > f; truncate -s 20M g"))
+		ctx, cancel := context.WithCancel(world.Context(t))
+		collection, err := world.Collect(ctx, sandbox.CollectSpec{
+			Volume: "ws", Image: dockertest.Image, Limits: guestproto.DefaultLimits(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := collection.Next(); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		for err == nil {
+			_, err = collection.Next()
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("after the caller went away: %v", err)
+		}
+		// Not closed, as if the process had been killed: the helper container is still there.
+		again, err := world.CollectAll(t, "ws", guestproto.DefaultLimits())
+		if err != nil || len(again) != 2 {
+			t.Errorf("%d records, %v", len(again), err)
+		}
+		_ = collection.Close()
+		// A helper that a killed process left behind does not keep a volume.
+		if err := world.Remove(world.Context(t), "task"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel = context.WithCancel(world.Context(t))
+		if _, err := world.Collect(ctx, sandbox.CollectSpec{
+			Volume: "ws", Image: dockertest.Image, Limits: guestproto.DefaultLimits(),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		cancel() // closes the connection, as the end of a process does
+		if err := world.RemoveVolume(world.Context(t), "ws"); err != nil {
+			t.Error(err)
+		}
+		if n := containers(t, world); n != 0 {
+			t.Errorf("%d containers are left", n)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := collection.Next(); err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	for err == nil {
-		_, err = collection.Next()
-	}
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("after the caller went away: %v", err)
-	}
-	// Not closed, as if the process had been killed: the helper container is still there.
-	again, err := world.CollectAll(t, "ws", base.Manifest, guestproto.DefaultLimits())
-	if err != nil || len(again) != 2 {
-		t.Errorf("%d records, %v", len(again), err)
-	}
-	_ = collection.Close()
-	// A helper that a killed process left behind does not keep a volume.
-	if err := world.Remove(world.Context(t), "task"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel = context.WithCancel(world.Context(t))
-	if _, err := world.Collect(ctx, sandbox.CollectSpec{
-		Volume: "ws", Base: strings.NewReader(base.Manifest), Image: dockertest.Image, Limits: guestproto.DefaultLimits(),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	cancel() // closes the connection, as the end of a process does
-	if err := world.RemoveVolume(world.Context(t), "ws"); err != nil {
-		t.Error(err)
-	}
-	if n := containers(t, world); n != 0 {
-		t.Errorf("%d containers are left", n)
-	}
 }
 
 func TestFault21AContainerThatWasKilledFromOutsideIsNotTakenForAResult(t *testing.T) {

@@ -41,6 +41,8 @@ func taskSpec() sandbox.Spec {
 	}
 }
 
+var overlay = workspace{name: "ws-1", mode: sandbox.WorkspaceOverlay, base: "base-1"}
+
 // TestEveryContainerIsExactlyAsHardenedAsWritten holds whole create calls. Read a difference twice: each line that
 // goes is a defence.
 func TestEveryContainerIsExactlyAsHardenedAsWritten(t *testing.T) {
@@ -51,13 +53,13 @@ func TestEveryContainerIsExactlyAsHardenedAsWritten(t *testing.T) {
 	collect := sandbox.CollectSpec{Volume: "ws-1", Labels: sandbox.Labels{Task: "1", Purpose: "task"}}
 	for name, make := range map[string]func() (*container.Config, *container.HostConfig){
 		"task": func() (*container.Config, *container.HostConfig) {
-			return runner.taskContainer(taskSpec(), "sha256:IMAGE")
+			return runner.taskContainer(taskSpec(), "sha256:IMAGE", overlay)
 		},
 		"deployment": func() (*container.Config, *container.HostConfig) {
-			return runner.taskContainer(deployment, "sha256:IMAGE")
+			return runner.taskContainer(deployment, "sha256:IMAGE", overlay)
 		},
 		"collect": func() (*container.Config, *container.HostConfig) {
-			return runner.collectContainer("collect-ws-1", "sha256:IMAGE", collect)
+			return runner.collectContainer("collect-ws-1", "sha256:IMAGE", collect, overlay)
 		},
 	} {
 		config, host := make()
@@ -93,10 +95,10 @@ func render(t *testing.T, runner *Runner, config *container.Config, host *contai
 func TestTheCreateCallDependsOnTheSpecAlone(t *testing.T) {
 	t.Parallel()
 	runner := offline(t)
-	config, host := runner.taskContainer(taskSpec(), "sha256:IMAGE")
+	config, host := runner.taskContainer(taskSpec(), "sha256:IMAGE", overlay)
 	first := render(t, runner, config, host)
 	for range 20 {
-		config, host := runner.taskContainer(taskSpec(), "sha256:IMAGE")
+		config, host := runner.taskContainer(taskSpec(), "sha256:IMAGE", overlay)
 		if again := render(t, runner, config, host); string(again) != string(first) {
 			t.Fatal("two calls differ")
 		}
@@ -156,6 +158,7 @@ func TestReasonsNameTheBoundThatWasMet(t *testing.T) {
 		{outcome: guestproto.OutcomeSetupFailed, want: sandbox.ReasonSetupFailed},
 		{outcome: guestproto.OutcomeStopped, oom: true, want: sandbox.ReasonStopped},
 		{outcome: timeout, want: sandbox.ReasonTimeout},
+		{outcome: guestproto.OutcomeDiskQuota, exhausted: []guestproto.Resource{guestproto.ResourceQuota}, want: sandbox.ReasonDiskQuota},
 		{outcome: guestproto.OutcomeBroken, want: sandbox.ReasonBroken},
 		{outcome: "invented", want: sandbox.ReasonBroken},
 	} {

@@ -38,11 +38,15 @@ func runChanged(t *testing.T, world *dockertest.World, spec sandbox.Spec, change
 func hostileWorld(t *testing.T) (*dockertest.World, dockertest.Repository) {
 	t.Helper()
 	world := dockertest.New(t)
+	return world, hostileWorkspace(t, world)
+}
+
+func hostileWorkspace(t *testing.T, world *dockertest.World) dockertest.Repository {
+	t.Helper()
 	program := dockertest.Program(t, "./internal/sandbox/docker/testdata/hostile")
-	repository := world.Workspace(t, "ws", map[string]dockertest.File{
+	return world.Workspace(t, "ws", map[string]dockertest.File{
 		"hostile": {Content: string(program), Executable: true},
 	})
-	return world, repository
 }
 
 // attempts parses "name: result" lines.

@@ -12,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/docker/client"
 
+	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
 )
 
@@ -42,8 +44,19 @@ type Config struct {
 	DataDir   string // absolute, on the engine's machine: guest helper, inputs, markers
 	GuestPath string // the built guest helper (make build: bin/coderflow-guest)
 	Instance  string // separates installations on one engine; [a-z0-9][a-z0-9-]*
-	Log       *slog.Logger
+	// Workspaces is "auto" (or empty), "overlay" or "copy": see WorkspaceMode.
+	Workspaces string
+	Floor      guestproto.Floor // what tasks leave free on the engine's disk; zero for the default
+	Now        func() time.Time // nil for the system's clock
+	Log        *slog.Logger
 }
+
+// The values of Config.Workspaces.
+const (
+	workspacesAuto    = "auto"
+	workspacesOverlay = "overlay"
+	workspacesCopy    = "copy"
+)
 
 // Runner implements the engine's sandbox port on one Docker engine. It is safe for concurrent use. A volume must
 // not be collected twice at the same time: the second collection ends the first.
@@ -55,6 +68,11 @@ type Runner struct {
 	log      *slog.Logger
 	seccomp  string
 	locks    nameLocks
+
+	workspaces string // one of the values of Config.Workspaces
+	mode       atomic.Pointer[knownMode]
+	floor      guestproto.Floor
+	now        func() time.Time
 }
 
 var instanceRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -66,6 +84,11 @@ func New(config Config) (*Runner, error) {
 	}
 	if !filepath.IsAbs(config.DataDir) {
 		return nil, fmt.Errorf("docker runner: data directory %q must be absolute", config.DataDir)
+	}
+	switch config.Workspaces {
+	case "", workspacesAuto, workspacesOverlay, workspacesCopy:
+	default:
+		return nil, fmt.Errorf("docker runner: workspaces %q must be auto, overlay or copy", config.Workspaces)
 	}
 	guest, err := installGuest(config.GuestPath, config.DataDir)
 	if err != nil {
@@ -87,8 +110,16 @@ func New(config Config) (*Runner, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	floor, now := config.Floor, config.Now
+	if floor == (guestproto.Floor{}) {
+		floor = guestproto.DefaultFloor()
+	}
+	if now == nil {
+		now = time.Now
+	}
 	return &Runner{
 		engine: engine, dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
+		workspaces: config.Workspaces, floor: floor, now: now,
 	}, nil
 }
 

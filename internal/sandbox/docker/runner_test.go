@@ -12,7 +12,7 @@ import (
 func TestATaskChangesItsWorkspaceAndTheChangesAreCollected(t *testing.T) {
 	t.Parallel()
 	world := dockertest.New(t)
-	base := world.Workspace(t, "ws", map[string]dockertest.File{
+	world.Workspace(t, "ws", map[string]dockertest.File{
 		"kept.txt": {Content: "kept\n"}, "edited.txt": {Content: "old\n"}, "gone.txt": {Content: "gone\n"},
 		"run.sh": {Content: "#!/bin/sh\n", Executable: true}, "link": {Link: "kept.txt"}, "dir/deep": {Content: "deep\n"},
 	})
@@ -23,7 +23,7 @@ func TestATaskChangesItsWorkspaceAndTheChangesAreCollected(t *testing.T) {
 	if status.Reason != sandbox.ReasonOK || status.ExitCode != 0 || output != "base\ndone\n" {
 		t.Fatalf("status %+v, output %q", status, output)
 	}
-	got, err := world.CollectAll(t, "ws", base.Manifest, guestproto.DefaultLimits())
+	got, err := world.CollectAll(t, "ws", guestproto.DefaultLimits())
 	if err != nil {
 		t.Fatal(err)
 	}

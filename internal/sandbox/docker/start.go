@@ -32,7 +32,7 @@ func (r *Runner) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Containe
 	if err != nil || state != container.StateCreated {
 		return result, err
 	}
-	if err := r.writeSpecInputs(spec, result.Digest); err != nil {
+	if err := r.restoreInputs(ctx, spec, result.Digest); err != nil {
 		return sandbox.Container{}, err
 	}
 	return result, r.startContainer(ctx, result.ID)
@@ -120,13 +120,14 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 		return err
 	}
 	// The engine would make a missing volume, empty.
-	if _, err := r.inspectVolume(caller, spec.Workspace.Volume); err != nil {
+	w, err := r.openWorkspace(caller, spec.Workspace.Volume)
+	if err != nil {
 		return err
 	}
-	if err := r.writeSpecInputs(spec, spec.Digest(imageID)); err != nil {
+	if err := r.writeSpecInputs(spec, spec.Digest(imageID), w); err != nil {
 		return err
 	}
-	config, host := r.taskContainer(spec, imageID)
+	config, host := r.taskContainer(spec, imageID, w)
 	_, err = r.createContainer(caller, spec.Name, config, host)
 	return err
 }
@@ -148,10 +149,9 @@ func (r *Runner) createContainer(caller context.Context, name string, config *co
 }
 
 // taskContainer is the whole create call of a task, check or deployment.
-func (r *Runner) taskContainer(spec sandbox.Spec, imageID string) (*container.Config, *container.HostConfig) {
+func (r *Runner) taskContainer(spec sandbox.Spec, imageID string, w workspace) (*container.Config, *container.HostConfig) {
 	digest := spec.Digest(imageID)
-	mounts := append(r.inputMounts(r.inputsDir(spec.Name, digest)),
-		volumeMount(r.engineName(spec.Workspace.Volume), spec.Workspace.ReadOnly, false))
+	mounts := append(r.inputMounts(r.inputsDir(spec.Name, digest)), r.workspaceMounts(w, spec.Workspace.ReadOnly)...)
 	if spec.SocketDir != "" {
 		mounts = append(mounts, readOnlyBind(spec.SocketDir, guestproto.SocketDir))
 	}
@@ -162,9 +162,21 @@ func (r *Runner) taskContainer(spec sandbox.Spec, imageID string) (*container.Co
 	return hardenedConfig(imageID, "init", spec.Env, labels), host
 }
 
+// restoreInputs writes the files of a container that was made before, if they are gone.
+func (r *Runner) restoreInputs(ctx context.Context, spec sandbox.Spec, digest string) error {
+	if _, err := os.Stat(r.inputsDir(spec.Name, digest)); err == nil {
+		return nil
+	}
+	w, err := r.openWorkspace(ctx, spec.Workspace.Volume)
+	if err != nil {
+		return err
+	}
+	return r.writeSpecInputs(spec, digest, w)
+}
+
 // writeSpecInputs writes the files of a container into a directory that names its spec's digest: one that is there
 // is right, whoever wrote it.
-func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string) error {
+func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string, w workspace) error {
 	directory := r.inputsDir(spec.Name, digest)
 	if _, err := os.Stat(directory); err == nil {
 		return nil
@@ -173,8 +185,8 @@ func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string) error {
 		Argv:  spec.Argv,
 		Setup: len(spec.Inputs.Setup) > 0, Cleanup: len(spec.Inputs.Cleanup) > 0,
 		Wall: spec.Limits.Wall, Grace: spec.Limits.Grace, CleanupTime: spec.Limits.CleanupTime,
-		OutputBytes: spec.Limits.OutputBytes,
-		Gateway:     spec.SocketDir != "", Home: spec.Inputs.Home,
+		OutputBytes: spec.Limits.OutputBytes, Quota: r.quota(w, spec),
+		Gateway: spec.SocketDir != "", Home: spec.Inputs.Home,
 	})
 	if err != nil {
 		return err

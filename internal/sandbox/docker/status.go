@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -110,10 +109,11 @@ func reason(result guestproto.Result, oomKilled bool) sandbox.Reason {
 		guestproto.OutcomeFailed:      sandbox.ReasonAgentFailed,
 		guestproto.OutcomeTimeout:     sandbox.ReasonTimeout,
 		guestproto.OutcomeStopped:     sandbox.ReasonStopped,
+		guestproto.OutcomeDiskQuota:   sandbox.ReasonDiskQuota,
 	}
 	switch result.Outcome {
 	case guestproto.OutcomeSetupFailed, guestproto.OutcomeFailed, guestproto.OutcomeTimeout:
-	case guestproto.OutcomeOK, guestproto.OutcomeStopped:
+	case guestproto.OutcomeOK, guestproto.OutcomeStopped, guestproto.OutcomeDiskQuota:
 		return plain[result.Outcome]
 	default:
 		return sandbox.ReasonBroken
@@ -141,13 +141,18 @@ func (r *Runner) reports(caller context.Context, id string) ([]guestproto.Report
 }
 
 func (r *Runner) stderr(ctx context.Context, id string) ([]byte, error) {
-	logs, err := r.engine.ContainerLogs(ctx, id, container.LogsOptions{ShowStderr: true})
+	return r.printed(ctx, id, container.LogsOptions{ShowStderr: true}, guestproto.MaxReportBytes)
+}
+
+// printed reads the first bytes of one of a container's streams.
+func (r *Runner) printed(ctx context.Context, id string, which container.LogsOptions, most int) ([]byte, error) {
+	logs, err := r.engine.ContainerLogs(ctx, id, which)
 	if err != nil {
 		return nil, err
 	}
 	defer logs.Close()
-	kept := &capped{left: guestproto.MaxReportBytes}
-	if _, err := stdcopy.StdCopy(io.Discard, kept, logs); err != nil {
+	kept := &capped{left: most}
+	if _, err := stdcopy.StdCopy(kept, kept, logs); err != nil {
 		return nil, err
 	}
 	return kept.Bytes(), nil

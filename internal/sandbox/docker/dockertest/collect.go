@@ -15,10 +15,10 @@ import (
 type Collected map[string]string
 
 // CollectAll reads a workspace to the end.
-func (w *World) CollectAll(t testing.TB, volume, manifest string, limits guestproto.Limits) (Collected, error) {
+func (w *World) CollectAll(t testing.TB, volume string, limits guestproto.Limits) (Collected, error) {
 	t.Helper()
 	collection, err := w.Collect(w.Context(t), sandbox.CollectSpec{
-		Volume: volume, Base: strings.NewReader(manifest), Image: Image, Limits: limits,
+		Volume: volume, Image: Image, Limits: limits,
 		Labels: sandbox.Labels{Task: volume, Purpose: "test"},
 	})
 	if err != nil {

@@ -33,8 +33,8 @@ type World struct {
 	Engine *client.Client // for looking behind the runner
 }
 
-// New makes a world and removes its containers and volumes at the end of the test.
-func New(t testing.TB) *World {
+// New makes a world and removes its containers and volumes at the end of the test. Options change its configuration.
+func New(t testing.TB, options ...func(*docker.Config)) *World {
 	t.Helper()
 	engine, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -50,6 +50,9 @@ func New(t testing.TB) *World {
 	if err := os.WriteFile(config.GuestPath, Program(t, "./cmd/guest"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	for _, option := range options {
+		option(&config)
+	}
 	runner, err := docker.New(config)
 	if err != nil {
 		t.Fatalf("making a runner: %v", err)
@@ -60,6 +63,17 @@ func New(t testing.TB) *World {
 		_ = runner.Close()
 	})
 	return world
+}
+
+// EachMode runs a test with overlay workspaces and with copies.
+func EachMode(t *testing.T, test func(t *testing.T, world *World)) {
+	t.Helper()
+	for _, mode := range []sandbox.WorkspaceMode{sandbox.WorkspaceOverlay, sandbox.WorkspaceCopy} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			test(t, New(t, func(config *docker.Config) { config.Workspaces = string(mode) }))
+		})
+	}
 }
 
 func requireEngine(t testing.TB, engine *client.Client) {

@@ -1,6 +1,7 @@
 package dockertest
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,9 +20,24 @@ type File struct {
 
 // Repository is a commit and what a runner needs of it.
 type Repository struct {
-	Commit   string
-	Bundle   string // path of a bundle with the commit
-	Manifest string // git ls-tree -r -z -l --full-tree
+	ID     string // as the forge would name it
+	Commit string
+	Bundle string // path of a bundle with the commit
+}
+
+// Spec is a workspace with the repository's commit.
+func (r Repository) Spec(volume string) sandbox.WorkspaceSpec {
+	return sandbox.WorkspaceSpec{
+		Volume: volume, Repository: r.ID, Commit: r.Commit, Image: Image,
+		Labels: sandbox.Labels{Task: volume, Purpose: "test"},
+		Bundle: func(_ context.Context, path string) error {
+			content, err := os.ReadFile(r.Bundle)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(path, content, 0o600)
+		},
+	}
 }
 
 // NewRepository makes a repository with one commit of files.
@@ -57,7 +73,7 @@ func NewRepository(t testing.TB, files map[string]File) Repository {
 	bundle := filepath.Join(dir, "bundle")
 	git("bundle", "create", "--quiet", bundle, "main")
 	commit := strings.TrimSpace(git("rev-parse", "HEAD"))
-	return Repository{Commit: commit, Bundle: bundle, Manifest: git("ls-tree", "-r", "-z", "-l", "--full-tree", commit)}
+	return Repository{ID: "test:" + commit, Commit: commit, Bundle: bundle}
 }
 
 func (f File) write(path string) error {
@@ -75,10 +91,7 @@ func (f File) write(path string) error {
 func (w *World) Workspace(t testing.TB, volume string, files map[string]File) Repository {
 	t.Helper()
 	repository := NewRepository(t, files)
-	err := w.EnsureWorkspace(w.Context(t), sandbox.WorkspaceSpec{
-		Volume: volume, Bundle: repository.Bundle, Commit: repository.Commit, Image: Image,
-		Labels: sandbox.Labels{Task: volume, Purpose: "test"},
-	})
+	err := w.EnsureWorkspace(w.Context(t), repository.Spec(volume))
 	if err != nil {
 		t.Fatalf("filling workspace %s: %v", volume, err)
 	}
