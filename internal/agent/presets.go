@@ -157,6 +157,7 @@ const opencodeConfig = `{
   "small_model": "gateway/{model}",
   "autoupdate": false,
   "share": "disabled",
+  "snapshot": false,
   "provider": {"gateway": {
     "npm": "@ai-sdk/openai-compatible",
     "name": "gateway",
