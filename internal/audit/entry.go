@@ -37,6 +37,7 @@ const (
 	DeployStarted     Action = "deployment.started"
 	DeployEnded       Action = "deployment.ended"
 	ManifestsApplied  Action = "manifests.applied"
+	StorageRemoved    Action = "storage.removed"
 )
 
 // System is the actor of what CoderFlow does by itself.

@@ -23,6 +23,7 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -33,10 +34,13 @@ type Manifests interface {
 
 // Options are the parts and settings of an [Engine].
 type Options struct {
-	Store     Store
-	Forge     Forge
-	Git       Git
-	Sandbox   Sandbox
+	Store   Store
+	Forge   Forge
+	Git     Git
+	Sandbox Sandbox
+	Storage Storage
+	// Bases says which cached bases are dropped.
+	Bases     sandbox.EvictPolicy
 	Models    Models
 	Manifests Manifests
 	Gate      *approval.Gate

@@ -9,6 +9,7 @@ import (
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/prompt"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/task"
@@ -102,6 +103,18 @@ func reach(variables map[string]string, env manifest.Environment) {
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
 		variables[name] = "127.0.0.1,localhost"
 	}
+}
+
+// modelView gathers what a task did through the gateway.
+func (e *Engine) modelView(ctx context.Context, id task.ID) (v present.ModelView, err error) {
+	if v.Usage, err = e.Store.ModelUsage(ctx, id); err != nil {
+		return v, err
+	}
+	if v.Refusals, err = e.Store.ModelRefusals(ctx, id); err != nil {
+		return v, err
+	}
+	v.Hosts, err = e.Store.HostUses(ctx, id)
+	return v, err
 }
 
 // agentName is what the task's record says about the agent: preset and version.

@@ -65,9 +65,6 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 	if errors.Is(err, sandbox.ErrRuntimeMissing) {
 		return failed(err, "the runtime %q of environment %s is not one of this Docker engine's; `coderflow doctor` lists them", spec.Runtime, env.Name)
 	}
-	if errors.Is(err, sandbox.ErrRuntimeMissing) {
-		return failed(err, "the runtime %q of environment %s is not one of this Docker engine's; `coderflow doctor` lists them", spec.Runtime, env.Name)
-	}
 	if err != nil {
 		return fmt.Errorf("start the container: %w", err)
 	}

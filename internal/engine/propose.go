@@ -248,6 +248,9 @@ func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draft
 	if v.Output, err = e.logTail(ctx, "task/"+string(w.t.ID)); err != nil {
 		return v, err
 	}
+	if v.Models, err = e.modelView(ctx, w.t.ID); err != nil {
+		return v, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(set.Profiles[w.t.Environment])) {
 		v.Profiles = append(v.Profiles, set.Profiles[w.t.Environment][name])
 	}

@@ -152,6 +152,9 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 			return v, err
 		}
 	}
+	if v.Models, err = e.modelView(ctx, t.ID); err != nil {
+		return v, err
+	}
 	runs, err := e.Store.DeployRuns(ctx, t.ID)
 	if err != nil {
 		return v, fmt.Errorf("read the deployments: %w", err)

@@ -26,8 +26,20 @@ type Reader interface {
 	DeployRuns(ctx context.Context, id task.ID) ([]deploy.Run, error)
 	// TaskLog is what the audit log says about a task, oldest first.
 	TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, error)
+	// Owner is the task of a task's or a deployment run's id.
+	Owner(ctx context.Context, id string) (task.Task, error)
+	// EndedWithLogs lists tasks that ended before the time and whose output is still stored.
+	EndedWithLogs(ctx context.Context, before time.Time, limit int64) ([]task.Task, error)
+	ModelReader
 	// Cursor returns the stored time under a name, or the zero time.
 	Cursor(ctx context.Context, name string) (time.Time, error)
+}
+
+// ModelReader reads what tasks did through the gateway.
+type ModelReader interface {
+	ModelUsage(ctx context.Context, id task.ID) (task.Usage, error)
+	ModelRefusals(ctx context.Context, id task.ID) ([]task.Refusal, error)
+	HostUses(ctx context.Context, id task.ID) ([]task.HostUse, error)
 }
 
 // TaskReader reads tasks and their proposals.
@@ -67,6 +79,8 @@ type Tx interface {
 	InsertRun(ctx context.Context, r deploy.Run) error
 	SaveRun(ctx context.Context, r deploy.Run) error
 	SetCursor(ctx context.Context, name string, at time.Time) error
+	// RemoveLogs removes the stored output of a task and its deployments.
+	RemoveLogs(ctx context.Context, id task.ID) error
 	Audit(ctx context.Context, e audit.Entry) error
 	Enqueue(ctx context.Context, j queue.Job) error
 }

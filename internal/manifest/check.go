@@ -66,9 +66,6 @@ func (e *Environment) check(w wrong) {
 	if r := e.Sandbox.Runtime; r != "" && !sandbox.RuntimeRule.MatchString(r) {
 		w("spec.sandbox.runtime", "%q is not the name of a runtime; `docker info` lists those of the engine", r)
 	}
-	if r := e.Sandbox.Runtime; r != "" && !sandbox.RuntimeRule.MatchString(r) {
-		w("spec.sandbox.runtime", "%q is not the name of a runtime; `docker info` lists those of the engine", r)
-	}
 	e.Limits.check(w)
 	e.Proposal.check(w)
 	e.checkModel(w)

@@ -26,7 +26,6 @@ type Environment struct {
 	Agent        Agent    `json:"agent" yaml:"agent,required"`
 	Scripts      Scripts  `json:"scripts,omitzero" yaml:"scripts"`
 	Sandbox      Sandbox  `json:"sandbox,omitzero" yaml:"sandbox"`
-	Sandbox      Sandbox  `json:"sandbox,omitzero" yaml:"sandbox"`
 	Limits       Limits   `json:"limits" yaml:"limits"`
 	Proposal     Proposal `json:"proposal" yaml:"proposal"`
 	Gate         Gate     `json:"gate" yaml:"gate"`
@@ -72,13 +71,6 @@ type Agent struct {
 type Scripts struct {
 	Setup   string `json:"setup,omitempty" yaml:"setup"`
 	Cleanup string `json:"cleanup,omitempty" yaml:"cleanup"`
-}
-
-// Sandbox says how the task's container is made, besides its limits.
-type Sandbox struct {
-	// Runtime is an OCI runtime of the Docker engine, such as "runsc". Empty:
-	// the engine's default.
-	Runtime string `json:"runtime,omitempty" yaml:"runtime"`
 }
 
 // Sandbox says how the task's container is made, besides its limits.
@@ -156,13 +148,11 @@ type Gate struct {
 // defaultEnvironment holds the value of every key that a manifest leaves out.
 func defaultEnvironment() Environment {
 	return Environment{
-		Label:    "coderflow",
-		Limits:   limitsOf(sandbox.DefaultLimits()),
-		Proposal: Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20},
-		Gate:     Gate{CommitMessage: policy.MessageProposed},
-		Retention: Retention{
-			Workspace: sy.Duration(7 * 24 * time.Hour), Output: sy.Duration(90 * 24 * time.Hour),
-		},
+		Label:     "coderflow",
+		Limits:    limitsOf(sandbox.DefaultLimits()),
+		Proposal:  Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20},
+		Gate:      Gate{CommitMessage: policy.MessageProposed},
+		Retention: DefaultRetention(),
 	}
 }
 

@@ -50,6 +50,11 @@ type Retention struct {
 	Output    sy.Duration `json:"output" yaml:"output"`       // output and model transcripts
 }
 
+// DefaultRetention is that of an environment that says nothing.
+func DefaultRetention() Retention {
+	return Retention{Workspace: sy.Duration(7 * 24 * time.Hour), Output: sy.Duration(90 * 24 * time.Hour)}
+}
+
 var (
 	providerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 	modelID      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)

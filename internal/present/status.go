@@ -40,6 +40,8 @@ type StatusView struct {
 	Deployments    []DeploymentView
 	// Refused is the last decision against an approval, if it still matters.
 	Refused *policy.Decision
+	// Models is what the agent did through the gateway.
+	Models ModelView
 	// Output is the end of the agent's output, shown if the task failed.
 	Output string
 }
@@ -62,6 +64,9 @@ func Status(v StatusView) string {
 	sections = append(sections, "**Next:** "+v.nextStep())
 	if len(v.Timeline) > 0 {
 		sections = append(sections, v.timeline())
+	}
+	if reach := v.Models.reach(v.Task.Run.Model); reach != "" && v.Task.Run.FinishedAt.After(v.Task.Run.StartedAt) {
+		sections = append(sections, reach)
 	}
 	sections = append(sections, v.deployments()...)
 	if v.Output != "" && v.Task.State == task.Failed {

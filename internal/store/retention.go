@@ -15,6 +15,17 @@ import (
 const streamsOfTask = `(s.stream IN ('task/' || t.id, 'model/' || t.id)
 	OR s.stream IN (SELECT 'deploy/' || r.id FROM deploy_runs AS r WHERE r.task = t.id))`
 
+// Owner is the task of a task's or a deployment run's id, or task.ErrNotFound.
+func (s *Store) Owner(ctx context.Context, id string) (task.Task, error) {
+	var row taskRow
+	err := s.fetch(ctx, s.read.NewSelect().Model(&row).
+		Where("id = ? OR id = (SELECT r.task FROM deploy_runs AS r WHERE r.id = ?)", text(id), text(id)))
+	if err != nil {
+		return task.Task{}, fmt.Errorf("find the task of %q: %w", id, err)
+	}
+	return row.task()
+}
+
 // EndedWithLogs lists, oldest first, tasks that ended before the time and whose
 // output is still stored.
 func (s *Store) EndedWithLogs(ctx context.Context, before time.Time, limit int64) ([]task.Task, error) {
