@@ -245,9 +245,11 @@ func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draft
 	v := present.PullRequestView{
 		Task: w.t, Proposal: p, IssueURL: issueURL, DraftRefused: draftRefused, MessageRule: env.Gate.CommitMessage,
 	}
-	if v.Output, err = e.logTail(ctx, "task/"+string(w.t.ID)); err != nil {
+	told, err := e.account(ctx, &w.t)
+	if err != nil {
 		return v, err
 	}
+	v.Output, v.Summary = told.feed, told.summary
 	if v.Models, err = e.modelView(ctx, w.t.ID); err != nil {
 		return v, err
 	}

@@ -148,9 +148,11 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 		return v, err
 	}
 	if t.State == task.Failed {
-		if v.Output, err = e.logTail(ctx, "task/"+string(t.ID)); err != nil {
+		told, err := e.account(ctx, t)
+		if err != nil {
 			return v, err
 		}
+		v.Output = told.feed
 	}
 	if v.Models, err = e.modelView(ctx, t.ID); err != nil {
 		return v, err

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/agent/activity"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -41,15 +43,45 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 	if w.t.CancelRequested {
 		return e.runEnded(ctx, w, status, task.Cancelled, "cancelled on request")
 	}
-	if status.Reason != sandbox.ReasonOK {
-		why := status.Reason.Explain()
-		if status.Detail != "" {
-			why += " " + status.Detail
-		}
+	why, err := e.whyFailed(ctx, &w.t, status)
+	if err != nil {
+		return err
+	}
+	if why != "" {
 		return e.runEnded(ctx, w, status, task.Failed, why)
 	}
 	return e.runEnded(ctx, w, status, task.Collecting, "")
 }
+
+// whyFailed says for people why a run that ended brings no proposal; empty if it
+// may. An exit status of 0 is no proof of work: what the agent reported last and
+// what the gateway refused belong to it.
+func (e *Engine) whyFailed(ctx context.Context, t *task.Task, status sandbox.Status) (string, error) {
+	told, err := e.account(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	var why []string
+	if status.Reason != sandbox.ReasonOK {
+		why = append(why, status.Reason.Explain(), status.Detail)
+	}
+	if told.outcome.Verdict == activity.Failed {
+		why = append(why, "The agent reported an error: "+brief(told.outcome.Reason))
+	}
+	if len(why) == 0 {
+		return "", nil
+	}
+	refusals, err := e.Store.ModelRefusals(ctx, t.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range refusals[:min(len(refusals), maxWhyRefusals)] {
+		why = append(why, fmt.Sprintf("The gateway refused %s (%d times): %s", r.What, r.Count, r.Why))
+	}
+	return strings.TrimSpace(strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "\n")), nil
+}
+
+const maxWhyRefusals = 3
 
 func (e *Engine) runEnded(ctx context.Context, w *work, status sandbox.Status, to task.State, why string) error {
 	w.t.Failure = why
