@@ -25,6 +25,16 @@ type loader struct {
 // Load reads the file, if path is not empty, and the CODERFLOW_* variables of
 // environ ("KEY=value") over it. The error has every problem at once.
 func Load(path string, environ []string) (Config, error) {
+	c, err := Salvage(path, environ)
+	if err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// Salvage is Load for a look at what may be broken: with an error it returns
+// what could be read all the same, which nothing may be run with.
+func Salvage(path string, environ []string) (Config, error) {
 	l := &loader{set: map[string]string{}}
 	raw := file{
 		Listen: defaultListen, DataDir: "/var/lib/coderflow", Database: "sqlite",
@@ -35,15 +45,13 @@ func Load(path string, environ []string) (Config, error) {
 	}
 	if path != "" {
 		if err := l.readFile(path, &raw); err != nil {
-			return Config{}, err
+			l.override(&raw, environ)
+			return l.check(raw), err
 		}
 	}
 	l.override(&raw, environ)
 	c := l.check(raw)
-	if err := sy.Join(l.problems); err != nil {
-		return Config{}, err
-	}
-	return c, nil
+	return c, sy.Join(l.problems)
 }
 
 // LoadDefault is Load for a place where a file may or may not be: without one,

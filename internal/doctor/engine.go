@@ -1,0 +1,182 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/sandbox"
+)
+
+// Engine is a Docker engine that is looked at.
+type Engine interface {
+	Facts(ctx context.Context) (sandbox.EngineFacts, error)
+	HasImage(ctx context.Context, reference string) error
+}
+
+// engineChecks look at one engine. Its facts are asked for once: the checks that need them wait for each other's
+// question, and without an answer they all but one say so shortly.
+type engineChecks struct {
+	host     string
+	engine   Engine
+	packages Packages
+	once     sync.Once
+	facts    sandbox.EngineFacts
+	err      error
+}
+
+func (e *engineChecks) ask(ctx context.Context) (sandbox.EngineFacts, error) {
+	e.once.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		e.facts, e.err = e.engine.Facts(ctx)
+	})
+	return e.facts, e.err
+}
+
+// askTime bounds a question that several checks wait for, so that each of them still has its say.
+const askTime = 6 * time.Second
+
+const seeEngine = "see the finding docker-engine"
+
+// unknown is the finding of a check that needs an engine that does not answer.
+func unknown(what string) Finding {
+	return warning("cannot be told: the Docker engine does not answer", what, seeEngine)
+}
+
+// given wraps a check of facts.
+func (e *engineChecks) given(what string, look func(sandbox.EngineFacts) Finding) func(context.Context) Finding {
+	return func(ctx context.Context) Finding {
+		facts, err := e.ask(ctx)
+		if err != nil {
+			return unknown(what)
+		}
+		return look(facts)
+	}
+}
+
+func (e *engineChecks) checks() []Check {
+	return []Check{
+		{"docker-engine", e.reachable},
+		{"docker-version", e.versioned("docker", "the engine may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade docker.io", func(f sandbox.EngineFacts) string { return f.Version })},
+		{"containerd", e.versioned("containerd", "containerd may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade containerd", func(f sandbox.EngineFacts) string { return f.Containerd })},
+		{"runc", e.versioned("runc", "runc may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade runc", func(f sandbox.EngineFacts) string { return f.Runc })},
+		{"kernel", e.given("an old kernel lacks what containers need", kernel)},
+		{"cgroups", e.given("without its controllers a limit is not kept", cgroups)},
+		{"storage", e.given("workspaces need overlayfs to start fast", storage)},
+		{"user-namespace", e.given("a remapped user namespace is a second wall", userNamespace)},
+		{"mandatory-access", e.given("AppArmor or SELinux is a second wall", mandatoryAccess)},
+	}
+}
+
+func (e *engineChecks) reachable(ctx context.Context) Finding {
+	facts, err := e.ask(ctx)
+	const why = "every task runs in a container of this engine"
+	switch {
+	case err == nil && parseVersion(facts.APIVersion).compare(parseVersion(leastAPI)) < 0:
+		return problem(fmt.Sprintf("the engine at %s speaks API %s", e.host, facts.APIVersion),
+			"CoderFlow needs "+leastAPI+" (Docker 20.10)", "install Docker 20.10 or later: apt-get install docker.io")
+	case err == nil && facts.OpenToTheNetwork:
+		return problem("the engine's API listens on the network without protection",
+			"whoever reaches it is root on its machine", "remove the tcp address from the \"hosts\" of /etc/docker/daemon.json and restart Docker")
+	case err == nil:
+		return fine("Docker %s answers at %s, API %s, %s", facts.Version, e.host, facts.APIVersion, facts.OS).
+			with("version", facts.Version).with("api", facts.APIVersion)
+	case errors.Is(err, os.ErrPermission) || strings.Contains(err.Error(), "permission denied"):
+		return problem("this user may not use the engine at "+e.host, why,
+			"run as the server's user, or add the user to the socket's group: usermod -aG docker "+userName())
+	case errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "no such file"):
+		return problem("there is no engine at "+e.host, why,
+			"install and start one (apt-get install docker.io && systemctl start docker), or set docker.host")
+	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
+		return problem("the engine at "+e.host+" takes the call and does not answer", why,
+			"look at its log (journalctl -u docker) and restart it: systemctl restart docker")
+	}
+	return problem(fmt.Sprintf("the engine at %s does not answer: %v", e.host, err), why,
+		"start it (systemctl start docker), or set docker.host to where it is")
+}
+
+// leastAPI is that of Docker 20.10, the oldest engine that is tested.
+const leastAPI = "1.41"
+
+func userName() string {
+	if name := os.Getenv("USER"); name != "" {
+		return name
+	}
+	return "USER"
+}
+
+func (e *engineChecks) versioned(name, what, update string, version func(sandbox.EngineFacts) string) func(context.Context) Finding {
+	return func(ctx context.Context) Finding {
+		facts, err := e.ask(ctx)
+		if err != nil {
+			return unknown(what)
+		}
+		c := component{name: name, version: version(facts), authz: facts.Authorization, update: update}
+		return c.judge(ctx, e.packages)
+	}
+}
+
+func kernel(f sandbox.EngineFacts) Finding {
+	v := parseVersion(f.Kernel)
+	switch {
+	case !v.known || v.compare(parseVersion("4.18")) < 0:
+		return problem("the kernel is "+f.Kernel, "4.18 is the oldest on which overlayfs, seccomp and cgroups are as CoderFlow needs them",
+			"run the engine on a current distribution: apt-get dist-upgrade, then reboot")
+	case !slices.Contains(f.SecurityOptions, "seccomp"):
+		return problem("the engine cannot filter system calls", "a hostile program could use every door of the kernel",
+			"use a kernel with CONFIG_SECCOMP_FILTER and an engine built with seccomp: apt-get install docker.io")
+	}
+	return fine("Linux %s, with filters of system calls", f.Kernel).with("kernel", f.Kernel)
+}
+
+func cgroups(f sandbox.EngineFacts) Finding {
+	if len(f.MissingLimits) > 0 {
+		return problem("the engine cannot limit: "+strings.Join(f.MissingLimits, ", "), "one task could take the whole machine",
+			"boot the kernel with cgroup_enable=memory, or with systemd.unified_cgroup_hierarchy=1, and restart Docker").with("missing", f.MissingLimits)
+	}
+	return fine("cgroup v%s limits memory, processes and CPU", f.CgroupVersion).with("version", f.CgroupVersion)
+}
+
+func storage(f sandbox.EngineFacts) Finding {
+	found := fine("%s on %s, below %s", f.StorageDriver, orUnknown(f.BackingFS), f.Root)
+	if f.StorageDriver != "overlay2" && f.StorageDriver != "overlayfs" {
+		found = warning(fmt.Sprintf("the storage driver is %s on %s", f.StorageDriver, orUnknown(f.BackingFS)),
+			"only overlay2 is tested; others start containers slowly", "set \"storage-driver\": \"overlay2\" in /etc/docker/daemon.json and restart Docker")
+	}
+	return found.with("driver", f.StorageDriver).with("backing", f.BackingFS).with("root", f.Root)
+}
+
+func orUnknown(text string) string {
+	if text == "" {
+		return "an unknown file system"
+	}
+	return text
+}
+
+func userNamespace(f sandbox.EngineFacts) Finding {
+	switch {
+	case slices.Contains(f.SecurityOptions, "rootless"):
+		return fine("the engine runs without root").with("mode", "rootless")
+	case slices.Contains(f.SecurityOptions, "userns"):
+		return fine("users of containers are shifted to unprivileged ones of the host").with("mode", "remap")
+	}
+	return warning("users of containers are not shifted (userns-remap is off)",
+		"a program that broke out of its container would be user 10001 of this machine; with the shift it is a user that owns nothing",
+		"on an engine that CoderFlow has for itself, set \"userns-remap\": \"default\" in /etc/docker/daemon.json and restart Docker; images have to be built again").with("mode", "off")
+}
+
+func mandatoryAccess(f sandbox.EngineFacts) Finding {
+	for _, name := range []string{"apparmor", "selinux"} {
+		if slices.Contains(f.SecurityOptions, name) {
+			return fine("%s confines containers", name).with("module", name)
+		}
+	}
+	return warning("neither AppArmor nor SELinux confines containers", "a hole in the other walls is not covered by this one",
+		"where the kernel has AppArmor, turn it on: apt-get install apparmor, boot with apparmor=1 security=apparmor, restart Docker").with("module", "none")
+}

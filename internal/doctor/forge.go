@@ -1,0 +1,211 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/forge/github"
+)
+
+// App is a GitHub App that is looked at.
+type App interface {
+	Examine(ctx context.Context) (github.AppFacts, error)
+}
+
+// forgeChecks look at the forge.
+type forgeChecks struct {
+	apiURL string
+	client *http.Client
+	app    App
+	appErr error // why there is none
+	now    func() time.Time
+
+	once  sync.Once
+	facts github.AppFacts
+	err   error
+	asked sync.Once
+	date  clockReading
+}
+
+type clockReading struct {
+	forge  time.Time
+	ours   time.Time // in the middle of the request
+	status int
+	err    error
+}
+
+func (f *forgeChecks) checks() []Check {
+	return []Check{
+		{"forge", f.reachable}, {"clock", f.clock}, {"app", f.authenticated}, {"app-permissions", f.permissions}, {"installations", f.installations},
+	}
+}
+
+// read sends one request without a credential: every answer has a Date, whatever its status.
+func (f *forgeChecks) read(ctx context.Context) clockReading {
+	f.asked.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		began := f.now()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.apiURL, nil)
+		if err != nil {
+			f.date.err = err
+			return
+		}
+		res, err := f.client.Do(req)
+		if err != nil {
+			f.date.err = err
+			return
+		}
+		_ = res.Body.Close()
+		f.date.status, f.date.ours = res.StatusCode, began.Add(f.now().Sub(began)/2)
+		f.date.forge, f.date.err = http.ParseTime(res.Header.Get("Date"))
+	})
+	return f.date
+}
+
+func (f *forgeChecks) reachable(ctx context.Context) Finding {
+	if f.apiURL == "" {
+		return notConfigured()
+	}
+	read := f.read(ctx)
+	switch {
+	case read.status == 0:
+		return problem(fmt.Sprintf("the forge at %s does not answer: %v", f.apiURL, read.err), "no task begins and nothing is pushed",
+			"check github.apiURL, and from this machine: curl -I "+f.apiURL)
+	case read.status >= 500:
+		return warning(fmt.Sprintf("the forge at %s answers with status %d", f.apiURL, read.status), "tasks wait until it works again", "look at the forge's status page, and again in a while")
+	}
+	return fine("%s answers", f.apiURL).with("status", read.status)
+}
+
+func notConfigured() Finding {
+	return problem("no forge is configured", "the server does not start without one", "coderflow init github --public-url https://HOST registers the App and prints the section github")
+}
+
+// maxSkew is how far GitHub lets the times in an App's tokens be off.
+const maxSkew = 30 * time.Second
+
+func (f *forgeChecks) clock(ctx context.Context) Finding {
+	const why = "the forge refuses tokens whose times are off, and approvals are dated by this clock"
+	if f.apiURL == "" {
+		return warning("the clock cannot be compared: no forge is configured", why, "configure the forge first")
+	}
+	read := f.read(ctx)
+	if read.forge.IsZero() {
+		return warning("the clock cannot be compared: the forge does not say its time", why, "see the finding forge, and: timedatectl")
+	}
+	skew := read.ours.Sub(read.forge).Round(time.Second)
+	found := fine("differs from the forge's by %s", skew.Abs())
+	if skew.Abs() > maxSkew {
+		direction := "ahead of"
+		if skew < 0 {
+			direction = "behind"
+		}
+		found = problem(fmt.Sprintf("this machine's clock is %s %s the forge's", skew.Abs(), direction), why, "turn on time synchronisation: timedatectl set-ntp true")
+	}
+	return found.with("seconds", int64(skew.Seconds()))
+}
+
+func (f *forgeChecks) examine(ctx context.Context) (github.AppFacts, error) {
+	f.once.Do(func() {
+		if f.err = f.appErr; f.err == nil && f.app == nil {
+			f.err = errors.New("no forge is configured")
+		}
+		if f.err == nil {
+			ctx, cancel := context.WithTimeout(ctx, askTime)
+			defer cancel()
+			f.facts, f.err = f.app.Examine(ctx)
+		}
+	})
+	return f.facts, f.err
+}
+
+func (f *forgeChecks) authenticated(ctx context.Context) Finding {
+	if f.apiURL == "" {
+		return notConfigured()
+	}
+	facts, err := f.examine(ctx)
+	if err != nil {
+		return problem("the forge does not take our App: "+err.Error(), "no task begins and nothing is pushed",
+			"check github.appID, github.privateKeyFile (a key that the App's settings list) and the findings clock and forge")
+	}
+	return fine("the forge knows us as %s (%s)", facts.Name, facts.Slug).with("slug", facts.Slug)
+}
+
+// unexamined is the finding of checks that need the App's facts.
+func unexamined(what string) Finding {
+	return warning("cannot be told: the App could not be read", what, "see the finding app")
+}
+
+func (f *forgeChecks) permissions(ctx context.Context) Finding {
+	facts, err := f.examine(ctx)
+	if err != nil {
+		return unexamined("steps of tasks fail for want of a permission")
+	}
+	missing := lacking(facts.Permissions, github.AppPermissions())
+	var events []string
+	for _, event := range github.AppEvents() {
+		if !slices.Contains(facts.Events, event) && !always(event) {
+			events = append(events, event)
+		}
+	}
+	if len(missing)+len(events) == 0 {
+		return fine("the App has every permission and event that is used").with("missing", []string{}).with("missingEvents", []string{})
+	}
+	var said []string
+	if len(missing) > 0 {
+		said = append(said, "the permissions "+strings.Join(missing, ", "))
+	}
+	if len(events) > 0 {
+		said = append(said, "the events "+strings.Join(events, ", "))
+	}
+	return problem("the App lacks "+strings.Join(said, " and "), "steps of tasks fail, and what the App is not told of waits for the reconciler",
+		"grant them under \"Permissions & events\" of the App's settings ("+facts.SettingsURL+"), then accept them for each installation").
+		with("missing", missing).with("missingEvents", events)
+}
+
+// always are events that every App gets without subscribing.
+func always(event string) bool {
+	return slices.Contains([]string{"ping", "installation", "installation_repositories", "github_app_authorization"}, event)
+}
+
+// lacking lists what is needed and not there, "name: level".
+func lacking(have, need map[string]string) []string {
+	var missing []string
+	for _, name := range slices.Sorted(maps.Keys(need)) {
+		if have[name] != need[name] && have[name] != "write" && have[name] != "admin" {
+			missing = append(missing, name+": "+need[name])
+		}
+	}
+	return missing
+}
+
+func (f *forgeChecks) installations(ctx context.Context) Finding {
+	facts, err := f.examine(ctx)
+	switch {
+	case err != nil:
+		return unexamined("only repositories with the App installed can be worked on")
+	case len(facts.Installations) == 0:
+		return problem("the App is installed nowhere", "only repositories with the App installed can be worked on",
+			"install it from "+facts.SettingsURL+" on the repositories of your environments")
+	}
+	var accounts []string
+	for _, i := range facts.Installations {
+		accounts = append(accounts, i.Account)
+		if i.Suspended {
+			return warning("the installation of "+i.Account+" is suspended", "its repositories cannot be worked on", "unsuspend it: "+i.URL)
+		}
+		if missing := lacking(i.Permissions, github.AppPermissions()); len(missing) > 0 {
+			return problem(fmt.Sprintf("the installation of %s has not accepted %s", i.Account, strings.Join(missing, ", ")),
+				"steps of tasks there fail for want of them", "an owner of "+i.Account+" accepts the new permissions: "+i.URL).with("missing", missing)
+		}
+	}
+	return fine("installed for %s", strings.Join(accounts, ", ")).with("accounts", accounts)
+}
