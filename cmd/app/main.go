@@ -24,6 +24,7 @@ type cli struct {
 	Init    initCmd    `cmd:"" help:"Set up CoderFlow at a forge."`
 	Apply   applyCmd   `cmd:"" help:"Check manifests and put them in force."`
 	Images  imagesCmd  `cmd:"" help:"Build and list the images of agents."`
+	Doctor  doctorCmd  `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version. (serve does it too.)"`
 	Tasks   tasksCmd   `cmd:"" help:"Look at tasks."`
 	Audit   auditCmd   `cmd:"" help:"Look at the audit log."`

@@ -69,6 +69,8 @@ var table = []row{
 	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/task"}, nil},
 	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
 		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec"}},
+	{"internal/doctor", "what is wrong with an installation, and how to mend it",
+		[]string{"internal/config", "internal/forge/github", "internal/sandbox"}, nil},
 	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/agent/activity", "internal/guestproto", "internal/sandbox"}, nil},
 	{"internal/agent/activity", "what agents print, as events", nil, nil},
 	{"internal/agent/image", "the presets' images, from npm packages", []string{"images/agents", "internal/agent", "internal/sandbox"}, nil},
