@@ -4,12 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
-
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -22,7 +18,7 @@ const probeTime = 8 * time.Second
 const probeScript = `cat /proc/self/status
 while read -r line; do echo "net $line"; done < /proc/net/dev
 while read -r inside outside size; do echo "map $inside $outside $size"; done < /proc/self/uid_map
-: 2>/dev/null > /probe && echo "root writable"
+(: > /probe) 2>/dev/null && echo "root writable"
 for f in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
 	test -r $f && read -r v < $f && echo "memory $v"
 done
@@ -62,7 +58,7 @@ func (r *Runner) Probe(ctx context.Context, image, runtime string) (sandbox.Prob
 	if !ended {
 		return sandbox.ProbeResult{}, fmt.Errorf("the probe's container did not end within %s", probeTime)
 	}
-	result, err := r.probeResult(ctx, id)
+	result, err := r.probeResult(ctx, name)
 	result.Took = time.Since(began)
 	return result, err
 }
@@ -74,29 +70,20 @@ func probeLimits() sandbox.Limits {
 	return limits
 }
 
-func (r *Runner) probeResult(caller context.Context, id string) (sandbox.ProbeResult, error) {
-	ctx, cancel := context.WithTimeout(caller, callTimeout)
-	defer cancel()
-	logs, err := r.engine.ContainerLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true})
-	if err != nil {
-		return sandbox.ProbeResult{}, engineError(caller, "reading the probe's output", err)
-	}
-	defer logs.Close()
-	output, reports := &capped{left: 128 << 10}, &capped{left: guestproto.MaxReportBytes}
-	if _, err := stdcopy.StdCopy(output, reports, io.LimitReader(logs, 1<<20)); err != nil {
-		return sandbox.ProbeResult{}, engineError(caller, "reading the probe's output", err)
+func (r *Runner) probeResult(ctx context.Context, name string) (sandbox.ProbeResult, error) {
+	var output bytes.Buffer // bounded by OutputBytes
+	if _, err := r.Logs(ctx, name, sandbox.LogOptions{}, &output); err != nil {
+		return sandbox.ProbeResult{}, err
 	}
 	result := parseProbe(output.String())
 	if result.UID != "" {
 		return result, nil
 	}
-	said := reports.String()
-	if list, err := guestproto.ReadReports(bytes.NewReader(reports.Bytes())); err == nil && len(list) > 0 {
-		if last := list[len(list)-1]; last.Result != nil {
-			said = last.Result.Problem
-		}
+	status, err := r.Inspect(ctx, name)
+	if err != nil {
+		return result, err
 	}
-	return result, fmt.Errorf("the probe's container printed nothing; its helper said %.300q", said)
+	return result, fmt.Errorf("the probe's container printed nothing useful (%.100q): %s %s", output.String(), status.Reason, status.Detail)
 }
 
 func parseProbe(output string) sandbox.ProbeResult {
