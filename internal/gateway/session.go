@@ -1,0 +1,209 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/gateway/egress"
+	"github.com/coderflow/coderflow/internal/gateway/inspect"
+	"github.com/coderflow/coderflow/internal/secret"
+)
+
+// Bounds of one session.
+const (
+	maxConnections = 64
+	maxRequests    = 16       // at the same time
+	maxTunnels     = 32       // at the same time
+	maxHeader      = 32 << 10 // bytes
+	maxBody        = 32 << 20 // bytes of one request
+	maxBodies      = 64 << 20 // bytes of all requests at the same time
+	headTime       = 10 * time.Second
+	bodyTime       = 2 * time.Minute
+	idleTime       = 2 * time.Minute
+	writeTime      = 2 * time.Minute // for the agent to take a piece of an answer
+	exchangeTime   = time.Hour
+)
+
+// terms are a session's rules, prepared. They are replaced as a whole.
+type terms struct {
+	Session
+	hosts  egress.Hosts
+	policy inspect.Policy
+	key    *secret.Redactor // finds the provider's key in answers
+}
+
+func newTerms(s Session) (*terms, error) {
+	switch p := s.Provider; {
+	case s.Task == "":
+		return nil, errors.New("a session needs a task")
+	case !p.Protocol.Valid():
+		return nil, fmt.Errorf("the protocol %q is unknown", p.Protocol)
+	case p.URL == nil || p.URL.Scheme != "https" && p.URL.Scheme != "http" || p.URL.Host == "" || p.URL.User != nil:
+		return nil, errors.New("the provider's URL must have the scheme http or https, a host and no user")
+	case p.Key.IsZero():
+		return nil, errors.New("the provider has no key")
+	case len(s.Models) == 0:
+		return nil, errors.New("no model is allowed")
+	}
+	for _, m := range s.Models {
+		if name := strings.TrimSuffix(m, "*"); name == "" || strings.Contains(name, "*") {
+			return nil, fmt.Errorf("the model %q is not a name, nor a beginning with one trailing *", m)
+		}
+	}
+	hosts, err := egress.ParseHosts(s.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	all := append(slices.Clone(s.Secrets), s.Provider.Key)
+	return &terms{
+		Session: s, hosts: hosts,
+		policy: inspect.Policy{Models: s.Models, Redactor: secret.NewRedactor(all...)},
+		key:    secret.NewRedactor(s.Provider.Key),
+	}, nil
+}
+
+// session serves one task.
+type session struct {
+	gateway *Gateway
+	task    string
+	terms   atomic.Pointer[terms]
+	server  *http.Server
+	done    chan struct{} // closed when the server has ended
+	journal *journal
+
+	requests, tunnels chan struct{} // one entry for each under way
+	bodies            atomic.Int64  // bytes under way
+	kept              kept
+
+	mu   sync.Mutex
+	open map[net.Conn]struct{} // tunnels, which the server no longer knows
+}
+
+func newSession(g *Gateway, t *terms) *session {
+	s := &session{
+		gateway: g, task: t.Task, done: make(chan struct{}),
+		journal:  newJournal(g.o.Journal, g.o.Logger, t.Task),
+		requests: make(chan struct{}, maxRequests), tunnels: make(chan struct{}, maxTunnels),
+		open: map[net.Conn]struct{}{},
+	}
+	s.terms.Store(t)
+	s.server = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headTime,
+		ReadTimeout:       bodyTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          log.New(quiet{}, "", 0),
+		// CONNECT, upgrades and OPTIONS * are this package's to judge.
+		DisableGeneralOptionsHandler: true,
+	}
+	return s
+}
+
+// quiet swallows what net/http says of a hostile client's connections.
+type quiet struct{}
+
+func (quiet) Write(p []byte) (int, error) { return len(p), nil }
+
+func (s *session) serve(l net.Listener) {
+	go func() {
+		defer close(s.done)
+		if err := s.server.Serve(newLimited(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			s.gateway.o.Logger.Error("the gateway of a task ended", "task", s.task, "error", err)
+		}
+	}()
+}
+
+// close cuts everything.
+func (s *session) close() {
+	_ = s.server.Close()
+	s.cutTunnels()
+	<-s.done
+	s.journal.close()
+}
+
+// shutdown lets requests end until ctx does.
+func (s *session) shutdown(ctx context.Context) {
+	if s.server.Shutdown(ctx) != nil {
+		_ = s.server.Close()
+	}
+	s.cutTunnels()
+	<-s.done
+	s.journal.close()
+}
+
+func (s *session) cutTunnels() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.open {
+		_ = conn.Close()
+	}
+}
+
+// keep and forget hold a tunnel's connections, so that they can be cut.
+func (s *session) keep(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = struct{}{}
+}
+
+func (s *session) forget(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+}
+
+// take enters a bounded room, or says that it is full.
+func take(room chan struct{}) bool {
+	select {
+	case room <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// limited refuses connections beyond a number: a waiting one would cost as much.
+type limited struct {
+	net.Listener
+	room chan struct{}
+}
+
+func newLimited(l net.Listener, n int) *limited {
+	return &limited{Listener: l, room: make(chan struct{}, n)}
+}
+
+// Accept waits for a connection that has a place.
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if take(l.room) {
+			return &placed{Conn: conn, leave: sync.OnceFunc(func() { <-l.room })}, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+// placed gives its place back when it is closed.
+type placed struct {
+	net.Conn
+	leave func()
+}
+
+// Close closes the connection.
+func (p *placed) Close() error {
+	p.leave()
+	return p.Conn.Close()
+}

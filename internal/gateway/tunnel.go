@@ -1,0 +1,113 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/gateway/egress"
+	"github.com/coderflow/coderflow/internal/gateway/wire"
+)
+
+// Bounds of one tunnel. Uploads are small: packages are fetched through it.
+const (
+	maxSent     = 16 << 20
+	maxReceived = 2 << 30
+	tunnelTime  = 30 * time.Minute
+	tunnelIdle  = 2 * time.Minute
+	dialTime    = 20 * time.Second
+)
+
+// connect opens a tunnel to a listed host.
+func (s *session) connect(w http.ResponseWriter, r *http.Request, t *terms) {
+	target, err := t.hosts.Allow(r.RequestURI)
+	if err != nil {
+		s.refuseTunnel(w, t, wire.Forbidden("host", "CONNECT %s: %v", wire.Shown(r.RequestURI), err))
+		return
+	}
+	if !take(s.tunnels) {
+		s.refuseTunnel(w, t, &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "busy", Message: "too many connections to hosts at the same time"})
+		return
+	}
+	defer func() { <-s.tunnels }()
+	ctx, cancel := context.WithTimeout(r.Context(), dialTime)
+	defer cancel()
+	out, err := egress.Dial(ctx, s.gateway.o.Resolver, s.gateway.o.Dial, target)
+	if errors.Is(err, egress.ErrAddress) {
+		s.refuseTunnel(w, t, wire.Forbidden("address", "CONNECT %s: %v", target, egress.ErrAddress))
+		return
+	}
+	if err != nil {
+		s.gateway.o.Logger.WarnContext(ctx, "an allowed host was not reached", "task", s.task, "host", target.String(), "error", err)
+		s.refuseTunnel(w, t, &wire.Refusal{Status: http.StatusBadGateway, Reason: "unreachable", Message: "the host " + target.String() + " was not reached"})
+		return
+	}
+	defer func() { _ = out.Close() }()
+	s.tunnel(w, out, target)
+}
+
+func (s *session) refuseTunnel(w http.ResponseWriter, t *terms, refusal *wire.Refusal) {
+	x := &exchange{Exchange: Exchange{Task: t.Task, Environment: t.Environment, At: s.gateway.o.Now(), Protocol: t.Provider.Protocol,
+		Method: http.MethodConnect}, terms: t}
+	s.refuse(w, x, refusal)
+	s.gateway.o.Metrics.Exchange(x.Exchange)
+}
+
+// tunnel joins the agent's connection with the host's.
+func (s *session) tunnel(w http.ResponseWriter, out net.Conn, target egress.Target) {
+	in, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer func() { _ = in.Close() }()
+	for _, c := range []net.Conn{in, out} {
+		s.keep(c)
+		defer s.forget(c)
+	}
+	_ = in.SetDeadline(time.Now().Add(dialTime))
+	if _, err := io.WriteString(in, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		return
+	}
+	var sent, received atomic.Int64
+	end := time.Now().Add(tunnelTime)
+	cut := func() { _ = in.Close(); _ = out.Close() }
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		defer cut()
+		flow(out, io.MultiReader(io.LimitReader(buffered, int64(buffered.Reader.Buffered())), in), in, end, &sent, maxSent)
+	})
+	flow(in, out, out, end, &received, maxReceived)
+	cut()
+	wait.Wait()
+	s.journal.note(AuditConnect, target.String(), map[string]any{"host": target.String()},
+		map[string]int64{"sent": sent.Load(), "received": received.Load()})
+	s.gateway.o.Metrics.Tunnel(target.Host(), sent.Load(), received.Load())
+}
+
+// flow copies one direction within its bounds of bytes, idleness and time.
+func flow(to net.Conn, from io.Reader, source net.Conn, end time.Time, count *atomic.Int64, most int64) {
+	buffer := pieces.Get().(*[16 << 10]byte)
+	defer pieces.Put(buffer)
+	for count.Load() < most {
+		deadline := time.Now().Add(tunnelIdle)
+		if deadline.After(end) {
+			deadline = end
+		}
+		_ = source.SetReadDeadline(deadline)
+		n, err := from.Read(buffer[:])
+		if n > 0 {
+			_ = to.SetWriteDeadline(deadline)
+			written, writeErr := to.Write(buffer[:n])
+			count.Add(int64(written))
+			err = errors.Join(err, writeErr)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
