@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,11 +28,14 @@ type exhaustion struct {
 // diskWatch holds a run to its quota, and keeps the host's floor whatever the quota says. A nil one watches nothing.
 //
 // pid 1 has the same user as what it measures, so that a task can keep it from reading a directory. As long as it
-// does, the task is charged with everything that the file system has lost since the run began.
+// does, the task is charged with everything that the file system has lost since it was last measured whole.
 type diskWatch struct {
 	quota guestproto.Quota
-	began unix.Statfs_t
 	over  chan exhaustion
+
+	mu    sync.Mutex
+	whole guestproto.Usage // when nothing was hidden the last time
+	since unix.Statfs_t    // the file system then
 }
 
 func watchDisk(quota *guestproto.Quota) (*diskWatch, error) {
@@ -39,7 +43,7 @@ func watchDisk(quota *guestproto.Quota) (*diskWatch, error) {
 		return nil, nil
 	}
 	d := &diskWatch{quota: *quota, over: make(chan exhaustion, 1)}
-	if err := unix.Statfs(guestproto.Workspace, &d.began); err != nil {
+	if err := unix.Statfs(guestproto.Workspace, &d.since); err != nil {
 		return nil, fmt.Errorf("asking for the free space of the workspace: %w", err)
 	}
 	go d.watch()
@@ -110,14 +114,23 @@ func (d *diskWatch) floor() *exhaustion {
 
 // measure says whether the task has more in its workspace than it may.
 func (d *diskWatch) measure() *exhaustion {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var now unix.Statfs_t
+	if err := unix.Statfs(guestproto.Workspace, &now); err != nil {
+		now = d.since
+	}
 	m, err := measure(d.quota.Root, d.quota.Limit)
 	if err != nil {
 		return &exhaustion{guestproto.ResourceQuota, "The disk use of the workspace cannot be measured: " + err.Error()}
 	}
 	use, unreadable := m.usage, ""
-	if lost := d.lost(); m.hidden {
-		use.Bytes, use.Files = max(use.Bytes, lost.Bytes), max(use.Files, lost.Files)
+	if m.hidden {
+		use.Bytes = max(use.Bytes, d.whole.Bytes+(int64(d.since.Bfree)-int64(now.Bfree))*now.Bsize)
+		use.Files = max(use.Files, d.whole.Files+int64(d.since.Ffree)-int64(now.Ffree))
 		unreadable = " A part of it could not be measured, so that all that the disk has lost meanwhile counts."
+	} else {
+		d.whole, d.since = m.usage, now
 	}
 	switch {
 	case use.Bytes > d.quota.Limit.Bytes:
@@ -128,17 +141,6 @@ func (d *diskWatch) measure() *exhaustion {
 			"The workspace has more than the %d files that its environment allows.%s", d.quota.Limit.Files, unreadable)}
 	}
 	return nil
-}
-
-// lost is what the file system has less than when the run began, whoever took it.
-func (d *diskWatch) lost() guestproto.Usage {
-	var now unix.Statfs_t
-	if err := unix.Statfs(guestproto.Workspace, &now); err != nil {
-		return guestproto.Usage{}
-	}
-	return guestproto.Usage{
-		Bytes: (int64(d.began.Bfree) - int64(now.Bfree)) * now.Bsize, Files: int64(d.began.Ffree) - int64(now.Ffree),
-	}
 }
 
 func mebibytes(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
