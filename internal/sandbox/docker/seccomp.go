@@ -59,6 +59,7 @@ var allowedSyscalls = map[string][]string{
 	"extended attributes": {
 		"fgetxattr", "flistxattr", "fremovexattr", "fsetxattr", "getxattr", "lgetxattr", "listxattr", "llistxattr",
 		"lremovexattr", "lsetxattr", "removexattr", "setxattr",
+		"getxattrat", "listxattrat", "removexattrat", "setxattrat",
 	},
 	"waiting": {
 		"epoll_create", "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait", "epoll_pwait2", "epoll_wait",
@@ -85,6 +86,8 @@ var allowedSyscalls = map[string][]string{
 		"sched_setscheduler", "sched_yield", "set_robust_list", "set_thread_area", "set_tid_address", "setitimer",
 		"setpgid", "setpriority", "setrlimit", "setsid", "sigaltstack", "tgkill", "tkill", "vfork", "wait4", "waitid",
 	},
+	// The kernel itself has processes call it that the host traces; called otherwise it ends the caller.
+	"being traced by the host": {"uretprobe"},
 	// Debuggers and sanitizers of the task's own. pid 1 is out of reach: it is not dumpable.
 	"tracing own processes": {"process_vm_readv", "process_vm_writev", "ptrace"},
 	// Without a capability they can only keep what a process is.
@@ -126,7 +129,8 @@ const (
 // namespaceFlags are the CLONE_NEW* flags of clone(2): NS, CGROUP, UTS, IPC, USER, PID, NET.
 const namespaceFlags = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 
-// enosys makes the C library fall back from clone3, whose flags a filter cannot see, to clone.
+// enosys makes programs fall back to what they did before the call was there: the C library from clone3, whose flags
+// a filter cannot see, to clone; others from statmount and listmount to /proc.
 const enosys = 38
 
 func seccompRules() []seccompRule {
@@ -153,7 +157,7 @@ func seccompRules() []seccompRule {
 		}})
 	}
 	number := uint(enosys)
-	return append(rules, seccompRule{Names: []string{"clone3"}, Action: actErrno, ErrnoRet: &number})
+	return append(rules, seccompRule{Names: []string{"clone3", "listmount", "statmount"}, Action: actErrno, ErrnoRet: &number})
 }
 
 func socketRule(args ...seccompArg) seccompRule {
