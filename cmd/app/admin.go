@@ -30,6 +30,13 @@ func (c applyCmd) Run(ctx context.Context, s streams) error {
 		_, err := fmt.Fprintln(s.out, "the manifests are in order:", summary)
 		return err
 	}
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if err := checkProviders(set, cfg.Models); err != nil {
+		return err
+	}
 	return c.with(ctx, func(db *store.Store) error {
 		if err := putInForce(ctx, db, set, operator()); err != nil {
 			return err
@@ -68,8 +75,9 @@ func (c migrateCmd) Run(ctx context.Context, s streams) error {
 }
 
 type tasksCmd struct {
-	List tasksListCmd `cmd:"" default:"withargs" help:"List tasks, newest first."`
-	Logs tasksLogsCmd `cmd:"" help:"Print the output of a task's container."`
+	List   tasksListCmd   `cmd:"" default:"withargs" help:"List tasks, newest first."`
+	Logs   tasksLogsCmd   `cmd:"" help:"Print the output of a task's container."`
+	Models tasksModelsCmd `cmd:"" help:"Print what a task did through the model gateway: spending, hosts, refusals."`
 }
 
 type tasksListCmd struct {

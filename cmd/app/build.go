@@ -92,8 +92,16 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	gate := &approval.Gate{
 		Forge: hub, Ledger: db, Policies: rules, Read: command.ParseReview, Armory: rules, Now: time.Now,
 	}
+	figures := newFigures(db, log)
+	models, err := newModels(cfg, db, figures, log)
+	if err != nil {
+		return err
+	}
+	h.closers = append(h.closers, models)
 	h.engine = engine.New(engine.Options{
-		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Manifests: rules, Gate: gate,
+		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models},
+		Bases:     sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
+		Manifests: rules, Gate: gate,
 		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},
 		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL,
 		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
@@ -114,7 +122,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	}
 	h.handler = web.New(web.Options{
 		Inbox: h.engine, GitHub: githubHook{hook}, Logger: log, Now: time.Now,
-		Probes: probes(db, h.runner, hub),
+		Probes: probes(db, h.runner, hub), Metrics: figures.handler(),
 	})
 	return nil
 }
@@ -156,6 +164,7 @@ func newRunner(cfg config.Config, node string, log *slog.Logger) (*docker.Runner
 	}
 	return docker.New(docker.Config{
 		Host: cfg.Docker.Host, DataDir: filepath.Join(cfg.DataDir, "sandbox"), GuestPath: guest, Instance: node, Log: log,
+		Workspaces: cfg.Sandbox.Workspaces,
 	})
 }
 

@@ -26,6 +26,7 @@ type cli struct {
 	Images  imagesCmd  `cmd:"" help:"Build and list the images of agents."`
 	Doctor  doctorCmd  `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version. (serve does it too.)"`
+	Sandbox sandboxCmd `cmd:"" help:"Look at containers, workspaces and cached bases on this node."`
 	Tasks   tasksCmd   `cmd:"" help:"Look at tasks."`
 	Audit   auditCmd   `cmd:"" help:"Look at the audit log."`
 	Version versionCmd `cmd:"" help:"Print the version."`

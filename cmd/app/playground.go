@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -123,13 +124,20 @@ spec:
   repositories:
     - {name: {{.Repository}}, id: {{.RepositoryID}}}
   agent:
+{{- if .Preset}}
+    preset: {{.Preset}}
+{{- else}}
     preset: exec
     command:
       - /bin/sh
       - -c
       - |
         {{indent 8 .Agent}}
-  limits: {memory: 512MiB, cpus: 1, pids: 128, wallTime: 5m}
+{{- end}}
+  limits: {memory: {{.Memory}}, cpus: 1, pids: 128, wallTime: 5m}
+{{- if .Spec}}
+  {{indent 2 .Spec}}
+{{- end}}
 ---
 apiVersion: coderflow.dev/v1
 kind: DeploymentProfile
@@ -166,6 +174,9 @@ type installation struct {
 // settings are what an installation can differ in.
 type settings struct {
 	Agent  string // shell text of the agent; empty: the demo's
+	Preset string // of an agent with a command of its own, instead of Agent
+	Memory string // of the agent's container; empty: 512MiB
+	Spec   string // more lines for the environment's spec
 	Script string // shell text of the profile publish; empty: the demo's
 	Listen string // of the server
 	Extra  string // more lines for coderflow.yaml
@@ -198,7 +209,8 @@ func install(dir string, info emulator.Info, s settings) (installation, error) {
 	}
 	var manifests strings.Builder
 	err = demoManifests.Execute(&manifests, map[string]any{
-		"Repository": sampleRepo, "RepositoryID": info.Repositories[0].ID, "Agent": s.Agent, "Script": s.Script,
+		"Repository": sampleRepo, "RepositoryID": info.Repositories[0].ID, "Script": s.Script,
+		"Agent": s.Agent, "Preset": s.Preset, "Memory": cmp.Or(s.Memory, "512MiB"), "Spec": s.Spec,
 		"Maria": userID(info, maria), "Tom": userID(info, tom),
 	})
 	if err != nil {

@@ -48,6 +48,11 @@ const (
 	stopGrace     = 20 * time.Second
 )
 
+// retireInterval is how often what nobody needs any more is looked for.
+func retireInterval(cfg config.Config) time.Duration {
+	return min(10*time.Minute, 5*cfg.Reconcile.Interval)
+}
+
 // serve runs a whole server until ctx ends. ready, if not nil, gets the address
 // once requests are answered.
 func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(address string)) (err error) {
@@ -72,6 +77,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 		return every(ctx, log, min(sweepInterval, cfg.Reconcile.Interval), "sweep", h.engine.Sweep)
 	})
 	work.Go(func() error { return every(ctx, log, cfg.Reconcile.Interval, "reconcile", h.engine.Reconcile) })
+	work.Go(func() error { return every(ctx, log, retireInterval(cfg), "retention", h.engine.Retire) })
 	work.Go(func() error { return h.follow(ctx) })
 	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
 	if ready != nil {

@@ -90,7 +90,7 @@ func newStoppedWorld(t *testing.T, options ...worldOption) *world {
 	t.Helper()
 	requireEngine(t)
 	watch := contracttest.Watch(t)
-	w := &world{t: t, dir: t.TempDir(), log: &logTail{}}
+	w := &world{t: t, dir: shortDir(t), log: &logTail{}}
 	o := emulator.Options{
 		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 		Middleware: watch.Middleware, OnDelivery: watch.OnDelivery,
@@ -110,6 +110,22 @@ func newStoppedWorld(t *testing.T, options ...worldOption) *world {
 	w.hub.SetWebhookURL("http://" + w.address + "/webhooks/github")
 	t.Cleanup(w.close)
 	return w
+}
+
+// shortDir is a temporary directory with a short path: the path of a socket in it
+// has at most 107 bytes.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "cf-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("clean up: %v", err)
+		}
+	})
+	return dir
 }
 
 func requireEngine(t *testing.T) {

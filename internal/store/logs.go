@@ -61,6 +61,26 @@ func (s *Store) AppendLog(ctx context.Context, stream string, offset int64, data
 	return nil
 }
 
+// AddLog adds data at the end of a stream that has one writer at a time. Where
+// the stream would have more than limit bytes, instead goes in, which should be
+// short; once it has so many, nothing does.
+func (s *Store) AddLog(ctx context.Context, stream string, data, instead []byte, limit int64) error {
+	err := s.InTx(ctx, func(t *Tx) error {
+		size, err := t.lockStream(ctx, stream)
+		if err != nil || size >= limit {
+			return err
+		}
+		if size+int64(len(data)) > limit {
+			data = instead
+		}
+		return t.appendChunk(ctx, &chunkRow{Stream: text(stream), FirstByte: size, Data: data})
+	})
+	if err != nil {
+		return fmt.Errorf("add to log %s: %w", stream, err)
+	}
+	return nil
+}
+
 // lockStream makes the transaction the only one to write the stream and
 // returns its size.
 func (t *Tx) lockStream(ctx context.Context, stream string) (int64, error) {

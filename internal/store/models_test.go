@@ -120,3 +120,18 @@ func TestOutputOfEndedTasksIsRemoved(t *testing.T) {
 		}
 	})
 }
+
+func TestATranscriptIsCutAtItsLimit(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		for _, line := range []string{"aaaa\n", "too long for it\n", "b\n", "never\n", "never\n"} {
+			if err := s.AddLog(t.Context(), "model/x", []byte(line), []byte("-\n"), 9); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := s.ReadLog(t.Context(), "model/x", 0, 100)
+		if want := "aaaa\n-\nb\n"; string(result(t, got, err)) != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/agent"
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/engine"
+	"github.com/coderflow/coderflow/internal/gateway"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/secret"
+	"github.com/coderflow/coderflow/internal/store"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// maxTranscript bounds what is kept of one task's exchanges with models, in bytes.
+const maxTranscript = 64 << 20
+
+// models is the gateway in the engine's words.
+type models struct {
+	gateway   *gateway.Gateway
+	providers map[string]gateway.Provider
+	db        *store.Store
+}
+
+func newModels(cfg config.Config, db *store.Store, f *figures, log *slog.Logger) (*models, error) {
+	m := &models{providers: map[string]gateway.Provider{}, db: db}
+	for name, p := range cfg.Models {
+		provider, err := providerOf(name, p)
+		if err != nil {
+			return nil, err
+		}
+		m.providers[name] = provider
+	}
+	m.gateway = gateway.New(gateway.Options{
+		Dir:    filepath.Join(cfg.DataDir, "gateway"),
+		Ledger: ledger{db, f}, Journal: journal{db}, Logger: log, Now: time.Now,
+	})
+	return m, nil
+}
+
+func providerOf(name string, p config.Model) (gateway.Provider, error) {
+	address, err := url.Parse(p.URL)
+	if err != nil {
+		return gateway.Provider{}, fmt.Errorf("model provider %s: %w", name, err)
+	}
+	key, err := secret.NewValue("model-key/"+name, []byte(p.Key.Reveal()))
+	if err != nil {
+		return gateway.Provider{}, fmt.Errorf("models.%s.keyFile: %w", name, err)
+	}
+	provider := gateway.Provider{Name: name, Protocol: gateway.Protocol(p.Protocol), URL: address, Key: key, Prices: map[string]gateway.Price{}}
+	for model, price := range p.Prices {
+		provider.Prices[model] = gateway.Price(price)
+	}
+	return provider, nil
+}
+
+// Close lets requests end for a moment. The containers go on: the next process
+// opens their sockets again.
+func (m *models) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := m.gateway.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// modelsOf gives the engine's port the method that closes one task's way.
+type modelsOf struct{ *models }
+
+// Open implements engine.Models.
+func (m modelsOf) Open(ctx context.Context, t task.Task, env manifest.Environment) (string, error) {
+	s := gateway.Session{Task: string(t.ID), Environment: env.Name, Hosts: env.Network.Hosts}
+	for _, provider := range m.providers { // nothing that another environment's agent may not see either
+		s.Secrets = append(s.Secrets, provider.Key)
+	}
+	if env.Model != nil {
+		provider, why := usable(env, m.providers)
+		if why != "" {
+			return "", &engine.UnusableError{Why: why}
+		}
+		s.Provider, s.Models, s.Budget = provider, env.Model.Names, budgetOf(env.Model.Budget)
+	}
+	return m.gateway.Open(ctx, s)
+}
+
+// Close implements engine.Models.
+func (m modelsOf) Close(_ context.Context, id task.ID) error { return m.gateway.Close(string(id)) }
+
+// microUSD is the unit of the gateway's costs in US dollars.
+const microUSD = 1_000_000
+
+func budgetOf(b manifest.Budget) gateway.Budget {
+	return gateway.Budget{
+		TaskTokens: b.TaskTokens, DayTokens: b.DayTokens,
+		TaskCost: int64(b.TaskUSD * microUSD), DayCost: int64(b.DayUSD * microUSD),
+	}
+}
+
+// usable finds the provider of an environment, or says why it cannot be used.
+func usable(env manifest.Environment, providers map[string]gateway.Provider) (gateway.Provider, string) {
+	provider, known := providers[env.Model.Provider]
+	if !known {
+		return provider, fmt.Sprintf("it names the model provider %q, which is not in the server's coderflow.yaml (section models)", env.Model.Provider)
+	}
+	preset, err := agent.Lookup(env.Agent.Preset)
+	if err == nil && preset.Protocol != agent.ProtocolNone && string(preset.Protocol) != string(provider.Protocol) {
+		return provider, fmt.Sprintf("its agent %q speaks the protocol %q, but its model provider %q speaks %q",
+			preset.Name, preset.Protocol, provider.Name, provider.Protocol)
+	}
+	if env.Model.Budget.TaskUSD > 0 || env.Model.Budget.DayUSD > 0 {
+		for _, name := range env.Model.Names {
+			if !priced(provider.Prices, name) {
+				return provider, fmt.Sprintf("it has a budget in US dollars, but provider %q has no price for the model %q (models.%s.prices in coderflow.yaml)",
+					provider.Name, name, provider.Name)
+			}
+		}
+	}
+	return provider, ""
+}
+
+// priced reports whether every model that the name stands for has a price.
+func priced(prices map[string]gateway.Price, name string) bool {
+	for pattern := range prices {
+		stem, any := strings.CutSuffix(pattern, "*")
+		if pattern == name || any && strings.HasPrefix(strings.TrimSuffix(name, "*"), stem) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkProviders says which environments of the manifests this server cannot run.
+func checkProviders(set *manifest.Set, configured map[string]config.Model) error {
+	providers := map[string]gateway.Provider{}
+	for name, p := range configured {
+		provider, err := providerOf(name, p)
+		if err != nil {
+			return err
+		}
+		providers[name] = provider
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(set.Environments)) {
+		env := set.Environments[name]
+		if env.Model == nil {
+			continue
+		}
+		if _, why := usable(env, providers); why != "" {
+			errs = append(errs, fmt.Errorf("environment %s cannot be used: %s", name, why))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ledger keeps the gateway's accounts in the database.
+type ledger struct {
+	db      *store.Store
+	figures *figures
+}
+
+// Spent implements gateway.Ledger.
+func (l ledger) Spent(ctx context.Context, id, environment string, day time.Time) (byTask, byEnvironment gateway.Usage, err error) {
+	ofTask, err := l.db.ModelUsage(ctx, task.ID(id))
+	if err != nil {
+		return byTask, byEnvironment, err
+	}
+	ofDay, err := l.db.ModelUsageOfDay(ctx, environment, day)
+	return gatewayUsage(ofTask), gatewayUsage(ofDay), err
+}
+
+func gatewayUsage(u task.Usage) gateway.Usage {
+	return gateway.Usage{
+		Requests: u.Requests, InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CacheReadTokens: u.CacheReadTokens,
+		CacheWriteTokens: u.CacheWriteTokens, Cost: u.Cost, CostKnown: u.Unpriced == 0, Estimated: u.Estimated > 0,
+	}
+}
+
+// Record implements gateway.Ledger.
+func (l ledger) Record(ctx context.Context, e gateway.Exchange) error {
+	r := task.ModelRequest{
+		ID: e.ID, Task: task.ID(e.Task), Environment: e.Environment, At: e.At, Provider: e.Provider, Model: e.Model,
+		Method: e.Method, Path: e.Path, Status: e.Status, Refused: e.Refused, FirstByte: e.FirstByte, Took: e.Took,
+		Sent: e.RequestBytes, Received: e.ResponseBytes,
+		Usage: task.Usage{
+			Requests: e.Usage.Requests, InputTokens: e.Usage.InputTokens, OutputTokens: e.Usage.OutputTokens,
+			CacheReadTokens: e.Usage.CacheReadTokens, CacheWriteTokens: e.Usage.CacheWriteTokens, Cost: e.Usage.Cost,
+			Redactions: int64(e.Redactions),
+		},
+	}
+	if e.Refused == "" && !e.Usage.CostKnown {
+		r.Usage.Unpriced = 1
+	}
+	if e.Usage.Estimated {
+		r.Usage.Estimated = 1
+	}
+	l.figures.exchange(r)
+	return l.db.RecordModelRequest(ctx, r)
+}
+
+// journal keeps what happened at the gateway.
+type journal struct{ db *store.Store }
+
+// Audit implements gateway.Journal.
+func (j journal) Audit(ctx context.Context, id, kind string, data map[string]any) error {
+	t, err := j.db.Task(ctx, task.ID(id))
+	if err != nil {
+		return fmt.Errorf("find task %s for the audit log: %w", id, err)
+	}
+	entry, err := audit.New(time.Now(), audit.System, audit.Action(kind), data)
+	if err != nil {
+		return err
+	}
+	entry.Task, entry.Environment = id, t.Environment
+	return j.db.InTx(ctx, func(tx *store.Tx) error { return tx.Audit(ctx, entry) })
+}
+
+// Transcript implements gateway.Journal.
+func (j journal) Transcript(ctx context.Context, id string, line []byte) error {
+	cut := fmt.Appendf(nil, "{\"cut\":\"%d bytes: the transcript would be longer than %d\"}\n", len(line), maxTranscript)
+	return j.db.AddLog(ctx, "model/"+id, append(line, '\n'), cut, maxTranscript)
+}
