@@ -36,7 +36,15 @@ type World struct {
 // New makes a world and removes its containers and volumes at the end of the test. Options change its configuration.
 func New(t testing.TB, options ...func(*docker.Config)) *World {
 	t.Helper()
-	engine, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	var wanted docker.Config // only for its host
+	for _, option := range options {
+		option(&wanted)
+	}
+	dial := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
+	if wanted.Host != "" {
+		dial = append(dial, client.WithHost(wanted.Host))
+	}
+	engine, err := client.NewClientWithOpts(dial...)
 	if err != nil {
 		t.Fatalf("making a Docker client: %v", err)
 	}
@@ -64,6 +72,9 @@ func New(t testing.TB, options ...func(*docker.Config)) *World {
 	})
 	return world
 }
+
+// On is an option for New: another engine than this machine's own.
+func On(host string) func(*docker.Config) { return func(c *docker.Config) { c.Host = host } }
 
 // EachMode runs a test with overlay workspaces and with copies.
 func EachMode(t *testing.T, test func(t *testing.T, world *World)) {
