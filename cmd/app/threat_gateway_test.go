@@ -27,7 +27,7 @@ import (
 // speaking gives shell text a way to ask the gateway: post PATH BODY [HEADERS],
 // and speak, which sends its input as it is.
 const speaking = `
-speak() { exec 3<>/dev/tcp/127.0.0.1/8787; cat >&3; timeout 30 cat <&3; exec 3>&-; echo; }
+speak() { exec 3<>/dev/tcp/127.0.0.1/8787; cat >&3; timeout 4 cat <&3; exec 3>&-; echo; }
 post() { printf 'POST %s HTTP/1.1\r\nHost: model\r\nConnection: close\r\nContent-Type: application/json\r\nanthropic-version: 2023-06-01\r\nx-api-key: dummy\r\n%bContent-Length: %d\r\n\r\n%s' "$1" "$3" "${#2}" "$2" | speak; }
 hello='{"model":"claude-test","max_tokens":100,"messages":[{"role":"user","content":"hello"}]}'
 `
@@ -170,7 +170,7 @@ func TestThreat23OnlyListedCallsReachTheModel(t *testing.T) {
 	issue := w.run(maria)
 	found := w.taskOf(issue.GetNumber(), task.Proposed)
 	said := w.output("task/" + string(found.ID))
-	if n := strings.Count(said, "HTTP/1.1 403"); n < 6 {
+	if n := strings.Count(said, "HTTP/1.1 403"); n != 8 {
 		t.Errorf("%d requests were refused:\n%s", n, said)
 	}
 	if !strings.Contains(said, "HTTP/1.1 426") {
@@ -190,7 +190,6 @@ func TestThreat23OnlyListedCallsReachTheModel(t *testing.T) {
 		t.Errorf("the model did not understand: %q", model.Problems())
 	}
 	w.auditTells(found.ID, "gateway.refused")
-	w.auditTells(found.ID, "gateway.tool_removed")
 	pr, err := w.pullRequest(t.Context(), found.PullRequest)
 	if err != nil || !strings.Contains(pr.GetBody(), "CONNECT evil.example:443") || !strings.Contains(pr.GetBody(), "What it tried and the gateway refused") {
 		t.Errorf("the pull request does not tell what was tried: %v\n%s", err, pr.GetBody())
