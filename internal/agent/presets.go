@@ -173,11 +173,18 @@ func opencode() Preset {
 		Name: "opencode", Summary: "opencode, with a model that speaks OpenAI's Chat Completions API",
 		Package: "opencode-ai", Version: version, Protocol: ProtocolOpenAI,
 		Argv: []string{"opencode", "run", "--format", "json", "--auto", "--title", "CoderFlow", "--", "{prompt}"},
-		Env:  map[string]string{"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"},
+		Env: map[string]string{
+			"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_SHARE": "1",
+			"OPENCODE_DISABLE_LSP_DOWNLOAD": "1", "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+			// A repository's .opencode would be one more directory to install packages into; its instructions are in
+			// the prompt, from the base branch.
+			"OPENCODE_DISABLE_PROJECT_CONFIG": "1",
+		},
 		Home: map[string]string{
 			".config/opencode/opencode.json": opencodeConfig,
-			// Dependencies that are there already: without these opencode starts npm.
-			".config/opencode/package-lock.json":       "{\"name\": \"opencode\", \"lockfileVersion\": 3, \"packages\": {}}\n",
+			// Unless this looks installed, opencode gets it from npm's registry at every start.
+			".config/opencode/package-lock.json": `{"lockfileVersion": 3, "packages": {"": {"dependencies": {"@opencode-ai/plugin": "` +
+				version + `"}}}}` + "\n",
 			".config/opencode/node_modules/.gitignore": "*\n",
 		},
 		Image:     "coderflow/agent-opencode:" + version,
