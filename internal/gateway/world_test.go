@@ -92,7 +92,7 @@ func shortDir(t testing.TB) string {
 
 // client speaks to the socket in a directory, as the forwarder in a container.
 func client(dir string) *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return &http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, SocketName))
 	}}}
 }
