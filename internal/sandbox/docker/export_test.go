@@ -45,3 +45,9 @@ func (r *Runner) WriteInputsForTest(ctx context.Context, spec sandbox.Spec) erro
 
 // MarkerPathForTest is where it is written that a volume is complete.
 func (r *Runner) MarkerPathForTest(volume string) string { return r.markerPath(volume) }
+
+// BaseNameForTest is the name of a base volume.
+func BaseNameForTest(repository, commit string) string { return baseName(repository, commit) }
+
+// BreakOverlaysForTest makes the engine refuse every overlay, as one does that cannot mount them.
+func (r *Runner) BreakOverlaysForTest() { r.overlayOptions = "no_such_option=on" }

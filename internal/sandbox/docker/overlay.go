@@ -46,7 +46,7 @@ func (r *Runner) makeOverlay(ctx context.Context, w workspace, base volume.Volum
 	}
 	_, err = r.createVolume(ctx, w.name, r.volumeLabels(w, w.name, sandbox.VolumeWorkspace), map[string]string{
 		"type": "overlay", "device": "overlay",
-		"o": fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", lower, changes.Mountpoint, work.Mountpoint, overlayOptions),
+		"o": fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", lower, changes.Mountpoint, work.Mountpoint, r.overlayOptions),
 	})
 	return err
 }

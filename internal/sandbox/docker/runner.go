@@ -69,10 +69,11 @@ type Runner struct {
 	seccomp  string
 	locks    nameLocks
 
-	workspaces string // one of the values of Config.Workspaces
-	mode       atomic.Pointer[knownMode]
-	floor      guestproto.Floor
-	now        func() time.Time
+	workspaces     string // one of the values of Config.Workspaces
+	overlayOptions string
+	mode           atomic.Pointer[knownMode]
+	floor          guestproto.Floor
+	now            func() time.Time
 }
 
 var instanceRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -119,7 +120,7 @@ func New(config Config) (*Runner, error) {
 	}
 	return &Runner{
 		engine: engine, dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
-		workspaces: config.Workspaces, floor: floor, now: now,
+		workspaces: config.Workspaces, overlayOptions: overlayOptions, floor: floor, now: now,
 	}, nil
 }
 
