@@ -23,10 +23,15 @@ type exchange struct {
 	body     []byte // inspected and redacted
 	answer   string // the text of the answer
 	reserved *reservation
+	placed   bool // holds one of the session's places
 }
 
 // ServeHTTP judges a request and passes it on.
 func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.active.Done()
 	t := s.terms.Load()
 	if r.Method == http.MethodConnect {
 		s.connect(w, r, t)
@@ -43,7 +48,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, x, refusal)
 	}
 	x.Took = time.Since(x.began)
-	s.record(ctx, x)
+	s.later(ctx, x)
 	if x.Refused == cutOff {
 		panic(http.ErrAbortHandler) // the agent must not take a broken answer for a whole one
 	}
@@ -51,6 +56,19 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // cutOff is the reason of an exchange whose answer ended in the middle.
 const cutOff = "cut_off"
+
+// later records an exchange while the agent goes on. Its place among the requests
+// and its reservation are held until then: no more is under way than allowed, and
+// the budget reckons with it all the time.
+func (s *session) later(ctx context.Context, x *exchange) {
+	ctx = context.WithoutCancel(ctx)
+	s.active.Go(func() {
+		s.record(ctx, x)
+		if x.placed {
+			<-s.requests
+		}
+	})
+}
 
 // exchange goes through the steps of a request; a refusal was not answered yet.
 func (s *session) exchange(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange) *wire.Refusal {
@@ -68,7 +86,7 @@ func (s *session) exchange(ctx context.Context, w http.ResponseWriter, r *http.R
 	if !take(s.requests) {
 		return &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "busy", Message: "too many requests at the same time"}
 	}
-	defer func() { <-s.requests }()
+	x.placed = true
 	if route.Call == wire.ListModels {
 		x.Status = http.StatusOK
 		listModels(w, x.terms.Models)

@@ -20,7 +20,8 @@ const (
 // kept counts what was kept.
 type kept struct{ refused, transcript atomic.Int64 }
 
-// line is an exchange in the transcript.
+// line is an exchange in the transcript. The request, as "request", is put in
+// last: it is JSON already, and large.
 type line struct {
 	ID         string          `json:"id"`
 	At         time.Time       `json:"at"`
@@ -31,7 +32,6 @@ type line struct {
 	Path       string          `json:"path"`
 	Status     int             `json:"status"`
 	Refused    string          `json:"refused,omitempty"`
-	Request    json.RawMessage `json:"request,omitempty"`
 	Response   string          `json:"response,omitempty"`
 	Usage      Usage           `json:"usage"`
 	Redactions int             `json:"redactions,omitempty"`
@@ -40,7 +40,7 @@ type line struct {
 
 // record keeps an exchange: the ledger first, for it holds the budget.
 func (s *session) record(ctx context.Context, x *exchange) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
 	x.price()
 	wentOn := x.Usage.Requests > 0
@@ -79,12 +79,12 @@ func (x *exchange) price() {
 func (s *session) transcribe(ctx context.Context, x *exchange) {
 	l := line{ID: x.ID, At: x.At.UTC(), Protocol: x.Protocol, Provider: x.Provider, Model: x.Model, Method: x.Method, Path: x.Path, Status: x.Status,
 		Refused: x.Refused, Usage: x.Usage, Redactions: x.Redactions, Took: x.Took.String()}
-	if x.Usage.Requests > 0 {
-		l.Request = cut(x.body)
-		l.Response, _ = x.terms.policy.Redactor.Redact(x.answer)
-	}
+	l.Response, _ = x.terms.policy.Redactor.Redact(x.answer)
 	text, err := json.Marshal(l)
 	if err == nil {
+		if x.Usage.Requests > 0 {
+			text = append(append(append(text[:len(text)-1], `,"request":`...), cut(x.body)...), '}')
+		}
 		before := s.kept.transcript.Add(int64(len(text))) - int64(len(text))
 		switch {
 		case before > maxTranscript:
@@ -100,7 +100,7 @@ func (s *session) transcribe(ctx context.Context, x *exchange) {
 }
 
 // cut keeps a body whole, or its beginning and end as a string with a mark.
-func cut(body []byte) json.RawMessage {
+func cut(body []byte) []byte {
 	if len(body) <= maxKept {
 		return body
 	}
@@ -108,7 +108,7 @@ func cut(body []byte) json.RawMessage {
 	text := strings.ToValidUTF8(string(head), "") + fmt.Sprintf("[cut: %d bytes]", len(body)-maxKept) + strings.ToValidUTF8(string(tail), "")
 	quoted, err := json.Marshal(text)
 	if err != nil {
-		return nil
+		return []byte("null")
 	}
 	return quoted
 }

@@ -84,8 +84,10 @@ type session struct {
 	bodies            atomic.Int64  // bytes under way
 	kept              kept
 
-	mu   sync.Mutex
-	open map[net.Conn]struct{} // tunnels, which the server no longer knows
+	mu     sync.Mutex
+	ending bool
+	active sync.WaitGroup        // handlers and what they leave to be recorded
+	open   map[net.Conn]struct{} // tunnels, which the server no longer knows
 }
 
 func newSession(g *Gateway, t *terms) *session {
@@ -126,9 +128,7 @@ func (s *session) serve(l net.Listener) {
 // close cuts everything.
 func (s *session) close() {
 	_ = s.server.Close()
-	s.cutTunnels()
-	<-s.done
-	s.journal.close()
+	s.end()
 }
 
 // shutdown lets requests end until ctx does.
@@ -136,14 +136,33 @@ func (s *session) shutdown(ctx context.Context) {
 	if s.server.Shutdown(ctx) != nil {
 		_ = s.server.Close()
 	}
+	s.end()
+}
+
+// end waits for what the server's end leaves behind. The server closes the
+// connections of handlers, which ends them, but does not wait for them.
+func (s *session) end() {
 	s.cutTunnels()
 	<-s.done
+	s.active.Wait()
 	s.journal.close()
 }
 
+// enter counts a handler, or says that the session ends.
+func (s *session) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ending {
+		s.active.Add(1)
+	}
+	return !s.ending
+}
+
+// cutTunnels ends all tunnels, and lets nothing begin any more.
 func (s *session) cutTunnels() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ending = true
 	for conn := range s.open {
 		_ = conn.Close()
 	}
@@ -154,6 +173,9 @@ func (s *session) keep(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open[c] = struct{}{}
+	if s.ending {
+		_ = c.Close()
+	}
 }
 
 func (s *session) forget(c net.Conn) {

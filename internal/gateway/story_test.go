@@ -46,6 +46,7 @@ func TestEveryInterfacePassesAndIsReckoned(t *testing.T) {
 			if r.Header.Get("X-Unknown") != "kept" || r.Header.Get("Accept-Encoding") != "identity" || strings.Contains(r.Path, "dummy") {
 				t.Errorf("the provider got %s %v", r.Path, r.Header)
 			}
+			w.close()
 			if script := w.journal.lines(); !strings.Contains(script, `"response":"Scripted."`) || !strings.Contains(script, `"request":{`) {
 				t.Errorf("transcript: %s", script)
 			}
