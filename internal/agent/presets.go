@@ -85,7 +85,8 @@ func claude() Preset {
 		Name: "claude", Summary: "Claude Code, with a model that speaks Anthropic's Messages API",
 		Package: "@anthropic-ai/claude-code", Version: version, Protocol: ProtocolAnthropic,
 		Argv: []string{
-			"claude", "--print", "--dangerously-skip-permissions", "--output-format", "stream-json", "--verbose", "--", "{prompt}",
+			"claude", "--print", "--dangerously-skip-permissions", "--disallowedTools=WebSearch,WebFetch",
+			"--output-format", "stream-json", "--verbose", "--", "{prompt}",
 		},
 		Env: map[string]string{
 			"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "ANTHROPIC_MODEL": "{model}",
@@ -142,6 +143,7 @@ func gemini() Preset {
 		Route: map[string]string{"GOOGLE_GEMINI_BASE_URL": "{gateway}", "GEMINI_API_KEY": DummyKey},
 		Home: map[string]string{".gemini/settings.json": `{
   "security": {"auth": {"selectedType": "gemini-api-key"}},
+  "tools": {"exclude": ["google_web_search", "web_fetch"]},
   "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
   "privacy": {"usageStatisticsEnabled": false},
   "telemetry": {"enabled": false}
@@ -158,6 +160,7 @@ const opencodeConfig = `{
   "autoupdate": false,
   "share": "disabled",
   "snapshot": false,
+  "tools": {"webfetch": false, "websearch": false},
   "provider": {"gateway": {
     "npm": "@ai-sdk/openai-compatible",
     "name": "gateway",
@@ -203,6 +206,7 @@ func qwen() Preset {
 			"OPENAI_BASE_URL": "{gateway}/v1", "OPENAI_API_KEY": DummyKey,
 		},
 		Home: map[string]string{".qwen/settings.json": `{
+  "tools": {"exclude": ["web_fetch"]},
   "privacy": {"usageStatisticsEnabled": false},
   "general": {"disableAutoUpdate": true, "enableAutoUpdate": false},
   "telemetry": {"enabled": false}

@@ -44,6 +44,9 @@ func start(t *testing.T, name string, script modeltest.Script, prompt string) (*
 var allowed = regexp.MustCompile(`^POST /v1/(messages(/count_tokens)?(\?beta=true)?|responses|chat/completions)$|` +
 	`^POST /v1beta/models/[^/:]+:(generateContent|streamGenerateContent\?alt=sse|countTokens)$`)
 
+// webTool finds tools that need what is not there, or that a provider would run outside.
+var webTool = regexp.MustCompile(`"(?:name|type)":\s*"(?i:web_?search|web_?fetch|google_web_search|websearch)[^"]*"`)
+
 // checkRequests holds what the agent asked the gateway for against what the gateway allows, and its keys against the
 // dummy.
 func checkRequests(t *testing.T, g *Gateway) {
@@ -55,6 +58,11 @@ func checkRequests(t *testing.T, g *Gateway) {
 	for _, r := range requests {
 		if asked := r.Method + " " + r.Path; !allowed.MatchString(asked) {
 			t.Errorf("asked for %s", asked)
+		}
+	}
+	for _, r := range requests {
+		if tool := webTool.Find(r.Body); tool != nil {
+			t.Errorf("offered its model a tool of the web: %s", tool)
 		}
 	}
 	for _, key := range g.Keys() {

@@ -57,7 +57,7 @@ func recipes() map[string]Recipe {
 		},
 		"gemini": {
 			Architectures: both,
-			Trees: []Tree{node, {
+			Trees: []Tree{node, ripgrep, {
 				From: "@google/gemini-cli", To: home + "/app",
 				Skip: []string{"bundle/bundled", "bundle/docs", "bundle/examples"},
 			}},
@@ -67,9 +67,9 @@ func recipes() map[string]Recipe {
 			Architectures: []string{"amd64"}, // the lock has no package of this version for others
 			Trees: []Tree{
 				{From: "opencode-linux-{cpu}-baseline/bin/opencode", To: home + "/opencode"},
-				{From: "@vscode/ripgrep-linux-{cpu}/bin/rg", To: home + "/rg"},
+				ripgrep,
 			},
-			Links: map[string]string{bin + "opencode": home + "/opencode", bin + "rg": home + "/rg"},
+			Links: map[string]string{bin + "opencode": home + "/opencode"},
 		},
 		"qwen": {
 			Architectures: both,
@@ -86,7 +86,11 @@ func recipes() map[string]Recipe {
 	}
 }
 
-var node = Tree{From: "node-linux-{cpu}/bin/node", To: home + "/node"}
+var (
+	node = Tree{From: "node-linux-{cpu}/bin/node", To: home + "/node"}
+	// ripgrep is no link: gemini takes it only from where a system's programs are.
+	ripgrep = Tree{From: "@vscode/ripgrep-linux-{cpu}/bin/rg", To: bin + "rg"}
+)
 
 // nodeScript starts a program of the package with V8's baseline compiler for WebAssembly only: the optimising one
 // takes more than a gigabyte for the parsers that agents bring.
