@@ -19,6 +19,22 @@ const shmSize = 64 << 20
 
 var taskUser = fmt.Sprintf("%d:%d", guestproto.UID, guestproto.GID)
 
+// oomScore has the kernel end containers before the server and the engine when the whole machine is out of memory.
+// pid 1 gives what it runs more still (cmd/guest).
+const oomScore = 200
+
+// maskedPaths are empty in containers: the list of current engines, which older ones have shorter, and what else of
+// the host there is no need to know: its boot parameters and configuration, addresses of the kernel, its disks and
+// memory zones, keys of other users. One that the kernel does not have is left out by the runtime.
+var maskedPaths = []string{
+	"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+	"/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
+	"/sys/firmware",
+
+	"/proc/cmdline", "/proc/config.gz", "/proc/diskstats", "/proc/kallsyms", "/proc/key-users", "/proc/partitions",
+	"/proc/pressure", "/proc/zoneinfo", "/sys/block", "/sys/kernel/debug", "/sys/kernel/tracing", "/sys/module",
+}
+
 // hardenedHost is the HostConfig of every container: DESIGN §4 "Task container". harden_test.go holds it whole.
 func (r *Runner) hardenedHost(limits sandbox.Limits, mounts []mount.Mount) *container.HostConfig {
 	return &container.HostConfig{
@@ -37,10 +53,12 @@ func (r *Runner) hardenedHost(limits sandbox.Limits, mounts []mount.Mount) *cont
 			guestproto.Home: fmt.Sprintf("rw,exec,nosuid,nodev,size=%d,mode=0700,uid=%d,gid=%d",
 				limits.HomeSize, guestproto.UID, guestproto.GID),
 		},
-		ShmSize:   shmSize,
-		Mounts:    mounts,
-		LogConfig: logLimit(limits.OutputBytes),
-		// MaskedPaths and ReadonlyPaths stay nil, which keeps the engine's own lists.
+		ShmSize:     shmSize,
+		Mounts:      mounts,
+		LogConfig:   logLimit(limits.OutputBytes),
+		MaskedPaths: maskedPaths,
+		// ReadonlyPaths stays nil, which keeps the engine's own list.
+		OomScoreAdj: oomScore,
 		Resources: container.Resources{
 			Memory:     limits.Memory,
 			MemorySwap: limits.Memory, // memory and swap together: no swap
