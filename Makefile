@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build setup setup-test demo test lint lint-all clean
+.PHONY: help build setup setup-test images demo test test-agents bench lint lint-all clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ setup: ## Prepare this machine: Docker engine and sandbox image (root, Debian or
 setup-test: ## As setup, and what only the tests need
 	@scripts/setup --test
 
+images: setup build ## Build the images of all agents from npm packages
+	@scripts/setup --agents
+	@bin/coderflow images build
+
 demo: setup ## Play the whole story on a local forge, then stay up (DEMO_EXIT=1: end)
 	@echo "==> building"
 	@$(MAKE) build
@@ -39,8 +43,18 @@ demo: setup ## Play the whole story on a local forge, then stay up (DEMO_EXIT=1:
 test: setup-test ## Set everything up and run all tests
 	@echo "==> building"
 	@$(MAKE) build
+	@echo "==> agents' images"
+	@bin/coderflow images build claude codex
 	@$(MAKE) lint
 	@scripts/test
+
+test-agents: setup-test build ## Run every agent's own program, driven by a scripted model
+	@bin/coderflow images build
+	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m ./internal/agent/agenttest
+	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m -run Agent ./cmd/app
+
+bench: setup ## Measure what is claimed: ratios against a floor, in one run
+	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/...
 
 lint: ## gofmt, go vet, staticcheck
 	@echo "==> lint"
