@@ -23,19 +23,19 @@ type kept struct{ refused, transcript atomic.Int64 }
 // line is an exchange in the transcript. The request, as "request", is put in
 // last: it is JSON already, and large.
 type line struct {
-	ID         string          `json:"id"`
-	At         time.Time       `json:"at"`
-	Protocol   Protocol        `json:"protocol"`
-	Provider   string          `json:"provider"`
-	Model      string          `json:"model,omitempty"`
-	Method     string          `json:"method"`
-	Path       string          `json:"path"`
-	Status     int             `json:"status"`
-	Refused    string          `json:"refused,omitempty"`
-	Response   string          `json:"response,omitempty"`
-	Usage      Usage           `json:"usage"`
-	Redactions int             `json:"redactions,omitempty"`
-	Took       string          `json:"took"`
+	ID         string    `json:"id"`
+	At         time.Time `json:"at"`
+	Protocol   Protocol  `json:"protocol"`
+	Provider   string    `json:"provider"`
+	Model      string    `json:"model,omitempty"`
+	Method     string    `json:"method"`
+	Path       string    `json:"path"`
+	Status     int       `json:"status"`
+	Refused    string    `json:"refused,omitempty"`
+	Response   string    `json:"response,omitempty"`
+	Usage      Usage     `json:"usage"`
+	Redactions int       `json:"redactions,omitempty"`
+	Took       string    `json:"took"`
 }
 
 // record keeps an exchange: the ledger first, for it holds the budget.

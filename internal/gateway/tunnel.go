@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -73,13 +74,20 @@ func (s *session) tunnel(w http.ResponseWriter, out net.Conn, target egress.Targ
 	if _, err := io.WriteString(in, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		return
 	}
+	agent := io.MultiReader(io.LimitReader(buffered, int64(buffered.Reader.Buffered())), in)
+	hello, err := egress.Hello(context.Background(), agent, target) // the deadline of the connection holds
+	if err != nil {
+		s.journal.note(AuditRefused, "hello\x00"+target.String(),
+			map[string]any{"reason": "hello", "message": "CONNECT " + target.String() + ": " + egress.ErrHello.Error()}, nil)
+		return
+	}
 	var sent, received atomic.Int64
 	end := time.Now().Add(tunnelTime)
 	cut := func() { _ = in.Close(); _ = out.Close() }
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		defer cut()
-		flow(out, io.MultiReader(io.LimitReader(buffered, int64(buffered.Reader.Buffered())), in), in, end, &sent, maxSent)
+		flow(out, io.MultiReader(bytes.NewReader(hello), agent), in, end, &sent, maxSent)
 	})
 	flow(in, out, out, end, &received, maxReceived)
 	cut()

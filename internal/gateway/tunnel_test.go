@@ -1,12 +1,13 @@
 package gateway
 
 import (
-	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -14,9 +15,11 @@ import (
 	"time"
 )
 
-// echo is a host that repeats what it is told.
+// echo is a host that repeats what it is told, over TLS, whatever it is called.
 func echo(t *testing.T) net.Listener {
 	t.Helper()
+	lender := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(lender.Close)
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -24,10 +27,11 @@ func echo(t *testing.T) net.Listener {
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
-			conn, err := l.Accept()
+			plain, err := l.Accept()
 			if err != nil {
 				return
 			}
+			conn := tls.Server(plain, &tls.Config{Certificates: lender.TLS.Certificates, MinVersion: tls.VersionTLS12})
 			go func() { _, _ = io.Copy(conn, conn); _ = conn.Close() }()
 		}
 	}()
@@ -52,7 +56,9 @@ func tunnels(t *testing.T, dialed *[]netip.AddrPort) *world {
 	})
 }
 
-func (w *world) connect(target string) (net.Conn, *bufio.Reader, string) {
+// connect opens a tunnel; first is sent along with the request, as a hasty client
+// does.
+func (w *world) connect(target, first string) (net.Conn, string) {
 	w.t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(w.t.Context(), "unix", filepath.Join(w.dir, SocketName))
 	if err != nil {
@@ -60,15 +66,15 @@ func (w *world) connect(target string) (net.Conn, *bufio.Reader, string) {
 	}
 	w.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	// The first bytes come along with the request, as a hasty client sends them.
-	_, _ = fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\nhello", target, target)
-	reader := bufio.NewReader(conn)
-	response, err := http.ReadResponse(reader, &http.Request{Method: http.MethodConnect})
-	if err != nil {
-		return conn, reader, err.Error()
-	}
-	_ = response.Body.Close()
-	return conn, reader, response.Status
+	_, _ = fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n%s", target, target, first)
+	status := make([]byte, len("HTTP/1.1 200 Connection established\r\n\r\n"))
+	n, _ := io.ReadFull(conn, status)
+	return conn, strings.TrimPrefix(string(status[:n]), "HTTP/1.1 ")
+}
+
+// secure is the agent's TLS within a tunnel, to the host of a name.
+func secure(conn net.Conn, name string) *tls.Conn {
+	return tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // the host lends its certificate
 }
 
 func TestThreat23TunnelsLeadToListedPublicHostsOnly(t *testing.T) {
@@ -77,7 +83,7 @@ func TestThreat23TunnelsLeadToListedPublicHostsOnly(t *testing.T) {
 	w := tunnels(t, &dialed)
 	for _, target := range []string{"evil.com:443", "registry.example.com:80", "registry.example.com.:443", "93.184.216.34:443", "2130706433:443", "0x5db8d822:443", "[::1]:443",
 		"[::ffff:127.0.0.1]:443", "localhost:443", "inner.example.com:443", "mixed.example.com:443", "mirror.example.com:8443", "169.254.169.254:80", "user@registry.example.com:443"} {
-		if _, _, status := w.connect(target); strings.HasPrefix(status, "200") {
+		if _, status := w.connect(target, ""); strings.HasPrefix(status, "200") {
 			t.Errorf("%s: %s", target, status)
 		}
 	}
@@ -95,13 +101,15 @@ func TestTunnelsCarryBytesAndAreAudited(t *testing.T) {
 	var dialed []netip.AddrPort
 	w := tunnels(t, &dialed)
 	for _, target := range []string{"registry.example.com:443", "registry.example.com:443", "a.mirror.example.com:8443"} {
-		conn, reader, status := w.connect(target)
+		conn, status := w.connect(target, "")
 		if !strings.HasPrefix(status, "200") {
 			t.Fatalf("%s: %s", target, status)
 		}
-		_, _ = io.WriteString(conn, " world")
+		host, _, _ := strings.Cut(target, ":")
+		inner := secure(conn, host)
+		_, _ = io.WriteString(inner, "hello world")
 		got := make([]byte, len("hello world"))
-		if _, err := io.ReadFull(reader, got); err != nil || string(got) != "hello world" {
+		if _, err := io.ReadFull(inner, got); err != nil || string(got) != "hello world" {
 			t.Errorf("%s: %q %v", target, got, err)
 		}
 		_ = conn.Close()
@@ -118,7 +126,7 @@ func TestTunnelsCarryBytesAndAreAudited(t *testing.T) {
 		last[fmt.Sprint(a.data["host"])] = a
 	}
 	one := last["registry.example.com:443"].data
-	if len(last) != 2 || one["count"] != int64(2) || one["sent"] != int64(22) || one["received"] != int64(22) {
+	if len(last) != 2 || one["count"] != int64(2) || one["sent"].(int64) < 22 || one["received"].(int64) < 22 {
 		t.Errorf("audited: %v", w.journal.audit)
 	}
 	if want := "[93.184.216.34:443 93.184.216.34:443 [2606:4700:4700::1111]:8443]"; fmt.Sprint(dialed) != want {
@@ -130,15 +138,48 @@ func TestClosingCutsTunnels(t *testing.T) {
 	t.Parallel()
 	var dialed []netip.AddrPort
 	w := tunnels(t, &dialed)
-	_, reader, status := w.connect("registry.example.com:443")
+	conn, status := w.connect("registry.example.com:443", "")
 	if !strings.HasPrefix(status, "200") {
 		t.Fatal(status)
 	}
-	if _, err := io.ReadFull(reader, make([]byte, 5)); err != nil {
+	inner := secure(conn, "registry.example.com")
+	if err := inner.Handshake(); err != nil {
 		t.Fatal(err)
 	}
 	w.close()
-	if _, err := reader.ReadByte(); err == nil {
+	if _, err := inner.Read(make([]byte, 1)); err == nil {
 		t.Error("the tunnel outlives its session")
+	}
+}
+
+// TestThreat23ATunnelSpeaksToItsHostOnly: the same address may serve other names.
+func TestThreat23ATunnelSpeaksToItsHostOnly(t *testing.T) {
+	t.Parallel()
+	var dialed []netip.AddrPort
+	w := tunnels(t, &dialed)
+	for name, speak := range map[string]func(net.Conn) error{
+		"another name": func(c net.Conn) error { return secure(c, "evil.example.com").Handshake() },
+		"no name":      func(c net.Conn) error { return secure(c, "").Handshake() },
+		"no TLS": func(c net.Conn) error {
+			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n")
+			_, err := c.Read(make([]byte, 1))
+			return err
+		},
+	} {
+		conn, status := w.connect("registry.example.com:443", "")
+		if !strings.HasPrefix(status, "200") {
+			t.Fatal(status)
+		}
+		if err := speak(conn); err == nil {
+			t.Errorf("%s: the host was reached", name)
+		}
+	}
+	conn, _ := w.connect("registry.example.com:443", "")
+	if err := secure(conn, "Registry.example.com").Handshake(); err != nil {
+		t.Errorf("the host itself: %v", err)
+	}
+	w.close()
+	if list := w.journal.of(AuditRefused); len(list) == 0 || list[0].data["reason"] != "hello" {
+		t.Errorf("audited: %v", w.journal.audit)
 	}
 }

@@ -2,10 +2,13 @@ package egress
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestThreat12OnlyListedNamesAreTargets(t *testing.T) {
@@ -112,3 +115,57 @@ func TestANameIsLookedUpOnceAndThatAddressDialed(t *testing.T) {
 		t.Error("a name without an address was dialed")
 	}
 }
+
+// TestThreat23OnlyTheHostsOwnGreetingPasses: what a client sends first decides
+// which of an address's names it speaks to.
+func TestThreat23OnlyTheHostsOwnGreetingPasses(t *testing.T) {
+	t.Parallel()
+	hosts, err := ParseHosts([]string{"registry.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := hosts.Allow("registry.example.com:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		config *tls.Config
+		want   error
+	}{
+		"its name":      {&tls.Config{ServerName: "registry.example.com", MinVersion: tls.VersionTLS12}, nil},
+		"another name":  {&tls.Config{ServerName: "evil.example.com", MinVersion: tls.VersionTLS12}, ErrHello},
+		"no name":       {&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, ErrHello}, //nolint:gosec // nothing is verified here
+		"a hidden name": {&tls.Config{ServerName: "registry.example.com", MinVersion: tls.VersionTLS13, EncryptedClientHelloConfigList: hiding}, ErrHello},
+	} {
+		in, out := net.Pipe()
+		_ = in.SetDeadline(time.Now().Add(5 * time.Second))
+		go func() { _ = tls.Client(out, c.config).HandshakeContext(t.Context()) }()
+		hello, err := Hello(t.Context(), in, target)
+		_ = in.Close()
+		if !errors.Is(err, c.want) || c.want == nil && len(hello) < 100 {
+			t.Errorf("%s: %d bytes, %v", name, len(hello), err)
+		}
+		if c.want != nil && err != c.want { //nolint:errorlint // joined with another cause, the greeting was not even understood
+			t.Errorf("%s was not understood: %v", name, err)
+		}
+	}
+	for _, text := range []string{"", "GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\xff\xff", strings.Repeat("\x16\x03\x01\x40\x00", 20000)} {
+		if _, err := Hello(t.Context(), strings.NewReader(text), target); !errors.Is(err, ErrHello) {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+}
+
+// hiding is a configuration for Encrypted Client Hello (draft-ietf-tls-esni, §4)
+// with X25519, HKDF-SHA256, AES-128-GCM, and the public name registry.example.com.
+var hiding = func() []byte {
+	const name = "registry.example.com"
+	contents := []byte{7, 0, 0x20, 0, 32}
+	contents = append(contents, 9) // the point 9 is a valid key
+	contents = append(contents, make([]byte, 31)...)
+	contents = append(contents, 0, 4, 0, 1, 0, 1, 0, byte(len(name)))
+	contents = append(contents, name...)
+	contents = append(contents, 0, 0)
+	config := append([]byte{0xfe, 0x0d, 0, byte(len(contents))}, contents...)
+	return append([]byte{0, byte(len(config))}, config...)
+}()
