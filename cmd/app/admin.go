@@ -75,9 +75,10 @@ func (c migrateCmd) Run(ctx context.Context, s streams) error {
 }
 
 type tasksCmd struct {
-	List   tasksListCmd   `cmd:"" default:"withargs" help:"List tasks, newest first."`
-	Logs   tasksLogsCmd   `cmd:"" help:"Print the output of a task's container."`
-	Models tasksModelsCmd `cmd:"" help:"Print what a task did through the model gateway: spending, hosts, refusals."`
+	List     tasksListCmd     `cmd:"" default:"withargs" help:"List tasks, newest first."`
+	Logs     tasksLogsCmd     `cmd:"" help:"Print the output of a task's container."`
+	Activity tasksActivityCmd `cmd:"" help:"Print what a task's agent did, in readable form."`
+	Models   tasksModelsCmd   `cmd:"" help:"Print what a task did through the model gateway: spending, hosts, refusals."`
 }
 
 type tasksListCmd struct {

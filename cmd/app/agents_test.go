@@ -48,7 +48,7 @@ func TestARealAgentsEditArrivesOnTheDraftPullRequest(t *testing.T) {
 	t.Parallel()
 	eachAgent(t, func(t *testing.T, name string) {
 		model := startModel(t, modeltest.Script{
-			Turns: modeltest.Shell(`sed -i 's/total += \$3/total += $2 * $3/' receipt.awk && sh test/run.sh`),
+			Turns: modeltest.Shell(`sed -i 's/total += \$3/total += $2 * $3/' receipt.awk && ls test`),
 			Final: "I multiplied the price by the quantity.",
 		})
 		w := newWorld(t, withPreset(t, name, model, ""))

@@ -137,7 +137,7 @@ func (i inspection) print(s streams) error {
 		line("refused", fmt.Sprintf("%s, %d times: %s", r.What, r.Count, r.Why))
 	}
 	for _, t := range i.Things {
-		line(t.Kind, fmt.Sprintf("%s, kept %s", t.Name, t.Kept))
+		line(t.Kind, fmt.Sprintf("%s, kept: %s", t.Name, t.Kept))
 	}
 	return table.Flush()
 }

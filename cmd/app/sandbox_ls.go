@@ -71,6 +71,9 @@ func printThings(s streams, things []thing) error {
 	table := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "KIND\tTASK\tSTATE\tENVIRONMENT\tSIZE\tCREATED\tKEPT\tNAME")
 	for _, t := range things {
+		if t.Kind == string(sandbox.VolumeChanges) || t.Kind == string(sandbox.VolumeWork) {
+			continue // parts of a workspace, which go with it
+		}
 		size := ""
 		if t.Bytes > 0 {
 			size = sizeWords(t.Bytes)

@@ -191,7 +191,7 @@ func TestThreat23OnlyListedCallsReachTheModel(t *testing.T) {
 	}
 	w.auditTells(found.ID, "gateway.refused")
 	pr, err := w.pullRequest(t.Context(), found.PullRequest)
-	if err != nil || !strings.Contains(pr.GetBody(), "CONNECT evil.example:443") || !strings.Contains(pr.GetBody(), "What it tried and the gateway refused") {
+	if err != nil || !strings.Contains(pr.GetBody(), "CONNECT evil.example:443") || !strings.Contains(pr.GetBody(), "What the agent tried and the gateway refused") {
 		t.Errorf("the pull request does not tell what was tried: %v\n%s", err, pr.GetBody())
 	}
 }

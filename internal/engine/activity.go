@@ -35,7 +35,7 @@ func (e *Engine) account(ctx context.Context, t *task.Task) (account, error) {
 	take := func(events []activity.Event) {
 		tail.Add(events...)
 		for _, event := range events {
-			feed.add(feedLine(event))
+			feed.add(event.Line())
 		}
 	}
 	for offset := int64(0); ; {
@@ -51,24 +51,6 @@ func (e *Engine) account(ctx context.Context, t *task.Task) (account, error) {
 	}
 	take(parser.Close())
 	return account{summary: tail.Summary(), outcome: tail.Outcome(), feed: feed.String()}, nil
-}
-
-// feedLine is one event in a line or a few; empty for what is only noise here.
-func feedLine(e activity.Event) string {
-	switch e.Kind {
-	case activity.ToolUse:
-		return "▸ " + e.Tool + ": " + brief(e.Text)
-	case activity.Result:
-		if e.Failed {
-			return "  ✗ " + brief(e.Text)
-		}
-		return "  " + brief(e.Text)
-	case activity.Problem:
-		return "✗ " + brief(e.Text)
-	case activity.Message, activity.Output:
-		return brief(e.Text)
-	}
-	return ""
 }
 
 // lastBytes keeps whole lines at the end of a text.
@@ -94,23 +76,3 @@ func (l *lastBytes) add(line string) {
 
 // String returns what is kept.
 func (l *lastBytes) String() string { return strings.Join(l.lines, "\n") }
-
-// Bounds of one event in the feed.
-const (
-	briefBytes = 600
-	briefLines = 8
-)
-
-// brief shortens a text of an event, between characters and at whole lines.
-func brief(text string) string {
-	text = strings.TrimSpace(text)
-	lines := strings.SplitAfterN(text, "\n", briefLines+1)
-	short := strings.Join(lines[:min(len(lines), briefLines)], "")
-	if len(short) > briefBytes {
-		short = strings.ToValidUTF8(short[:briefBytes], "")
-	}
-	if len(short) < len(text) {
-		return strings.TrimSpace(short) + " […]"
-	}
-	return text
-}

@@ -66,7 +66,7 @@ func (e *Engine) whyFailed(ctx context.Context, t *task.Task, status sandbox.Sta
 		why = append(why, status.Reason.Explain(), status.Detail)
 	}
 	if told.outcome.Verdict == activity.Failed {
-		why = append(why, "The agent reported an error: "+brief(told.outcome.Reason))
+		why = append(why, "The agent reported an error: "+activity.Brief(told.outcome.Reason))
 	}
 	if len(why) == 0 {
 		return "", nil

@@ -64,7 +64,7 @@ func thousands(n int64) string {
 func (v ModelView) reach(model string) string {
 	var sections []string
 	if v.Usage.Requests > 0 {
-		line := Say("It made %s.", Spent(model, v.Usage)).markdown
+		line := Say("The agent made %s.", Spent(model, v.Usage)).markdown
 		if n := v.Usage.Redactions; n > 0 {
 			line += fmt.Sprintf(" **%s taken out of what it sent to the model.**", wasWere(int(n), "secret"))
 		}
@@ -75,14 +75,14 @@ func (v ModelView) reach(model string) string {
 		for _, h := range v.Hosts {
 			rows = append(rows, []Inert{short(h.Host), Inert{thousands(h.Connections)}, Inert{thousands(h.Bytes)}})
 		}
-		sections = append(sections, "Hosts that it reached, as the environment permits:\n\n"+table("host|connections|bytes", rows))
+		sections = append(sections, "Hosts that the agent reached, as the environment permits:\n\n"+table("host|connections|bytes", rows))
 	}
 	if len(v.Refusals) > 0 {
 		rows := make([][]Inert, 0, shownRefusals)
 		for _, r := range v.Refusals[:min(len(v.Refusals), shownRefusals)] {
 			rows = append(rows, []Inert{short(r.What), short(r.Why), Inert{thousands(r.Count)}})
 		}
-		text := "⚠ **What it tried and the gateway refused:**\n\n" + table("what|why|times", rows)
+		text := "⚠ **What the agent tried and the gateway refused:**\n\n" + table("what|why|times", rows)
 		if more := len(v.Refusals) - shownRefusals; more > 0 {
 			text += fmt.Sprintf("\n\n%d more kinds: `coderflow tasks models` lists them.", more)
 		}

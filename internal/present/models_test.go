@@ -38,7 +38,7 @@ func TestThreat38WhatAnAgentTriedIsShownInert(t *testing.T) {
 			t.Errorf("%q stands bare in:\n%s", bad, got)
 		}
 	}
-	for _, want := range []string{"2 secrets were taken out", "What it tried", "2,048"} {
+	for _, want := range []string{"2 secrets were taken out", "What the agent tried", "2,048"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing %q in:\n%s", want, got)
 		}
