@@ -102,9 +102,9 @@ func TestARealAgentWorksInAContainerWithoutANetwork(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
 		world, g, spec := start(t, name, modeltest.Script{
 			Turns: []modeltest.Turn{
-				{Say: "I look around first.", Run: "ls -la && cat README.md"},
+				{Say: "I look around first.", Run: "ls -la && cat README.md && sleep 0.5"}, // qwen loses output at exit
 				{Say: "Now I write the file.", Run: "echo made > made.txt"},
-				{Run: "cat made.txt; echo oops >&2; exit 3"},
+				{Run: "cat made.txt; echo oops >&2; sleep 0.5; exit 3"},
 			},
 			Final: "I made made.txt.\n\nIt holds one line.",
 		}, "Make made.txt.")

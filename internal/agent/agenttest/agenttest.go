@@ -151,7 +151,7 @@ func Spec(t testing.TB, name string, config agent.Config, g *Gateway) sandbox.Sp
 		t.Fatal(err)
 	}
 	limits := sandbox.DefaultLimits()
-	limits.Memory, limits.Wall = max(1<<30, preset.MinMemory), 4*time.Minute
+	limits.Memory, limits.Wall = preset.MinMemory, 4*time.Minute
 	return sandbox.Spec{
 		Name: name, Image: Image(t, config.Preset), Argv: command.Argv, Env: command.Env,
 		Workspace: sandbox.Workspace{Volume: name},
