@@ -55,21 +55,21 @@ func Checks(o Options) []Check {
 		hub.apiURL = o.Config.GitHub.APIURL
 	}
 	return slices.Concat(
-		[]Check{{"configuration", func(context.Context) Finding { return configuration(o) }},
-			{"models", func(context.Context) Finding { return models(o) }}},
+		[]Check{{Name: "configuration", Run: func(context.Context) Finding { return configuration(o) }},
+			{Name: "models", Run: func(context.Context) Finding { return models(o) }}},
 		engine.checks(), box.checks(),
 		[]Check{
-			{"data-directory", func(context.Context) Finding { return dataDirectory(o.Config.DataDir) }},
-			{"disk", func(context.Context) Finding { return room("the data directory", o.Config.DataDir) }},
-			{"engine-disk", func(ctx context.Context) Finding {
+			{Name: "data-directory", Run: func(context.Context) Finding { return dataDirectory(o.Config.DataDir) }},
+			{Name: "disk", Run: func(context.Context) Finding { return room("the data directory", o.Config.DataDir) }},
+			{Name: "engine-disk", Run: func(ctx context.Context) Finding {
 				facts, err := engine.ask(ctx)
 				if err != nil {
 					return unknown("a full disk ends tasks")
 				}
 				return room("the engine", facts.Root)
 			}},
-			{"database", database.finding},
-			{"git", func(ctx context.Context) Finding { return gitVersion(ctx, o.Git, o.Packages) }},
+			{Name: "database", Run: database.finding},
+			{Name: "git", Run: func(ctx context.Context) Finding { return gitVersion(ctx, o.Git, o.Packages) }},
 		},
 		hub.checks())
 }

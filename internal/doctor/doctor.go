@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -34,10 +35,16 @@ type Finding struct {
 type Check struct {
 	Name string
 	Run  func(ctx context.Context) Finding
+	// Limit bounds it; 0 is checkTime.
+	Limit time.Duration
 }
 
-// checkTime bounds one check. Checks run side by side, so that it nearly bounds the whole.
-const checkTime = 10 * time.Second
+// checkTime bounds one check, containerTime one that makes containers. Checks run side by side, so that these nearly
+// bound the whole.
+const (
+	checkTime     = 10 * time.Second
+	containerTime = 16 * time.Second
+)
 
 // Run runs all checks side by side and returns their findings in the order of the checks. done, if not nil, is
 // called with each finding as it comes, by one goroutine at a time.
@@ -47,7 +54,7 @@ func Run(ctx context.Context, checks []Check, done func(Finding)) []Finding {
 	var mu sync.Mutex
 	for i, check := range checks {
 		group.Go(func() {
-			found := runOne(ctx, check, checkTime)
+			found := runOne(ctx, check, cmp.Or(check.Limit, checkTime))
 			findings[i] = found
 			if done != nil {
 				mu.Lock()

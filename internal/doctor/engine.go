@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -62,15 +63,15 @@ func (e *engineChecks) given(what string, look func(sandbox.EngineFacts) Finding
 
 func (e *engineChecks) checks() []Check {
 	return []Check{
-		{"docker-engine", e.reachable},
-		{"docker-version", e.versioned("docker", "the engine may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade docker.io", func(f sandbox.EngineFacts) string { return f.Version })},
-		{"containerd", e.versioned("containerd", "containerd may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade containerd", func(f sandbox.EngineFacts) string { return f.Containerd })},
-		{"runc", e.versioned("runc", "runc may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade runc", func(f sandbox.EngineFacts) string { return f.Runc })},
-		{"kernel", e.given("an old kernel lacks what containers need", kernel)},
-		{"cgroups", e.given("without its controllers a limit is not kept", cgroups)},
-		{"storage", e.given("workspaces need overlayfs to start fast", storage)},
-		{"user-namespace", e.given("a remapped user namespace is a second wall", userNamespace)},
-		{"mandatory-access", e.given("AppArmor or SELinux is a second wall", mandatoryAccess)},
+		{Name: "docker-engine", Run: e.reachable},
+		{Name: "docker-version", Run: e.versioned("docker", "the engine may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade docker.io", func(f sandbox.EngineFacts) string { return f.Version })},
+		{Name: "containerd", Run: e.versioned("containerd", "containerd may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade containerd", func(f sandbox.EngineFacts) string { return f.Containerd })},
+		{Name: "runc", Run: e.versioned("runc", "runc may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade runc", func(f sandbox.EngineFacts) string { return f.Runc })},
+		{Name: "kernel", Run: e.given("an old kernel lacks what containers need", kernel)},
+		{Name: "cgroups", Run: e.given("without its controllers a limit is not kept", cgroups)},
+		{Name: "storage", Run: e.given("workspaces need overlayfs to start fast", storage)},
+		{Name: "user-namespace", Run: e.given("a remapped user namespace is a second wall", userNamespace)},
+		{Name: "mandatory-access", Run: e.given("AppArmor or SELinux is a second wall", mandatoryAccess)},
 	}
 }
 
@@ -87,15 +88,31 @@ func (e *engineChecks) reachable(ctx context.Context) Finding {
 	case err == nil:
 		return fine("Docker %s answers at %s, API %s, %s", facts.Version, e.host, facts.APIVersion, facts.OS).
 			with("version", facts.Version).with("api", facts.APIVersion)
-	case errors.Is(err, os.ErrPermission) || strings.Contains(err.Error(), "permission denied"):
-		return problem("this user may not use the engine at "+e.host, why,
-			"run as the server's user, or add the user to the socket's group: usermod -aG docker "+userName())
-	case errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "no such file"):
-		return problem("there is no engine at "+e.host, why,
-			"install and start one (apt-get install docker.io && systemctl start docker), or set docker.host")
-	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
-		return problem("the engine at "+e.host+" takes the call and does not answer", why,
-			"look at its log (journalctl -u docker) and restart it: systemctl restart docker")
+	}
+	return e.unreachable(err)
+}
+
+// unreachable asks the socket itself: the client's error does not say why.
+func (e *engineChecks) unreachable(err error) Finding {
+	const why = "every task runs in a container of this engine"
+	path, local := strings.CutPrefix(e.host, "unix://")
+	if local {
+		conn, dialErr := net.DialTimeout("unix", path, time.Second)
+		if conn != nil {
+			_ = conn.Close()
+		}
+		switch {
+		case dialErr == nil:
+			return problem("the engine at "+e.host+" takes the call and does not answer", why,
+				"look at its log (journalctl -u docker) and restart it: systemctl restart docker")
+		case errors.Is(dialErr, os.ErrPermission):
+			return problem("this user may not use the engine at "+e.host, why,
+				"run as the server's user, or add the user to the socket's group: usermod -aG docker "+userName())
+		case errors.Is(dialErr, os.ErrNotExist):
+			return problem("there is no engine at "+e.host, why,
+				"install and start one (apt-get install docker.io && systemctl start docker), or set docker.host")
+		}
+		err = dialErr
 	}
 	return problem(fmt.Sprintf("the engine at %s does not answer: %v", e.host, err), why,
 		"start it (systemctl start docker), or set docker.host to where it is")

@@ -43,7 +43,7 @@ type clockReading struct {
 
 func (f *forgeChecks) checks() []Check {
 	return []Check{
-		{"forge", f.reachable}, {"clock", f.clock}, {"app", f.authenticated}, {"app-permissions", f.permissions}, {"installations", f.installations},
+		{Name: "forge", Run: f.reachable}, {Name: "clock", Run: f.clock}, {Name: "app", Run: f.authenticated}, {Name: "app-permissions", Run: f.permissions}, {Name: "installations", Run: f.installations},
 	}
 }
 
@@ -53,7 +53,7 @@ func (f *forgeChecks) read(ctx context.Context) clockReading {
 		ctx, cancel := context.WithTimeout(ctx, askTime)
 		defer cancel()
 		began := f.now()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.apiURL, nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.apiURL+"rate_limit", nil)
 		if err != nil {
 			f.date.err = err
 			return

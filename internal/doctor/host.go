@@ -56,6 +56,9 @@ func dataDirectory(directory string) Finding {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		parent := filepath.Dir(directory)
+		for _, err := os.Stat(parent); errors.Is(err, os.ErrNotExist) && parent != "/"; _, err = os.Stat(parent) {
+			parent = filepath.Dir(parent)
+		}
 		if unwritable(parent) {
 			return problem(directory+" is not there and cannot be made", "everything that the server keeps is in it",
 				fmt.Sprintf("make it: install -d -m 700 -o %s %s", userName(), directory))

@@ -35,11 +35,11 @@ type sandboxChecks struct {
 
 func (s *sandboxChecks) checks() []Check {
 	return []Check{
-		{"runtimes", s.runtimes},
-		{"images", s.images},
-		{"guest-helper", s.helper},
-		{"workspaces", s.workspaces},
-		{"probe-container", s.probe},
+		{Name: "runtimes", Run: s.runtimes},
+		{Name: "images", Run: s.images},
+		{Name: "guest-helper", Run: s.helper},
+		{Name: "workspaces", Run: s.workspaces, Limit: containerTime},
+		{Name: "probe-container", Run: s.probe, Limit: containerTime},
 	}
 }
 
