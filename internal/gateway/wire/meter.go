@@ -29,6 +29,7 @@ const (
 	maxEvent    = 1 << 20  // a longer event is not looked at
 	maxDocument = 8 << 20  // a longer document is not looked at
 	maxText     = 64 << 10 // of the answer's text, for the transcript
+	mostTokens  = 1 << 40  // of one kind in one answer
 )
 
 // Meter reads an answer on the side while it goes to the agent unchanged.
@@ -107,6 +108,9 @@ func (m *Meter) Finish(sent int64) (Usage, string) {
 			seen = m.written
 		}
 		u.OutputTokens, u.Estimated = max(u.OutputTokens, seen/4+1), true
+	}
+	for _, n := range []*int64{&u.InputTokens, &u.OutputTokens, &u.CacheReadTokens, &u.CacheWriteTokens} {
+		*n = min(max(*n, 0), mostTokens) // a provider's nonsense must not lower, nor overflow, what was spent
 	}
 	text := m.text.String()
 	if m.cut {
