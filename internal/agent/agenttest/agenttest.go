@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,14 +51,24 @@ func Selected(t testing.TB) []string {
 	return names
 }
 
-// building is held while an image is built: two at once would only share the disk and the line.
-var building sync.Mutex
+// alone waits until no other test, of this process or another one, builds images: two at once would download and
+// build the same.
+func alone(t testing.TB) (done func()) {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(os.TempDir(), "coderflow-test-images.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatalf("wait for other tests to build images: %v", err)
+	}
+	return func() { _ = file.Close() }
+}
 
 // Image builds the image of an agent, unless it is up to date, and returns its reference.
 func Image(t testing.TB, name string) string {
 	t.Helper()
-	building.Lock()
-	defer building.Unlock()
+	defer alone(t)()
 	engine, err := docker.NewImages("")
 	if err != nil {
 		t.Fatal(err)
