@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -45,6 +46,9 @@ var ErrClosed = errors.New("the gateway is shut down")
 type Gateway struct {
 	o       Options
 	budgets *budgets
+	// inspecting bounds how many bodies are taken apart at the same time, of all
+	// tasks: a hostile one takes many times its size in memory for that moment.
+	inspecting chan struct{}
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -71,7 +75,7 @@ func New(o Options) *Gateway {
 	if o.Dial == nil {
 		o.Dial = egress.System
 	}
-	return &Gateway{o: o, budgets: newBudgets(o.Ledger), sessions: map[string]*session{}}
+	return &Gateway{o: o, budgets: newBudgets(o.Ledger), inspecting: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), sessions: map[string]*session{}}
 }
 
 // NewTransport is the way to providers: TLS verified, no proxy from the

@@ -97,7 +97,7 @@ func (s *session) exchange(ctx context.Context, w http.ResponseWriter, r *http.R
 		return refusal
 	}
 	defer release()
-	most, refusal := s.inspect(x)
+	most, refusal := s.inspect(ctx, x)
 	if refusal != nil {
 		return refusal
 	}
@@ -155,7 +155,13 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 
 // inspect judges the body, replaces it by what may go on, and reckons what the
 // request may use.
-func (s *session) inspect(x *exchange) (amount, *wire.Refusal) {
+func (s *session) inspect(ctx context.Context, x *exchange) (amount, *wire.Refusal) {
+	select {
+	case s.gateway.inspecting <- struct{}{}:
+	case <-ctx.Done():
+		return amount{}, &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "busy", Message: "the request ended before it was inspected"}
+	}
+	defer func() { <-s.gateway.inspecting }()
 	result, refusal := x.terms.policy.Body(x.route, x.body)
 	x.Model = result.Model
 	if refusal != nil {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/gateway/strictjson"
@@ -24,13 +26,19 @@ var withheld = set("Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encodi
 // forward sends the request to the provider and the answer to the agent. From
 // here on it counts as one that went on, whatever comes of it.
 func (s *session) forward(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange) *wire.Refusal {
-	request, err := x.request(ctx, r.Header)
+	var sent atomic.Bool
+	request, err := x.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
+	}), r.Header)
 	if err != nil {
 		return s.unreachable(ctx, x, err)
 	}
 	x.Usage.Requests = 1
 	response, err := s.gateway.o.Transport.RoundTrip(request)
 	if err != nil {
+		if sent.Load() && x.route.Spends() { // an agent that hangs up at once is not served for nothing
+			x.Usage.InputTokens, x.Usage.OutputTokens, x.Usage.Estimated = int64(len(x.body)/4)+1, 1, true
+		}
 		return s.unreachable(ctx, x, err)
 	}
 	defer func() { _ = response.Body.Close() }()

@@ -200,3 +200,41 @@ func quietly(dir, body string) int {
 	defer func() { _ = response.Body.Close() }()
 	return response.StatusCode
 }
+
+// TestThreat24HangingUpIsNotFree: the provider has the request, whether or not the
+// agent waits for the answer.
+func TestThreat24HangingUpIsNotFree(t *testing.T) {
+	t.Parallel()
+	got := make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		got <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	w := newWorld(t, Anthropic, server.URL, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-got; cancel() }()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://gateway/v1/messages", strings.NewReader(calls["anthropic"].body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if response, err := client(w.dir).Do(r); err == nil {
+		_ = response.Body.Close()
+		t.Fatal("an answer came")
+	}
+	if e := w.ledger.all(t, 1)[0]; e.Usage.InputTokens < 10 || !e.Usage.Estimated {
+		t.Errorf("recorded %+v", e)
+	}
+}
+
+// TestAProviderThatIsDownCostsNothing.
+func TestAProviderThatIsDownCostsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Anthropic, "http://127.0.0.1:1", nil)
+	got := w.do(http.MethodPost, "/v1/messages", calls["anthropic"].body, nil)
+	if e := w.ledger.all(t, 1)[0]; got.status != http.StatusBadGateway || e.Usage.Tokens() != 0 || strings.Contains(got.body, "127.0.0.1") {
+		t.Errorf("%d %s, recorded %+v", got.status, got.body, e)
+	}
+}

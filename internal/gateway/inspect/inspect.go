@@ -43,9 +43,12 @@ func (p Policy) Allows(model string) bool {
 	})
 }
 
+// maxModel bounds a model's name, in bytes: it is kept and shown.
+const maxModel = 100
+
 // model refuses one that is not listed.
 func (p Policy) model(name string) *wire.Refusal {
-	if name != "" && p.Allows(name) {
+	if name != "" && len(name) <= maxModel && wire.Shown(name) == name && p.Allows(name) {
 		return nil
 	}
 	return wire.Forbidden("model", "the model %q is not allowed; allowed are %s", wire.Shown(name), strings.Join(p.Models, ", "))

@@ -153,7 +153,7 @@ func TestThreat23AmbiguousBodiesAreRefused(t *testing.T) {
 			t.Errorf("%s %s went on as %s", c.target, c.part, result.Body)
 		}
 	}
-	for _, body := range []string{``, `[]`, `"x"`, `{"model":"m"}{"model":"dear"}`, `{"model":"dear"}`, `{"model":["m"]}`, `{"messages":[]}`, strings.Repeat("[", 5000)} {
+	for _, body := range []string{``, `[]`, `"x"`, `{"model":"m"}{"model":"dear"}`, `{"model":"dear"}`, `{"model":["m"]}`, `{"model":"n-` + strings.Repeat("x", 200) + `"}`, `{"model":"n-\u202e"}`, `{"messages":[]}`, strings.Repeat("[", 5000)} {
 		if result, refusal := policy.Body(route(t, wire.Anthropic, "/v1/messages"), []byte(body)); refusal == nil {
 			t.Errorf("%.40s went on as %s", body, result.Body)
 		}

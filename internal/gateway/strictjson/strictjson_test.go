@@ -55,12 +55,12 @@ func TestWhatIsWrittenMeansTheSame(t *testing.T) {
 
 func TestKeysAndValuesCanBeChanged(t *testing.T) {
 	t.Parallel()
-	n, err := Parse([]byte(`{"x1":"x","x2":["x",{"y":"x"}],"n":1}`))
+	n, err := Parse([]byte(`{"x1":"x","x2":["x",{"y":"x"}],"n":1,"o":5550}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.Strings(func(s string) string {
-		if strings.HasPrefix(s, "x") {
+		if strings.HasPrefix(s, "x") || s == "5550" {
 			return "r"
 		}
 		return s
@@ -68,7 +68,7 @@ func TestKeysAndValuesCanBeChanged(t *testing.T) {
 	n.Set("n", NewLiteral("2"))
 	n.Set("m", NewString("s"))
 	n.Delete("none")
-	if got, want := string(n.Append(nil)), `{"r":"r","r'":["r",{"y":"r"}],"n":2,"m":"s"}`; got != want {
+	if got, want := string(n.Append(nil)), `{"r":"r","r'":["r",{"y":"r"}],"n":2,"o":"r","m":"s"}`; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
 }

@@ -60,7 +60,8 @@ func appendString(out []byte, s string) []byte {
 	return append(append(out, s[start:]...), '"')
 }
 
-// Strings passes every string and key through change, which returns the new text.
+// Strings passes every string and key through change, which returns the new text,
+// and every literal too, which becomes a string if it changes.
 // Two keys that change into one are told apart by an apostrophe.
 func (n *Node) Strings(change func(string) string) {
 	switch n.Kind {
@@ -85,5 +86,8 @@ func (n *Node) Strings(change func(string) string) {
 			}
 		}
 	case Literal:
+		if changed := change(n.Text); changed != n.Text {
+			n.Kind, n.Text = String, changed
+		}
 	}
 }
