@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -177,6 +178,23 @@ func TestResolveNamesTheFieldThatIsWrong(t *testing.T) {
 		}
 		if !slices.Contains(Names(), config.Preset) && !errors.Is(err, ErrUnknownPreset) {
 			t.Errorf("%.60v: %v is not ErrUnknownPreset", config, err)
+		}
+	}
+}
+
+func TestTheDocumentationNamesEveryPresetAndItsVersion(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/agents.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, preset := range Presets() {
+		row := "| `" + preset.Name + "` | `" + preset.Package + "` " + preset.Version + " |"
+		if preset.Package == "" {
+			row = "| `" + preset.Name + "` |"
+		}
+		if !strings.Contains(string(text), row) {
+			t.Errorf("docs/agents.md has no row %s", row)
 		}
 	}
 }

@@ -89,7 +89,10 @@ func claude() Preset {
 			"--output-format", "stream-json", "--verbose", "--", "{prompt}",
 		},
 		Env: map[string]string{
-			"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "ANTHROPIC_MODEL": "{model}",
+			"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1",
+			// Side tasks and helpers of the agent ask for these; the gateway may let through only the one.
+			"ANTHROPIC_MODEL": "{model}", "ANTHROPIC_SMALL_FAST_MODEL": "{model}", "CLAUDE_CODE_SUBAGENT_MODEL": "{model}",
+			"ANTHROPIC_DEFAULT_HAIKU_MODEL": "{model}", "ANTHROPIC_DEFAULT_SONNET_MODEL": "{model}", "ANTHROPIC_DEFAULT_OPUS_MODEL": "{model}",
 		},
 		Route:     map[string]string{"ANTHROPIC_BASE_URL": "{gateway}", "ANTHROPIC_API_KEY": DummyKey},
 		Image:     "coderflow/agent-claude:" + version,
