@@ -77,7 +77,6 @@ func (e *engineChecks) checks() []Check {
 
 func (e *engineChecks) reachable(ctx context.Context) Finding {
 	facts, err := e.ask(ctx)
-	const why = "every task runs in a container of this engine"
 	switch {
 	case err == nil && parseVersion(facts.APIVersion).compare(parseVersion(leastAPI)) < 0:
 		return problem(fmt.Sprintf("the engine at %s speaks API %s", e.host, facts.APIVersion),
