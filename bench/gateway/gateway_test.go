@@ -5,6 +5,7 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -165,6 +166,61 @@ func BenchmarkAdded(b *testing.B) {
 func median(list []time.Duration) time.Duration {
 	slices.Sort(list)
 	return list[len(list)/2]
+}
+
+// BenchmarkEvent is the time from the provider's write of one event of a stream to
+// the reader's having it, directly and through the gateway.
+func BenchmarkEvent(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for range 100 {
+			time.Sleep(2 * time.Millisecond)
+			_, _ = fmt.Fprintf(w, "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"%d\"}}\n\n", time.Now().UnixNano())
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	b.Cleanup(server.Close)
+	dir, err := open(b).Open(b.Context(), session(b, "task", server.URL))
+	if err != nil {
+		b.Fatal(err)
+	}
+	through := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, gateway.SocketName))
+	}}}
+	text := body(25_000)
+	var direct, passed []time.Duration
+	for b.Loop() {
+		direct = append(direct, delays(b, http.DefaultClient, server.URL, text)...)
+		passed = append(passed, delays(b, through, "http://gateway", text)...)
+	}
+	added := median(passed) - median(direct)
+	b.ReportMetric(float64(median(direct).Microseconds()), "direct-µs")
+	b.ReportMetric(float64(added.Microseconds()), "added-µs")
+	if added > mostAdded {
+		b.Errorf("an event takes %v longer through the gateway; at most %v is promised", added, mostAdded)
+	}
+}
+
+// delays are how old each event is when it is read.
+func delays(b testing.TB, client *http.Client, address, text string) (list []time.Duration) {
+	b.Helper()
+	response, err := client.Post(address+"/v1/messages", "application/json", strings.NewReader(text)) //nolint:noctx // a benchmark ends by itself
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if _, after, ok := strings.Cut(lines.Text(), `"text":"`); ok {
+			var at int64
+			if _, err := fmt.Sscanf(after, "%d", &at); err != nil {
+				b.Fatal(err)
+			}
+			list = append(list, time.Duration(time.Now().UnixNano()-at))
+		}
+	}
+	return list
 }
 
 // TestMemoryOfASession opens many sessions with ten secrets each, uses each once,

@@ -227,3 +227,65 @@ func TestWaitingEndsWithTheRequest(t *testing.T) {
 		}
 	})
 }
+
+// slow is a ledger whose figures are old when they arrive: meanwhile another
+// request ends, and is recorded.
+type slow struct {
+	*ledger
+	meanwhile func()
+}
+
+func (s *slow) Spent(ctx context.Context, task, environment string, day time.Time) (Usage, Usage, error) {
+	byTask, byEnvironment, err := s.ledger.Spent(ctx, task, environment, day)
+	s.meanwhile()
+	return byTask, byEnvironment, err
+}
+
+// TestThreat24OldFiguresAreNotUsed: what ended between the look into the ledger and
+// the decision would be in neither.
+func TestThreat24OldFiguresAreNotUsed(t *testing.T) {
+	t.Parallel()
+	s := &slow{ledger: newLedger(), meanwhile: func() {}}
+	b := newBudgets(s)
+	one := &terms{Session: Session{Task: "t", Environment: "e", Budget: Budget{TaskTokens: 10}}}
+	first, _, err := b.reserve(t.Context(), one, amount{tokens: 10}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.meanwhile = sync.OnceFunc(func() {
+		_ = s.Record(t.Context(), Exchange{Task: "t", Environment: "e", At: time.Now(), Usage: Usage{OutputTokens: 10}})
+		first.settle(amount{})
+	})
+	if got, spent, err := b.reserve(t.Context(), one, amount{tokens: 10}, time.Now()); err != nil || spent == nil {
+		t.Errorf("went on: %+v %v", got, err)
+	}
+}
+
+// counted are metrics that count.
+type counted struct {
+	mu      sync.Mutex
+	reasons map[string]int
+}
+
+func (c *counted) Exchange(e Exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reasons[e.Refused]++
+}
+
+func (c *counted) Tunnel(string, int64, int64) {}
+
+func TestMetricsHearOfEveryRequest(t *testing.T) {
+	t.Parallel()
+	m := model(t, modeltest.Script{})
+	c := &counted{reasons: map[string]int{}}
+	w := newWorld(t, Anthropic, m.URL(), func(_ *Session, o *Options) { o.Metrics = c })
+	w.do(http.MethodPost, "/v1/messages", calls["anthropic"].body, nil)
+	w.do(http.MethodPost, "/v1/files", "{}", nil)
+	w.do(http.MethodPost, "/v1/messages", `{"model":"other"}`, nil)
+	w.raw("CONNECT evil.com:443 HTTP/1.1\r\nHost: evil.com:443\r\n\r\n")
+	w.close()
+	if got := fmt.Sprint(c.reasons); got != "map[:1 host:1 model:1 path:1]" {
+		t.Error(got)
+	}
+}
