@@ -124,6 +124,7 @@ func (d *diskWatch) measure() *exhaustion {
 	if err != nil {
 		return &exhaustion{guestproto.ResourceQuota, "The disk use of the workspace cannot be measured: " + err.Error()}
 	}
+	m.unlinked()
 	use, unreadable := m.usage, ""
 	if m.hidden {
 		use.Bytes = max(use.Bytes, d.whole.Bytes+(int64(d.since.Bfree)-int64(now.Bfree))*now.Bsize)

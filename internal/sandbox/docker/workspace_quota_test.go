@@ -15,7 +15,7 @@ import (
 func TestThreat17ATaskThatFillsItsDiskFailsByName(t *testing.T) {
 	t.Parallel()
 	dockertest.EachMode(t, func(t *testing.T, world *dockertest.World) {
-		world.Workspace(t, "ws", map[string]dockertest.File{"f": {Content: strings.Repeat("x", 1<<20)}})
+		repository := dockertest.NewRepository(t, map[string]dockertest.File{"f": {Content: strings.Repeat("x", 1<<20)}})
 		for name, c := range map[string]struct{ script, says string }{
 			"bytes":       {"cat /dev/zero > fill; sleep 60", "disk space"},
 			"many-files":  {"i=0; while :; do cat /dev/zero | head -c 1000000 > fill$i; i=$((i+1)); done", "disk space"},
@@ -24,11 +24,14 @@ func TestThreat17ATaskThatFillsItsDiskFailsByName(t *testing.T) {
 			"names":       {"mkdir n; cd n; i=0; while :; do : > $i; i=$((i+1)); done", "files"},
 			"directories": {"mkdir n; cd n; i=0; while :; do mkdir $i; i=$((i+1)); done", "files"},
 			"links":       {"mkdir n; cd n; : > 0; i=1; while :; do ln 0 $i; i=$((i+1)); done", "files"},
+			"unlinked":    {"exec 3> fill; rm fill; head -c 100000000 /dev/zero >&3; sleep 60", "disk space"},
 			"and-exits":   {"head -c 40000000 /dev/zero > fill", "disk space"},
 			"closed":      {"mkdir n; : > n/a; chmod 300 n; i=0; while :; do head -c 1000000 /dev/zero > n/$i; i=$((i+1)); done", "could not be measured"},
 		} {
-			// Each begins without what the one before has left.
-			spec := dockertest.Spec(name, "ws", "chmod -f 700 n; rm -rf n fill* a .git/fill; "+c.script)
+			if err := world.EnsureWorkspace(world.Context(t), repository.Spec(name)); err != nil {
+				t.Fatal(err)
+			}
+			spec := dockertest.Spec(name, name, c.script)
 			spec.Limits.Workspace, spec.Limits.WorkspaceFiles, spec.Limits.FileSize = 32<<20, 2000, 1<<30
 			status, output := world.Run(t, spec)
 			if status.Reason != sandbox.ReasonDiskQuota || !strings.Contains(status.Detail, c.says) {
