@@ -66,7 +66,7 @@ func (e *engineChecks) checks() []Check {
 		{Name: "docker-engine", Run: e.reachable},
 		{Name: "docker-version", Run: e.versioned("docker", "the engine may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade docker.io", func(f sandbox.EngineFacts) string { return f.Version })},
 		{Name: "containerd", Run: e.versioned("containerd", "containerd may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade containerd", func(f sandbox.EngineFacts) string { return f.Containerd })},
-		{Name: "runc", Run: e.versioned("runc", "runc may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade runc", func(f sandbox.EngineFacts) string { return f.Runc })},
+		{Name: "runc", Run: e.versioned("runc", "runc may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade runc; where that brings none with the fix, Docker's own packages do (containerd.io)", func(f sandbox.EngineFacts) string { return f.Runc })},
 		{Name: "kernel", Run: e.given("an old kernel lacks what containers need", kernel)},
 		{Name: "cgroups", Run: e.given("without its controllers a limit is not kept", cgroups)},
 		{Name: "storage", Run: e.given("workspaces need overlayfs to start fast", storage)},
