@@ -134,7 +134,7 @@ spec:
       - |
         {{indent 8 .Agent}}
 {{- end}}
-  limits: {memory: {{.Memory}}, cpus: 1, pids: 128, wallTime: 5m}
+  limits: {memory: {{.Memory}}, cpus: 1, pids: 128, wallTime: 5m{{.Limits}}}
 {{- if .Spec}}
   {{indent 2 .Spec}}
 {{- end}}
@@ -176,6 +176,7 @@ type settings struct {
 	Agent  string // shell text of the agent; empty: the demo's
 	Preset string // of an agent with a command of its own, instead of Agent
 	Memory string // of the agent's container; empty: 512MiB
+	Limits string // more limits of it, each after a comma
 	Spec   string // more lines for the environment's spec
 	Script string // shell text of the profile publish; empty: the demo's
 	Listen string // of the server
@@ -210,7 +211,7 @@ func install(dir string, info emulator.Info, s settings) (installation, error) {
 	var manifests strings.Builder
 	err = demoManifests.Execute(&manifests, map[string]any{
 		"Repository": sampleRepo, "RepositoryID": info.Repositories[0].ID, "Script": s.Script,
-		"Agent": s.Agent, "Preset": s.Preset, "Memory": cmp.Or(s.Memory, "512MiB"), "Spec": s.Spec,
+		"Agent": s.Agent, "Preset": s.Preset, "Memory": cmp.Or(s.Memory, "512MiB"), "Spec": s.Spec, "Limits": s.Limits,
 		"Maria": userID(info, maria), "Tom": userID(info, tom),
 	})
 	if err != nil {
