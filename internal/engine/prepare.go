@@ -149,10 +149,14 @@ func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef) (gitops.Re
 }
 
 func (e *Engine) fillWorkspace(ctx context.Context, w *work, env manifest.Environment) error {
-	return e.workspace(ctx, w.t.Repository, sandbox.WorkspaceSpec{
+	err := e.workspace(ctx, w.t.Repository, sandbox.WorkspaceSpec{
 		Volume: volumeName(w.t.ID), Commit: w.t.BaseCommit, Image: env.Agent.Image,
 		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "task"},
 	})
+	if errors.Is(err, sandbox.ErrBaseMissing) {
+		return failed(err, lostLayer)
+	}
+	return err
 }
 
 // workspace fills a volume with a commit of the mirror. Where its base is cached, no bundle is made.

@@ -57,6 +57,8 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 	})
 }
 
+const lostLayer = "a part of the task's workspace was removed from the Docker engine; `docker volume prune` does that"
+
 // collect turns the workspace into a recorded proposal. Killed anywhere, it is
 // done again from the workspace, which nobody writes to any more.
 func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment) (task.Proposal, error) {
@@ -65,6 +67,9 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 		Volume: volumeName(w.t.ID), Image: env.Agent.Image, Limits: limits,
 		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "collect"},
 	})
+	if errors.Is(err, sandbox.ErrBaseMissing) {
+		return task.Proposal{}, failed(err, lostLayer)
+	}
 	if err != nil {
 		return task.Proposal{}, fmt.Errorf("collect the workspace: %w", err)
 	}
