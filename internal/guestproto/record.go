@@ -47,7 +47,7 @@ type Record struct {
 
 // Limits bound a collection. The helper stops at them, and the reader on the host stops again.
 type Limits struct {
-	Entries    int64 `json:"entries"`    // files and directories in the workspace, changed or not
+	Entries    int64 `json:"entries"`    // names in the directories that are read: those with changes, or all of a copy
 	Records    int64 `json:"records"`    // changed paths
 	FileBytes  int64 `json:"fileBytes"`  // of one changed file (its apparent size)
 	TotalBytes int64 `json:"totalBytes"` // of all changed files

@@ -70,10 +70,10 @@ type VolumeInfo struct {
 	Labels     Labels
 	Repository string
 	Commit     string
-	Base       string // name of the base that a workspace lies on
-	CopyOf     string // name of the workspace that this one is a throwaway copy of
-	Whole      bool   // it was filled completely
-	Size       guestproto.Usage
+	Base       string           // name of the base that a workspace lies on
+	CopyOf     string           // name of the workspace that this one is a throwaway copy of
+	Whole      bool             // it was filled completely
+	Size       guestproto.Usage // of a base, when it was filled; zero where it is not known
 	CreatedAt  time.Time
 	LastUsed   time.Time // of a base: when a workspace was last made of it or removed from it
 	InUse      bool      // a container, running or not, or a workspace needs it
