@@ -29,34 +29,41 @@ type matcher struct {
 	nodes []node
 	root  [256]int32
 	deep  int // length of the longest pattern
-	// starts has a bit for each hash of three bytes that a pattern begins with.
-	starts [1 << (startBits - 6)]uint64
+	// groups has a bit for each hash of a group that lies within the first
+	// MinLength bytes of a pattern.
+	groups [1 << (nearBits - 6)]uint64
 }
 
-const startBits = 15
+const (
+	group  = 3                     // bytes that are looked up together
+	stride = MinLength - group + 1 // every stride-th group is looked up
+	// nearBits is the size of the table: large enough that few groups of ordinary
+	// text are in it by chance.
+	nearBits = 17
+)
 
-// startHash places the last three bytes of a window in the table of beginnings.
-func startHash(window uint32) uint32 { return (window & 0xffffff) * 0x9E3779B1 >> (32 - startBits) }
+// nearHash places a group in the table.
+func nearHash(g uint32) uint32 { return g * 0x9E3779B1 >> (32 - nearBits) }
 
-// begins says that a pattern may begin with the window's last three bytes.
-func (m *matcher) begins(window uint32) bool {
-	h := startHash(window)
-	return m.starts[h>>6]>>(h&63)&1 != 0
+// near says that a group may be one of the first of a pattern.
+func (m *matcher) near(g uint32) bool {
+	h := nearHash(g)
+	return m.groups[h>>6]>>(h&63)&1 != 0
 }
 
-// walk says that a pattern is at the very beginning of the text.
+// note puts the first groups of a pattern into the table.
+func (m *matcher) note(p string) {
+	for i := range stride {
+		h := nearHash(uint32(p[i])<<16 | uint32(p[i+1])<<8 | uint32(p[i+2]))
+		m.groups[h>>6] |= 1 << (h & 63)
+	}
+}
+
+// walk says that a pattern is at the very beginning of a text without line breaks.
 func (m *matcher) walk(text string) bool {
-	at, breaks := int32(0), 0
+	at := int32(0)
 	for i := range len(text) {
-		b := text[i]
-		if b == '\n' || b == '\r' {
-			if breaks++; breaks > maxBreaks {
-				return false
-			}
-			continue
-		}
-		breaks = 0
-		if at = m.childOf(at, lower[b]); at == 0 {
+		if at = m.childOf(at, lower[text[i]]); at == 0 {
 			return false
 		}
 		if m.nodes[at].match > 0 {
@@ -72,8 +79,7 @@ func newMatcher(patterns [][]string) *matcher {
 	for owner, list := range patterns {
 		for _, p := range list {
 			m.insert(p, int32(owner)) //nolint:gosec // a handful of values
-			h := startHash(uint32(p[0])<<16 | uint32(p[1])<<8 | uint32(p[2]))
-			m.starts[h>>6] |= 1 << (h & 63)
+			m.note(p)
 			m.deep = max(m.deep, len(p))
 		}
 	}

@@ -3,6 +3,7 @@ package secret
 import (
 	"io"
 	"math/bits"
+	"strings"
 )
 
 // Redactor replaces the values it was made with by "[redacted:NAME]". It is
@@ -38,37 +39,43 @@ func (r *Redactor) Redact(text string) (string, int) {
 	return string(s.end(out)), s.replaced
 }
 
-// found looks without keeping anything: nearly every text is clean. Only where
-// three bytes begin some pattern is the automaton asked.
+// found looks without keeping anything: nearly every text is clean. Line breaks
+// are left out first. Every pattern has at least MinLength bytes, so that of every
+// stride-th group of three bytes one lies within its first MinLength: only where
+// such a group is one of a pattern's is the pattern looked for.
 func (r *Redactor) found(text string) bool {
-	m, window := r.matcher, uint32(0)
-	for i := range len(text) {
-		b := text[i]
-		if b == '\n' || b == '\r' {
-			continue
-		}
-		window = window<<8 | uint32(lower[b])
-		if m.begins(window) {
-			if from := back(text, i); from >= 0 && m.walk(text[from:]) {
-				return true
+	text = joined(text)
+	m := r.matcher
+	for i := group - 1; i < len(text); i += stride {
+		if m.near(uint32(lower[text[i-2]])<<16 | uint32(lower[text[i-1]])<<8 | uint32(lower[text[i]])) {
+			for from := max(0, i-group-stride+2); from <= i-group+1; from++ {
+				if m.walk(text[from:]) {
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
-// back is the place of the third last significant byte of text[:i+1], or -1.
-func back(text string, i int) int {
-	for n := 1; i >= 0; i-- {
-		if text[i] == '\n' || text[i] == '\r' {
-			continue
-		}
-		if n == 3 {
-			return i
-		}
-		n++
+// joined is a text without line breaks.
+func joined(text string) string {
+	if strings.IndexByte(text, '\n') < 0 && strings.IndexByte(text, '\r') < 0 {
+		return text
 	}
-	return -1
+	var out strings.Builder
+	out.Grow(len(text))
+	for len(text) > 0 {
+		line, rest, _ := strings.Cut(text, "\n")
+		for strings.IndexByte(line, '\r') >= 0 {
+			var part string
+			part, line, _ = strings.Cut(line, "\r")
+			out.WriteString(part)
+		}
+		out.WriteString(line)
+		text = rest
+	}
+	return out.String()
 }
 
 // Writer redacts what is written through it into w, whatever the borders of the
