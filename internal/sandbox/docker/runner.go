@@ -111,17 +111,24 @@ func New(config Config) (*Runner, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	floor, now := config.Floor, config.Now
-	if floor == (guestproto.Floor{}) {
-		floor = guestproto.DefaultFloor()
-	}
-	if now == nil {
-		now = time.Now
-	}
 	return &Runner{
 		engine: engine, dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
-		workspaces: config.Workspaces, overlayOptions: overlayOptions, floor: floor, now: now,
+		workspaces: config.Workspaces, overlayOptions: overlayOptions, floor: config.floor(), now: config.clock(),
 	}, nil
+}
+
+func (c Config) floor() guestproto.Floor {
+	if c.Floor == (guestproto.Floor{}) {
+		return guestproto.DefaultFloor()
+	}
+	return c.Floor
+}
+
+func (c Config) clock() func() time.Time {
+	if c.Now == nil {
+		return time.Now
+	}
+	return c.Now
 }
 
 // Close releases the connections to the engine. Containers go on.
