@@ -28,7 +28,7 @@ type SecondEngine struct {
 
 // Start runs the engine with everything of its own (data, containerd, socket) for the length of a test, with the
 // sandbox image, and returns its address. It needs root, as the machine's own engine did, and has no network: the
-// containers have none either. Its mounts are in a namespace that ends with it.
+// containers have none either. Its mounts and its network are in namespaces that end with it.
 func (e SecondEngine) Start(t testing.TB) (host string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cf-engine-") // short: the path of a socket has 107 bytes at the most
@@ -95,7 +95,8 @@ func (e SecondEngine) launch(t testing.TB, dir string) (*daemon, *bytes.Buffer) 
 	var said bytes.Buffer
 	command := exec.Command("sh", append([]string{"-c", prepare + `exec "$@"`, "sh"}, arguments...)...)
 	command.Stdout, command.Stderr = &said, &said
-	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Setsid: true}
+	// Without a network namespace of its own, an engine without a bridge removes that of the machine's engine.
+	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Setsid: true}
 	if err := command.Start(); err != nil {
 		t.Fatalf("starting a second engine, which needs root: %v", err)
 	}
