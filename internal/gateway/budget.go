@@ -130,6 +130,18 @@ func (b *budgets) enter(t *terms, most amount, byTask, byEnvironment Usage, sinc
 	return nil, true, true
 }
 
+// learn replaces what the request may use by what it did use, which the provider
+// may count otherwise, until the ledger has it.
+func (r *reservation) learn(used amount) {
+	r.b.mu.Lock()
+	defer r.b.mu.Unlock()
+	r.b.tasks.leave(r.task, r.most, amount{})
+	r.b.tasks.enter(r.task, used)
+	r.b.environs.leave(r.environment, r.most, amount{})
+	r.b.environs.enter(r.environment, used)
+	r.most = used
+}
+
 // settle ends a reservation. What the ledger could not record stays reckoned with.
 func (r *reservation) settle(lost amount) {
 	r.b.mu.Lock()

@@ -48,6 +48,10 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, x, refusal)
 	}
 	x.Took = time.Since(x.began)
+	x.price()
+	if x.reserved != nil {
+		x.reserved.learn(amount{x.Usage.Tokens(), x.Usage.Cost})
+	}
 	s.later(ctx, x)
 	if x.Refused == cutOff {
 		panic(http.ErrAbortHandler) // the agent must not take a broken answer for a whole one

@@ -42,7 +42,6 @@ type line struct {
 func (s *session) record(ctx context.Context, x *exchange) {
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
-	x.price()
 	wentOn := x.Usage.Requests > 0
 	if wentOn || s.kept.refused.Add(1) <= maxRefused {
 		err := s.gateway.o.Ledger.Record(ctx, x.Exchange)
