@@ -155,6 +155,8 @@ func checkEnv(preset Preset, env map[string]string) error {
 			problem = "names beginning with CODERFLOW_ are reserved"
 		case routes:
 			problem = "leads to the gateway, which holds the real key; it cannot be changed"
+		case name == "HOME" && len(preset.Home) > 0:
+			problem = "is where the preset's settings are; it cannot be changed"
 		case strings.ContainsRune(env[name], 0):
 			problem = "holds a NUL"
 		default:

@@ -157,19 +157,20 @@ func TestResolveNamesTheFieldThatIsWrong(t *testing.T) {
 	command := []string{"true"}
 	const all = "claude, codex, gemini, opencode, qwen, exec"
 	for want, config := range map[string]Config{
-		`agent.preset: "cursor" is not one of: ` + all:                         {Preset: "cursor"},
-		`agent.preset: "" is not one of: ` + all:                               {},
-		`agent.command: preset "exec" needs a program to run`:                  {Preset: "exec"},
-		`agent.command: preset "claude" brings its own command`:                {Preset: "claude", Command: command, Prompt: "x"},
-		`agent.command[1]: holds a NUL`:                                        {Preset: "exec", Command: []string{"a", "\x00"}},
-		`agent.env.A=B: is not a variable name`:                                {Preset: "exec", Command: command, Env: map[string]string{"A=B": ""}},
-		`agent.env.CODERFLOW_X: names beginning with CODERFLOW_ are reserved`:  {Preset: "exec", Command: command, Env: map[string]string{"CODERFLOW_X": ""}},
-		"agent.env.A: holds a NUL\nagent.env.B: holds a NUL":                   {Preset: "exec", Command: command, Env: map[string]string{"B": "\x00", "A": "\x00"}},
-		`agent.model: preset "qwen" needs the name of a model`:                 {Preset: "qwen", Prompt: "x"},
-		`agent.model: "a\"b" must match ^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`: {Preset: "codex", Prompt: "x", Model: `a"b`},
-		`agent.prompt: is empty`:                                               {Preset: "codex"},
-		`agent.prompt: holds a NUL`:                                            {Preset: "codex", Prompt: "a\x00"},
-		`agent.prompt: is longer than 102400 bytes`:                            {Preset: "codex", Prompt: strings.Repeat("a", MaxPrompt+1)},
+		`agent.preset: "cursor" is not one of: ` + all:                             {Preset: "cursor"},
+		`agent.preset: "" is not one of: ` + all:                                   {},
+		`agent.command: preset "exec" needs a program to run`:                      {Preset: "exec"},
+		`agent.command: preset "claude" brings its own command`:                    {Preset: "claude", Command: command, Prompt: "x"},
+		`agent.command[1]: holds a NUL`:                                            {Preset: "exec", Command: []string{"a", "\x00"}},
+		`agent.env.A=B: is not a variable name`:                                    {Preset: "exec", Command: command, Env: map[string]string{"A=B": ""}},
+		`agent.env.CODERFLOW_X: names beginning with CODERFLOW_ are reserved`:      {Preset: "exec", Command: command, Env: map[string]string{"CODERFLOW_X": ""}},
+		"agent.env.A: holds a NUL\nagent.env.B: holds a NUL":                       {Preset: "exec", Command: command, Env: map[string]string{"B": "\x00", "A": "\x00"}},
+		`agent.env.HOME: is where the preset's settings are; it cannot be changed`: {Preset: "codex", Prompt: "x", Env: map[string]string{"HOME": "/tmp"}},
+		`agent.model: preset "qwen" needs the name of a model`:                     {Preset: "qwen", Prompt: "x"},
+		`agent.model: "a\"b" must match ^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`:     {Preset: "codex", Prompt: "x", Model: `a"b`},
+		`agent.prompt: is empty`:                                                   {Preset: "codex"},
+		`agent.prompt: holds a NUL`:                                                {Preset: "codex", Prompt: "a\x00"},
+		`agent.prompt: is longer than 102400 bytes`:                                {Preset: "codex", Prompt: strings.Repeat("a", MaxPrompt+1)},
 	} {
 		_, err := Resolve(config)
 		var problem *ConfigError

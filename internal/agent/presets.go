@@ -52,7 +52,7 @@ type Preset struct {
 
 const mib = 1 << 20
 
-// presets in the order in which they are shown. CODERFLOW's tests run each of them in a container without a network;
+// presets in the order in which they are shown. internal/agent/agenttest runs each of them in a container;
 // scripts/update-agent changes the versions together with the lock files in images/agents.
 func presets() []Preset {
 	return []Preset{claude(), codex(), gemini(), opencode(), qwen(), exec()}
