@@ -15,15 +15,17 @@ import (
 
 // Volumes lists this installation's volumes by name.
 func (r *Runner) Volumes(caller context.Context) ([]sandbox.VolumeInfo, error) {
+	// First: the client reads the API version that it has agreed upon without a lock when it is to filter, and does not
+	// agree upon one before.
+	used, err := r.mountedVolumes(caller)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(caller, callTimeout)
 	defer cancel()
 	found, err := r.engine.VolumeList(ctx, volume.ListOptions{Filters: r.mine()})
 	if err != nil {
 		return nil, engineError(caller, "listing volumes", err)
-	}
-	used, err := r.mountedVolumes(caller)
-	if err != nil {
-		return nil, err
 	}
 	infos := make([]sandbox.VolumeInfo, 0, len(found.Volumes))
 	for _, v := range found.Volumes {
