@@ -14,6 +14,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/sandbox"
 )
 
 type demoCmd struct {
@@ -300,6 +301,9 @@ func (t *story) tidy(ctx context.Context) error {
 		if err := errors.Join(runner.Remove(ctx, c.Name), runner.RemoveVolume(ctx, c.Name)); err != nil {
 			return fmt.Errorf("tidy up: %w", err)
 		}
+	}
+	if _, err := runner.EvictBases(ctx, sandbox.EvictPolicy{MaxBytes: 1}); err != nil {
+		return fmt.Errorf("tidy up: %w", err)
 	}
 	return nil
 }

@@ -191,7 +191,7 @@ func gatewayUsage(u task.Usage) gateway.Usage {
 func (l ledger) Record(ctx context.Context, e gateway.Exchange) error {
 	r := task.ModelRequest{
 		ID: e.ID, Task: task.ID(e.Task), Environment: e.Environment, At: e.At, Provider: e.Provider, Model: e.Model,
-		Method: e.Method, Path: e.Path, Status: e.Status, Refused: e.Refused, FirstByte: e.FirstByte, Took: e.Took,
+		Method: e.Method, Path: e.Path, Status: e.Status, Refused: refusedWords(e.Refused), FirstByte: e.FirstByte, Took: e.Took,
 		Sent: e.RequestBytes, Received: e.ResponseBytes,
 		Usage: task.Usage{
 			Requests: e.Usage.Requests, InputTokens: e.Usage.InputTokens, OutputTokens: e.Usage.OutputTokens,
@@ -207,6 +207,32 @@ func (l ledger) Record(ctx context.Context, e gateway.Exchange) error {
 	}
 	l.figures.exchange(r)
 	return l.db.RecordModelRequest(ctx, r)
+}
+
+// refusedWords says a reason of the gateway for people. An answer that ended in
+// the middle was not refused.
+func refusedWords(reason string) string {
+	if reason == "" || reason == gateway.CutOff {
+		return ""
+	}
+	if words, known := map[string]string{
+		"path":    "only requests to the model pass, on the paths that its protocol lists",
+		"query":   "only requests to the model pass, on the paths that its protocol lists",
+		"target":  "requests for other hosts do not pass",
+		"upgrade": "only plain HTTP passes",
+		"model":   "the environment does not list this model",
+		"tool":    "the provider would run this tool, outside of the sandbox",
+		"field":   "the provider would act on this field outside of the sandbox",
+		"content": "the provider would fetch this from elsewhere",
+		"budget":  "the budget is spent",
+		"host":    "the environment does not list this host",
+		"address": "the host's address is not a public one",
+		"hello":   "what followed was not TLS for the named host",
+		"busy":    "too much at the same time",
+	}[reason]; known {
+		return words
+	}
+	return "the request was malformed (" + reason + ")"
 }
 
 // journal keeps what happened at the gateway.

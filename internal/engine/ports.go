@@ -28,8 +28,6 @@ type Forge interface {
 type Mirrors interface {
 	Fetch(ctx context.Context, remote gitops.Remote, branch string) (commit string, err error)
 	Bundle(ctx context.Context, repo forge.RepositoryRef, commit, path string) error
-	// Listing is the output of `git ls-tree -r -z -l --full-tree` for the commit.
-	Listing(ctx context.Context, repo forge.RepositoryRef, commit string) (io.Reader, error)
 	// File reads a regular file of the commit; gitops.ErrNoFile if there is none of at most limit bytes.
 	File(ctx context.Context, repo forge.RepositoryRef, commit, path string, limit int64) ([]byte, error)
 }

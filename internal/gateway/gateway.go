@@ -89,6 +89,7 @@ func NewTransport() *http.Transport {
 		IdleConnTimeout:        90 * time.Second,
 		MaxIdleConnsPerHost:    16,
 		MaxResponseHeaderBytes: 64 << 10,
+		WriteBufferSize:        64 << 10, // a prompt in a few writes
 		DisableCompression:     true,
 		ForceAttemptHTTP2:      true,
 	}

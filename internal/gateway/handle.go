@@ -39,10 +39,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), exchangeTime)
 	defer cancel()
-	now := s.gateway.o.Now()
-	x := &exchange{began: time.Now(), terms: t}
-	x.Exchange = Exchange{ID: rand.Text(), Task: t.Task, Environment: t.Environment, At: now, Protocol: t.Provider.Protocol,
-		Provider: t.Provider.Name, Method: wire.Shown(r.Method), Path: wire.Shown(r.URL.Path)}
+	x := s.newExchange(t, r.Method, r.URL.Path)
 	refusal := s.exchange(ctx, w, r.WithContext(ctx), x)
 	if refusal != nil {
 		s.refuse(w, x, refusal)
@@ -53,13 +50,21 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.reserved.learn(amount{x.Usage.Tokens(), x.Usage.Cost})
 	}
 	s.later(ctx, x)
-	if x.Refused == cutOff {
+	if x.Refused == CutOff {
 		panic(http.ErrAbortHandler) // the agent must not take a broken answer for a whole one
 	}
 }
 
-// cutOff is the reason of an exchange whose answer ended in the middle.
-const cutOff = "cut_off"
+func (s *session) newExchange(t *terms, method, path string) *exchange {
+	return &exchange{began: time.Now(), terms: t, Exchange: Exchange{
+		ID: rand.Text(), Task: t.Task, Environment: t.Environment, At: s.gateway.o.Now(), Protocol: t.Provider.Protocol,
+		Provider: t.Provider.Name, Method: wire.Shown(method), Path: wire.Shown(path),
+	}}
+}
+
+// CutOff stands for the reason of a refusal where an answer ended in the middle:
+// nobody refused anything, and what was used is estimated.
+const CutOff = "cut_off"
 
 // later records an exchange while the agent goes on. Its place among the requests
 // and its reservation are held until then: no more is under way than allowed, and
@@ -78,6 +83,9 @@ func (s *session) later(ctx context.Context, x *exchange) {
 func (s *session) exchange(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange) *wire.Refusal {
 	if r.Header.Get("Upgrade") != "" {
 		return &wire.Refusal{Status: http.StatusUpgradeRequired, Reason: "upgrade", Message: "only plain HTTP is spoken here, no WebSocket"}
+	}
+	if len(x.terms.Models) == 0 {
+		return wire.Forbidden("model", "this task may use no model")
 	}
 	if !strings.HasPrefix(r.RequestURI, "/") {
 		return wire.Forbidden("target", "the target must be a path: requests for other hosts do not pass")

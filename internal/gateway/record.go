@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -12,13 +13,14 @@ import (
 // Bounds of what is kept of a session.
 const (
 	maxRefused    = 100       // refused exchanges that the ledger and the transcript get
+	maxTunneled   = 5000      // tunnels that the ledger gets
 	maxKept       = 256 << 10 // bytes of a request in the transcript
 	maxTranscript = 64 << 20  // bytes of the transcript of one session
 	recordTime    = 30 * time.Second
 )
 
 // kept counts what was kept.
-type kept struct{ refused, transcript atomic.Int64 }
+type kept struct{ refused, tunneled, transcript atomic.Int64 }
 
 // line is an exchange in the transcript. The request, as "request", is put in
 // last: it is JSON already, and large.
@@ -42,8 +44,7 @@ type line struct {
 func (s *session) record(ctx context.Context, x *exchange) {
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
-	wentOn := x.Usage.Requests > 0
-	if wentOn || s.kept.refused.Add(1) <= maxRefused {
+	if s.keeps(x) {
 		err := s.gateway.o.Ledger.Record(ctx, x.Exchange)
 		if err != nil {
 			s.gateway.o.Logger.ErrorContext(ctx, "an exchange was not recorded; it counts in memory", "task", s.task, "exchange", x.ID, "error", err)
@@ -55,11 +56,25 @@ func (s *session) record(ctx context.Context, x *exchange) {
 			}
 			x.reserved.settle(lost)
 		}
-		s.transcribe(ctx, x)
+		if x.Method != http.MethodConnect {
+			s.transcribe(ctx, x)
+		}
 	} else if x.reserved != nil {
 		x.reserved.settle(amount{})
 	}
 	s.gateway.o.Metrics.Exchange(x.Exchange)
+}
+
+// keeps says whether the ledger gets an exchange. What cost something always is
+// kept; an agent can be refused, and connect, as often as it likes.
+func (s *session) keeps(x *exchange) bool {
+	switch {
+	case x.Usage.Requests > 0:
+		return true
+	case x.Method == http.MethodConnect && x.Refused == "":
+		return s.kept.tunneled.Add(1) <= maxTunneled
+	}
+	return s.kept.refused.Add(1) <= maxRefused
 }
 
 // price sets what the usage cost.

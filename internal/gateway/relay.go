@@ -128,7 +128,7 @@ func (x *exchange) relay(w http.ResponseWriter, response *http.Response) {
 			err = errors.Join(err, controller.Flush())
 			_, _ = meter.Write(buffer[:n])
 			if err != nil {
-				x.Refused = cutOff // the agent is gone
+				x.Refused = CutOff // the agent is gone
 				break
 			}
 		}
@@ -137,7 +137,7 @@ func (x *exchange) relay(w http.ResponseWriter, response *http.Response) {
 			break
 		}
 		if readErr != nil {
-			x.Refused = cutOff
+			x.Refused = CutOff
 			break
 		}
 	}

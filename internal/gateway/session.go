@@ -42,9 +42,13 @@ type terms struct {
 }
 
 func newTerms(s Session) (*terms, error) {
-	switch p := s.Provider; {
-	case s.Task == "":
+	if s.Task == "" {
 		return nil, errors.New("a session needs a task")
+	}
+	if len(s.Models) == 0 && s.Provider.Key.IsZero() {
+		return newHostTerms(s)
+	}
+	switch p := s.Provider; {
 	case !p.Protocol.Valid():
 		return nil, fmt.Errorf("the protocol %q is unknown", p.Protocol)
 	case p.URL == nil || p.URL.Scheme != "https" && p.URL.Scheme != "http" || p.URL.Host == "" || p.URL.User != nil:
@@ -69,6 +73,19 @@ func newTerms(s Session) (*terms, error) {
 		policy: inspect.Policy{Models: s.Models, Redactor: secret.NewRedactor(all...)},
 		key:    secret.NewRedactor(s.Provider.Key),
 	}, nil
+}
+
+// newHostTerms are the rules of a session that has hosts and no model.
+func newHostTerms(s Session) (*terms, error) {
+	if len(s.Hosts) == 0 {
+		return nil, errors.New("neither a model nor a host is allowed")
+	}
+	hosts, err := egress.ParseHosts(s.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	none := secret.NewRedactor()
+	return &terms{Session: s, hosts: hosts, policy: inspect.Policy{Redactor: none}, key: none}, nil
 }
 
 // session serves one task.

@@ -120,7 +120,7 @@ func TestABrokenAnswerIsBrokenForTheAgentToo(t *testing.T) {
 		_, err = io.ReadAll(response.Body)
 		_ = response.Body.Close()
 		e := w.ledger.all(t, 1)[0]
-		if err == nil || e.Refused != cutOff || !e.Usage.Estimated || e.Usage.InputTokens == 0 || e.Usage.OutputTokens == 0 {
+		if err == nil || e.Refused != CutOff || !e.Usage.Estimated || e.Usage.InputTokens == 0 || e.Usage.OutputTokens == 0 {
 			t.Errorf("%s: %v, recorded %+v", name, err, e)
 		}
 	}
@@ -155,7 +155,7 @@ func TestAnAgentThatLeavesEndsTheProvidersWork(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("the provider goes on working")
 	}
-	if e := w.ledger.all(t, 1)[0]; !e.Usage.Estimated || e.Refused != cutOff {
+	if e := w.ledger.all(t, 1)[0]; !e.Usage.Estimated || e.Refused != CutOff {
 		t.Errorf("recorded %+v", e)
 	}
 }

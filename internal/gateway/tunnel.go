@@ -26,13 +26,18 @@ const (
 
 // connect opens a tunnel to a listed host.
 func (s *session) connect(w http.ResponseWriter, r *http.Request, t *terms) {
+	x := s.newExchange(t, r.Method, r.RequestURI)
+	defer func() {
+		x.Took = time.Since(x.began)
+		s.later(r.Context(), x)
+	}()
 	target, err := t.hosts.Allow(r.RequestURI)
 	if err != nil {
-		s.refuseTunnel(w, t, wire.Forbidden("host", "CONNECT %s: %v", wire.Shown(r.RequestURI), err))
+		s.refuse(w, x, wire.Forbidden("host", "CONNECT %s: %v", wire.Shown(r.RequestURI), err))
 		return
 	}
 	if !take(s.tunnels) {
-		s.refuseTunnel(w, t, &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "busy", Message: "too many connections to hosts at the same time"})
+		s.refuse(w, x, &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "busy", Message: "too many connections to hosts at the same time"})
 		return
 	}
 	defer func() { <-s.tunnels }()
@@ -40,27 +45,20 @@ func (s *session) connect(w http.ResponseWriter, r *http.Request, t *terms) {
 	defer cancel()
 	out, err := egress.Dial(ctx, s.gateway.o.Resolver, s.gateway.o.Dial, target)
 	if errors.Is(err, egress.ErrAddress) {
-		s.refuseTunnel(w, t, wire.Forbidden("address", "CONNECT %s: %v", target, egress.ErrAddress))
+		s.refuse(w, x, wire.Forbidden("address", "CONNECT %s: %v", target, egress.ErrAddress))
 		return
 	}
 	if err != nil {
 		s.gateway.o.Logger.WarnContext(ctx, "an allowed host was not reached", "task", s.task, "host", target.String(), "error", err)
-		s.refuseTunnel(w, t, &wire.Refusal{Status: http.StatusBadGateway, Reason: "unreachable", Message: "the host " + target.String() + " was not reached"})
+		s.refuse(w, x, &wire.Refusal{Status: http.StatusBadGateway, Reason: "unreachable", Message: "the host " + target.String() + " was not reached"})
 		return
 	}
 	defer func() { _ = out.Close() }()
-	s.tunnel(w, out, target)
-}
-
-func (s *session) refuseTunnel(w http.ResponseWriter, t *terms, refusal *wire.Refusal) {
-	x := &exchange{Exchange: Exchange{Task: t.Task, Environment: t.Environment, At: s.gateway.o.Now(), Protocol: t.Provider.Protocol,
-		Method: http.MethodConnect}, terms: t}
-	s.refuse(w, x, refusal)
-	s.gateway.o.Metrics.Exchange(x.Exchange)
+	s.tunnel(w, x, out, target)
 }
 
 // tunnel joins the agent's connection with the host's.
-func (s *session) tunnel(w http.ResponseWriter, out net.Conn, target egress.Target) {
+func (s *session) tunnel(w http.ResponseWriter, x *exchange, out net.Conn, target egress.Target) {
 	in, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
@@ -71,12 +69,14 @@ func (s *session) tunnel(w http.ResponseWriter, out net.Conn, target egress.Targ
 		defer s.forget(c)
 	}
 	_ = in.SetDeadline(time.Now().Add(dialTime))
+	x.Status = http.StatusOK
 	if _, err := io.WriteString(in, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		return
 	}
 	agent := io.MultiReader(io.LimitReader(buffered, int64(buffered.Reader.Buffered())), in)
 	hello, err := egress.Hello(context.Background(), agent, target) // the deadline of the connection holds
 	if err != nil {
+		x.Status, x.Refused = http.StatusForbidden, "hello"
 		s.journal.note(AuditRefused, "hello\x00"+target.String(),
 			map[string]any{"reason": "hello", "message": "CONNECT " + target.String() + ": " + egress.ErrHello.Error()}, nil)
 		return
@@ -92,6 +92,7 @@ func (s *session) tunnel(w http.ResponseWriter, out net.Conn, target egress.Targ
 	flow(in, out, out, end, &received, maxReceived)
 	cut()
 	wait.Wait()
+	x.RequestBytes, x.ResponseBytes = sent.Load(), received.Load()
 	s.journal.note(AuditConnect, target.String(), map[string]any{"host": target.String()},
 		map[string]int64{"sent": sent.Load(), "received": received.Load()})
 	s.gateway.o.Metrics.Tunnel(target.Host(), sent.Load(), received.Load())

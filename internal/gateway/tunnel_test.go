@@ -94,6 +94,11 @@ func TestThreat23TunnelsLeadToListedPublicHostsOnly(t *testing.T) {
 	if got := w.journal.of(AuditRefused); len(got) < 10 {
 		t.Errorf("audited: %v", got)
 	}
+	for _, e := range w.ledger.all(t, 10) {
+		if e.Refused == "" || e.Path == "" {
+			t.Errorf("recorded: %+v", e)
+		}
+	}
 }
 
 func TestTunnelsCarryBytesAndAreAudited(t *testing.T) {
@@ -121,6 +126,11 @@ func TestTunnelsCarryBytesAndAreAudited(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	w.close()
+	for _, e := range w.ledger.all(t, 3) {
+		if e.Method != http.MethodConnect || e.Refused != "" || e.RequestBytes < 11 || e.ResponseBytes < 11 || e.Usage.Requests != 0 {
+			t.Errorf("recorded: %+v", e)
+		}
+	}
 	last := map[string]audited{}
 	for _, a := range w.journal.of(AuditConnect) {
 		last[fmt.Sprint(a.data["host"])] = a
@@ -131,6 +141,22 @@ func TestTunnelsCarryBytesAndAreAudited(t *testing.T) {
 	}
 	if want := "[93.184.216.34:443 93.184.216.34:443 [2606:4700:4700::1111]:8443]"; fmt.Sprint(dialed) != want {
 		t.Errorf("dialed %v", dialed)
+	}
+}
+
+func TestASessionMayHaveHostsAndNoModel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Anthropic, "http://127.0.0.1:1", func(s *Session, _ *Options) {
+		s.Provider, s.Models, s.Hosts = Provider{}, nil, []string{"registry.example.com"}
+	})
+	if got := w.do(http.MethodPost, "/v1/messages", `{"model":"m"}`, nil); got.status != http.StatusForbidden || !strings.Contains(got.body, "no model") {
+		t.Errorf("a request to a model: %+v", got)
+	}
+	if _, status := w.connect("evil.com:443", ""); !strings.HasPrefix(status, "403") {
+		t.Errorf("an unlisted host: %s", status)
+	}
+	if _, err := w.gateway.Open(t.Context(), Session{Task: "nothing"}); err == nil {
+		t.Error("a session without a model and a host was opened")
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -43,18 +42,6 @@ func (g *Git) BaseTree(ctx context.Context, repo forge.RepositoryRef, commit str
 
 // maxTreeListing bounds the listing of one tree: some two million paths.
 const maxTreeListing = 256 << 20
-
-// Listing is what "git ls-tree -r -l -z --full-tree" prints of a commit.
-func (g *Git) Listing(ctx context.Context, repo forge.RepositoryRef, commit string) (io.Reader, error) {
-	m, err := g.openMirror(ctx, repo)
-	if err != nil {
-		return nil, err
-	}
-	if err := g.requireObject(ctx, m, "commit", commit); err != nil {
-		return nil, err
-	}
-	return g.rawListing(ctx, m, commit)
-}
 
 func (g *Git) rawListing(ctx context.Context, m mirror, treeish string) (*bytes.Buffer, error) {
 	var listing bytes.Buffer

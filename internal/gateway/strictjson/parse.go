@@ -27,6 +27,17 @@ type parser struct {
 	at      int
 	nodes   int
 	scratch []byte // for strings with escapes
+	slab    []Node // where nodes are taken from, many at once
+}
+
+// node takes a node out of the slab: a document has thousands, and making each
+// by itself costs more than reading it.
+func (p *parser) node(n Node) *Node {
+	if len(p.slab) == cap(p.slab) {
+		p.slab = make([]Node, 0, min(max(2*cap(p.slab), 16), 512))
+	}
+	p.slab = append(p.slab, n)
+	return &p.slab[len(p.slab)-1]
 }
 
 func (p *parser) fail(reason string) error { return &Error{Offset: p.at, Reason: reason} }
@@ -61,21 +72,21 @@ func (p *parser) value(depth int) (*Node, error) {
 		return p.array(depth)
 	case c == '"':
 		text, err := p.str()
-		return &Node{Kind: String, Text: text}, err
+		return p.node(Node{Kind: String, Text: text}), err
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
 	}
 	for _, word := range []string{"true", "false", "null"} {
 		if strings.HasPrefix(p.text[p.at:], word) {
 			p.at += len(word)
-			return &Node{Kind: Literal, Text: word}, nil
+			return p.node(Node{Kind: Literal, Text: word}), nil
 		}
 	}
 	return nil, p.fail("a value is expected")
 }
 
 func (p *parser) object(depth int) (*Node, error) {
-	n := &Node{Kind: Object}
+	n := p.node(Node{Kind: Object})
 	p.at++
 	if p.next() == '}' {
 		p.at++
@@ -136,7 +147,7 @@ func (k *keySet) has(n *Node, key string) bool {
 }
 
 func (p *parser) array(depth int) (*Node, error) {
-	n := &Node{Kind: Array}
+	n := p.node(Node{Kind: Array})
 	p.at++
 	if p.next() == ']' {
 		p.at++
@@ -185,7 +196,7 @@ func (p *parser) number() (*Node, error) {
 			return nil, p.fail("a number is malformed")
 		}
 	}
-	return &Node{Kind: Literal, Text: p.text[start:p.at]}, nil
+	return p.node(Node{Kind: Literal, Text: p.text[start:p.at]}), nil
 }
 
 func (p *parser) digits() int {
