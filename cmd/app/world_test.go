@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -135,15 +136,38 @@ func requireEngine(t *testing.T) {
 	}
 }
 
+// freeAddress is one that nobody else takes before the server does: below the
+// range from which the kernel gives ports to whoever asks for any, and given once
+// in this process. (It has to be known before the server starts, and is kept over
+// its restarts.)
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+int(portsGiven.Add(1))%portRange)
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
 	}
-	defer l.Close() //nolint:errcheck // only its number is wanted
-	return l.Addr().String()
+	t.Fatalf("no port from %d on is free", firstPort)
+	return ""
 }
+
+const (
+	firstPort = 20_000
+	portRange = 12_000
+)
+
+// portsGiven begins anywhere, so that two runs at once hardly meet.
+var portsGiven = func() *atomic.Int64 {
+	n := &atomic.Int64{}
+	n.Store(int64(os.Getpid()) * 97)
+	return n
+}()
 
 func (w *world) close() {
 	if w.server != nil {
