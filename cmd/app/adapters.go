@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
@@ -36,28 +37,57 @@ func (s engineStore) TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, er
 	return s.AuditEntries(ctx, store.AuditFilter{Task: string(id), Limit: 1000})
 }
 
-// rules reads the manifests in force. They are read for every decision, so that
-// a revoked role is revoked everywhere at once.
+// rules are the manifests in force. For every decision the store is asked which
+// version that is, so that a revoked role is revoked everywhere at once; only
+// when it is another one than last time is it read, checked and compiled.
 type rules struct {
 	store  *store.Store
 	admins []forge.Subject
 	image  string // for environments that name none
+
+	mu   sync.Mutex
+	last store.Manifest // without its content
+	set  *manifest.Set  // of last
 }
 
 // Manifests implements engine.Manifests.
 func (r *rules) Manifests(ctx context.Context) (*manifest.Set, error) {
+	newest, err := r.store.ManifestHistory(ctx, 1)
+	if err != nil {
+		return nil, fmt.Errorf("read which manifests are in force: %w", err)
+	}
+	if len(newest) == 0 {
+		return nil, fmt.Errorf("read which manifests are in force: %w", task.ErrNotFound)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.set != nil && r.last.Seq == newest[0].Seq && r.last.Version == newest[0].Version {
+		return r.set, nil
+	}
 	active, err := r.store.ActiveManifest(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the manifests in force: %w", err)
 	}
-	set, err := manifest.ParseCanonical(active.Content)
+	set, err := parseStored(active)
 	if err != nil {
 		return nil, err
 	}
-	if set.Version != active.Version {
-		return nil, fmt.Errorf("the stored manifests are not those of version %s: somebody changed them", active.Version)
+	r.set = set.WithImage(r.image)
+	active.Content = nil
+	r.last = active
+	return r.set, nil
+}
+
+// parseStored reads stored manifests and holds them to their version.
+func parseStored(m store.Manifest) (*manifest.Set, error) {
+	set, err := manifest.ParseCanonical(m.Content)
+	if err != nil {
+		return nil, err
 	}
-	return set.WithImage(r.image), nil
+	if set.Version != m.Version {
+		return nil, fmt.Errorf("the stored manifests are not those of version %s: somebody changed them", m.Version)
+	}
+	return set, nil
 }
 
 // Policy implements approval.Policies.

@@ -1,44 +1,84 @@
 package manifest
 
 import (
-	"strings"
-
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
 
-// Binding gives a subject a role on "environment/NAME" or on everything ("*").
+// Binding gives a subject a role on "environment/NAME", "team/NAME", the server
+// or everything ("*").
 type Binding struct {
-	Name     string        `json:"name"`
-	Subject  forge.Subject `json:"subject"`
-	Role     string        `json:"role"`
-	Resource string        `json:"resource"`
+	Name     string    `json:"name"`
+	Subject  Principal `json:"subject"`
+	Role     string    `json:"role"`
+	Resource string    `json:"resource"`
 }
 
-// roleNames are offered in messages; policy.PredefinedRole decides.
-var roleNames = []string{"viewer", "developer", "environment-admin", "server-admin"}
-
+// check looks at what the binding says by itself; see also [builder.addBindings].
 func (b Binding) check(w wrong) {
 	if !bindingName.MatchString(b.Name) {
 		w("metadata.name", "want a letter or underscore, then up to 63 letters, digits, hyphens and underscores; this is %q", b.Name)
 	}
 	if b.Subject.IsZero() {
-		w("spec.subject", "want HOST:ID, for example github:583231")
+		w("spec.subject", "want HOST:ID, for example github:583231, github:@LOGIN or team:NAME")
 	}
-	if _, known := policy.PredefinedRole(b.Role); !known {
-		w("spec.role", "unknown role %q%s", b.Role, sy.Nearest(b.Role, roleNames))
-	}
-	if b.Resource == policy.Everything {
-		return
-	}
-	if name, found := strings.CutPrefix(b.Resource, "environment/"); !found || !environmentName.MatchString(name) {
-		w("spec.resource", "want environment/NAME or \"*\", not %q", b.Resource)
-	}
-	if b.Role == "server-admin" {
-		w("spec.resource", "server-admin is a role on \"*\" only; environment-admin is the one for an environment")
+	if _, _, err := policy.ParseResource(b.Resource); err != nil {
+		w("spec.resource", "%v", err)
 	}
 }
 
-// environment names the environment that the binding is about, if it is one.
-func (b Binding) environment() (string, bool) { return strings.CutPrefix(b.Resource, "environment/") }
+// policyBinding is the binding in the policy's words.
+func (b Binding) policyBinding() policy.Binding {
+	return policy.Binding{
+		Name: b.Name, Subject: b.Subject.Subject, Team: b.Subject.Team, Login: b.Subject.Login, Role: b.Role, Resource: b.Resource,
+	}
+}
+
+func (b *builder) addBindings(s *Set) {
+	names := map[string]bool{}
+	same := map[Binding]string{}
+	for _, binding := range b.bindings {
+		v := binding.value
+		if names[v.Name] && v.Name != "" {
+			b.add(binding.doc.Problem("metadata.name", "there is already a binding %q", v.Name))
+		}
+		names[v.Name] = true
+		grant := Binding{Subject: v.Subject.same(), Role: v.Role, Resource: v.Resource}
+		if other, twice := same[grant]; twice && !v.Subject.IsZero() {
+			b.add(binding.doc.Problem("spec", "binding %q says the same", other))
+		}
+		same[grant] = v.Name
+		b.checkReferences(s, binding)
+		s.Bindings = append(s.Bindings, v)
+	}
+}
+
+// checkReferences checks what the binding names: team, resource and role.
+func (b *builder) checkReferences(s *Set, binding placed[Binding]) {
+	v, doc := binding.value, binding.doc
+	if team := v.Subject.Team; team != "" {
+		if _, known := s.Teams[team]; !known {
+			b.add(doc.Problem("spec.subject", "there is no team %q%s", team, sy.Nearest(team, s.teamNames())))
+		}
+	}
+	kind, name, err := policy.ParseResource(v.Resource)
+	_, environment := s.Environments[name]
+	_, team := s.Teams[name]
+	switch {
+	case err != nil: // said of the binding itself
+	case kind == policy.OnEnvironment && !environment:
+		b.add(doc.Problem("spec.resource", "there is no environment %q%s", name, sy.Nearest(name, s.environmentNames())))
+	case kind == policy.OnTeam && !team:
+		b.add(doc.Problem("spec.resource", "there is no team %q%s", name, sy.Nearest(name, s.teamNames())))
+	}
+	role, known := s.role(v.Role)
+	switch {
+	case !known && v.Role != "":
+		b.add(doc.Problem("spec.role", "unknown role %q%s", v.Role, sy.Nearest(v.Role, s.roleNames())))
+	case !known || err != nil || role.Fits(kind):
+	case role.Name == policy.ServerAdmin:
+		b.add(doc.Problem("spec.resource", "%s is a role on \"*\" only; environment-admin is the one for an environment", role.Name))
+	default:
+		b.add(doc.Problem("spec.resource", "role %q means nothing on a resource of the kind %q", role.Name, kind))
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
 
@@ -20,8 +22,12 @@ type placed[T any] struct {
 type builder struct {
 	environments []placed[Environment]
 	profiles     []placed[deploy.Profile]
+	roles        []placed[policy.Role]
+	teams        []placed[Team]
 	bindings     []placed[Binding]
 	problems     []*sy.Problem
+	// lookup asks the forge who has a login; nil: it cannot be asked.
+	lookup func(login string) (forge.User, error)
 }
 
 func (b *builder) add(problems ...*sy.Problem) { b.problems = append(b.problems, problems...) }
@@ -60,7 +66,10 @@ func (r *reporter) wrong(path, format string, args ...any) {
 
 // set checks what concerns several objects and returns the finished set.
 func (b *builder) set() (*Set, error) {
-	s := &Set{Environments: map[string]Environment{}, Profiles: map[string]map[string]deploy.Profile{}}
+	s := &Set{
+		Environments: map[string]Environment{}, Profiles: map[string]map[string]deploy.Profile{},
+		Roles: map[string]policy.Role{}, Teams: map[string]Team{}, policies: &policies{},
+	}
 	folded := map[string]string{}
 	for _, e := range b.environments {
 		if other, taken := folded[strings.ToLower(e.value.Name)]; taken && e.value.Name != "" {
@@ -71,6 +80,8 @@ func (b *builder) set() (*Set, error) {
 	}
 	b.checkLabels()
 	b.addProfiles(s)
+	b.addRoles(s)
+	b.addTeams(s)
 	b.addBindings(s)
 	if err := sy.Join(b.problems); err != nil {
 		return nil, err
@@ -115,35 +126,20 @@ func (b *builder) addProfiles(s *Set) {
 	}
 }
 
-func (b *builder) addBindings(s *Set) {
-	names := map[string]bool{}
-	same := map[Binding]string{}
-	for _, binding := range b.bindings {
-		v := binding.value
-		if names[v.Name] && v.Name != "" {
-			b.add(binding.doc.Problem("metadata.name", "there is already a binding %q", v.Name))
-		}
-		names[v.Name] = true
-		grant := Binding{Subject: v.Subject, Role: v.Role, Resource: v.Resource}
-		if other, twice := same[grant]; twice && !v.Subject.IsZero() {
-			b.add(binding.doc.Problem("spec", "binding %q says the same", other))
-		}
-		same[grant] = v.Name
-		if environment, is := v.environment(); is && environmentName.MatchString(environment) {
-			if _, known := s.Environments[environment]; !known {
-				b.add(binding.doc.Problem("spec.resource", "there is no environment %q%s", environment, sy.Nearest(environment, s.environmentNames())))
-			}
-		}
-		s.Bindings = append(s.Bindings, v)
-	}
-}
-
 // normalize orders what has no order, so that it does not change the version.
 func (s *Set) normalize() {
 	for name, e := range s.Environments {
 		slices.SortFunc(e.Repositories, func(a, b Repository) int { return cmp.Compare(a.Ref().Key(), b.Ref().Key()) })
 		slices.Sort(e.BaseBranches)
 		s.Environments[name] = e
+	}
+	for name, r := range s.Roles {
+		r.Permissions = slices.Sorted(slices.Values(r.Permissions))
+		s.Roles[name] = r
+	}
+	for name, t := range s.Teams {
+		slices.SortFunc(t.Members, func(a, b Principal) int { return cmp.Compare(a.String(), b.String()) })
+		s.Teams[name] = t
 	}
 	slices.SortFunc(s.Bindings, func(a, b Binding) int { return cmp.Compare(a.Name, b.Name) })
 }

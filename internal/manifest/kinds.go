@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/deploy"
-	"github.com/coderflow/coderflow/internal/forge"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
 
@@ -17,12 +16,14 @@ const APIVersion = "coderflow.dev/v1"
 const (
 	KindEnvironment       = "Environment"
 	KindDeploymentProfile = "DeploymentProfile"
+	KindRole              = "Role"
+	KindTeam              = "Team"
 	KindRoleBinding       = "RoleBinding"
 )
 
 var (
-	kinds      = []string{KindEnvironment, KindDeploymentProfile, KindRoleBinding}
-	laterKinds = []string{"Role", "Team", "GitProvider"}
+	kinds      = []string{KindEnvironment, KindDeploymentProfile, KindRole, KindTeam, KindRoleBinding}
+	laterKinds = []string{"GitProvider"}
 )
 
 // envelope is what every manifest looks like.
@@ -72,9 +73,9 @@ type parameterSpec struct {
 const defaultDeployTimeout = 30 * time.Minute
 
 type bindingSpec struct {
-	Subject  forge.Subject `yaml:"subject,required"`
-	Role     string        `yaml:"role,required"`
-	Resource string        `yaml:"resource,required"`
+	Subject  Principal `yaml:"subject,required"`
+	Role     string    `yaml:"role,required"`
+	Resource string    `yaml:"resource,required"`
 }
 
 // read adds one document to the builder.
@@ -89,6 +90,10 @@ func (b *builder) read(d *sy.Document) {
 		b.readEnvironment(d)
 	case kind == KindDeploymentProfile:
 		b.readProfile(d)
+	case kind == KindRole:
+		b.readRole(d)
+	case kind == KindTeam:
+		b.readTeam(d)
 	case kind == KindRoleBinding:
 		b.readBinding(d)
 	case slices.Contains(laterKinds, kind):
@@ -151,7 +156,8 @@ func checkProfile(w wrong, p deploy.Profile) {
 func (b *builder) readBinding(d *sy.Document) {
 	var m envelope[named, bindingSpec]
 	report := b.reporter(d, d.Decode(&m))
-	binding := Binding{Name: m.Metadata.Name, Subject: m.Spec.Subject, Role: m.Spec.Role, Resource: m.Spec.Resource}
+	binding := Binding{Name: m.Metadata.Name, Role: m.Spec.Role, Resource: m.Spec.Resource}
+	binding.Subject = b.resolve(m.Spec.Subject, "spec.subject", report.wrong)
 	binding.check(report.wrong)
 	b.bindings = append(b.bindings, placed[Binding]{binding, d})
 }

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +17,12 @@ import (
 const maxFiles = 1000
 
 // Load reads files, and of directories every *.yaml and *.yml in it (not below
-// it), as one set. The error has every problem of every file.
-func Load(paths ...string) (*Set, error) {
+// it), as one set. The error has every problem of every file. A subject that is
+// a login is one of them; see [LoadWith].
+func Load(paths ...string) (*Set, error) { return LoadWith(context.Background(), nil, paths...) }
+
+// LoadWith is [Load] that asks the forge for the number of each login.
+func LoadWith(ctx context.Context, r Resolver, paths ...string) (*Set, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("read manifests: name a file or directory")
 	}
@@ -45,7 +50,7 @@ func Load(paths ...string) (*Set, error) {
 	if len(files) == 0 && len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	set, err := Parse(files)
+	set, err := ParseWith(ctx, r, files)
 	if err := errors.Join(append(problems, err)...); err != nil {
 		return nil, err
 	}
@@ -54,8 +59,11 @@ func Load(paths ...string) (*Set, error) {
 
 // Parse reads the contents of files, by name, as one set. Without files the set
 // is empty: nobody may do anything. Files without a manifest are a mistake.
-func Parse(files map[string][]byte) (*Set, error) {
-	b := &builder{}
+func Parse(files map[string][]byte) (*Set, error) { return ParseWith(context.Background(), nil, files) }
+
+// ParseWith is [Parse] that asks the forge for the number of each login.
+func ParseWith(ctx context.Context, r Resolver, files map[string][]byte) (*Set, error) {
+	b := &builder{lookup: lookup(ctx, r)}
 	found := false
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		docs, err := sy.Parse(name, files[name])

@@ -133,7 +133,7 @@ metadata: {name: x}
 spec: {subject: alice, role: developr, resource: environment/prod}
 ---
 apiVersion: coderflow.dev/v1
-kind: Team
+kind: GitProvider
 metadata: {name: x}
 spec: {}
 ---
@@ -159,7 +159,7 @@ kind: Service
 		`b.yaml:12:17: spec.subject: subject "alice": want HOST:ID`,
 		`spec.role: unknown role "developr"; did you mean "developer"?`,
 		`spec.resource: there is no environment "prod"`,
-		`b.yaml:15:7: kind: Team is not supported by this version yet`,
+		`b.yaml:15:7: kind: GitProvider is not supported by this version yet`,
 		`b.yaml:19:13: apiVersion: want coderflow.dev/v1, not "v1"`,
 		`c.yaml:1:`,
 	} {

@@ -12,12 +12,10 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/coderflow/coderflow/internal/agent"
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/deploy"
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
@@ -28,9 +26,14 @@ type Set struct {
 	Version      string
 	Environments map[string]Environment
 	Profiles     map[string]map[string]deploy.Profile // by environment, then name
-	Bindings     []Binding                            // ordered by name
+	Roles        map[string]policy.Role               // custom ones
+	Teams        map[string]Team
+	Bindings     []Binding // ordered by name
 
 	canonical []byte
+	// digests of each environment's own configuration, as it was applied.
+	digests  map[string]string
+	policies *policies
 }
 
 // canonicalFormat names the encoding; it is part of what is hashed.
@@ -40,6 +43,8 @@ type canonicalSet struct {
 	Format       string           `json:"format"`
 	Environments []Environment    `json:"environments"`
 	Profiles     []deploy.Profile `json:"profiles"`
+	Roles        []policy.Role    `json:"roles,omitempty"`
+	Teams        []Team           `json:"teams,omitempty"`
 	Bindings     []Binding        `json:"bindings"`
 }
 
@@ -51,6 +56,15 @@ func (s *Set) seal() error {
 		for _, profile := range slices.Sorted(maps.Keys(s.Profiles[name])) {
 			c.Profiles = append(c.Profiles, s.Profiles[name][profile])
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Roles)) {
+		c.Roles = append(c.Roles, s.Roles[name])
+	}
+	for _, name := range s.teamNames() {
+		c.Teams = append(c.Teams, s.Teams[name])
+	}
+	if err := s.digest(); err != nil {
+		return err
 	}
 	encoded, err := json.Marshal(c)
 	if err != nil {
@@ -109,8 +123,19 @@ func ParseCanonical(data []byte) (*Set, error) {
 		checkProfile(r.wrong, p)
 		b.profiles = append(b.profiles, placed[deploy.Profile]{p, r.doc})
 	}
+	for _, role := range c.Roles {
+		r := origin(KindRole, role.Name)
+		checkRole(r.wrong, role)
+		b.roles = append(b.roles, placed[policy.Role]{role, r.doc})
+	}
+	for _, team := range c.Teams {
+		r := origin(KindTeam, team.Name)
+		team.check(r.wrong)
+		b.teams = append(b.teams, placed[Team]{team, r.doc})
+	}
 	for _, binding := range c.Bindings {
 		r := origin(KindRoleBinding, binding.Name)
+		binding.Subject = b.resolve(binding.Subject, "spec.subject", r.wrong)
 		binding.check(r.wrong)
 		b.bindings = append(b.bindings, placed[Binding]{binding, r.doc})
 	}
@@ -146,43 +171,6 @@ func (s *Set) WithImage(image string) *Set {
 		c.Environments[name] = e
 	}
 	return &c
-}
-
-// Policy returns the rules by which decisions are made. Each admin of the
-// server's configuration holds server-admin on everything; they are part of the
-// version, because they are part of the decision.
-func (s *Set) Policy(admins ...forge.Subject) *policy.Policy {
-	p := &policy.Policy{Version: s.Version, Environments: map[string]policy.Environment{}}
-	for name, e := range s.Environments {
-		rules := policy.Environment{Name: name, Gate: policy.Gate{CommitMessage: e.Gate.CommitMessage}}
-		for _, r := range e.Repositories {
-			rules.Repositories = append(rules.Repositories, r.Ref().Key())
-		}
-		p.Environments[name] = rules
-	}
-	for _, b := range s.Bindings {
-		p.Bindings = append(p.Bindings, policy.Binding(b))
-	}
-	texts := make([]string, 0, len(admins))
-	for _, admin := range admins {
-		texts = append(texts, admin.String())
-	}
-	slices.Sort(texts)
-	texts = slices.Compact(texts)
-	for _, text := range texts {
-		subject, err := forge.ParseSubject(text)
-		if err != nil {
-			continue // the zero subject identifies nobody
-		}
-		p.Bindings = append(p.Bindings, policy.Binding{
-			Name: "server configuration: admins", Subject: subject, Role: "server-admin", Resource: policy.Everything,
-		})
-	}
-	if len(texts) > 0 {
-		sum := sha256.Sum256([]byte(strings.Join(texts, "\n")))
-		p.Version += "+admins." + hex.EncodeToString(sum[:4])
-	}
-	return p
 }
 
 // Profile returns a profile of an environment.

@@ -7,18 +7,40 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 )
 
-// Everything is the resource that contains every other.
-const Everything = "*"
-
-// EnvironmentResource names an environment as a resource.
-func EnvironmentResource(name string) string { return "environment/" + name }
-
-// Binding gives a subject a role on a resource.
+// Binding gives a subject, a person or a team, a role on a resource.
 type Binding struct {
-	Name     string
-	Subject  forge.Subject
-	Role     string
-	Resource string // "environment/NAME" or "*"
+	Name    string
+	Subject forge.Subject // zero if Team is set
+	Team    string
+	Login   string // of Subject, when the binding was applied; display text
+	Role    string
+	// Resource is "environment/NAME", "team/NAME", "server" or "*".
+	Resource string
+}
+
+// Who names the subject for people.
+func (b Binding) Who() string {
+	switch {
+	case b.Team != "":
+		return fmt.Sprintf("team %q", b.Team)
+	case b.Login != "":
+		return b.Login
+	}
+	return b.Subject.String()
+}
+
+// Team is people who are bound together. Teams do not nest: who is in one can
+// be read in one place, and there are no cycles to refuse.
+type Team struct {
+	Name        string
+	Description string
+	Members     []Member
+}
+
+// Member is one person of a team. Login is display text.
+type Member struct {
+	Subject forge.Subject
+	Login   string
 }
 
 // CommitMessageRule says where a landed commit's message comes from.
@@ -42,6 +64,10 @@ type Environment struct {
 	Name         string
 	Repositories []string // RepositoryRef.Key of each
 	Gate         Gate
+	// Configuration is a hash of the whole environment, Profiles one of each of
+	// its profiles: they tell that something changed.
+	Configuration string
+	Profiles      map[string]string
 }
 
 // Has reports whether the repository is listed, by numeric id.
@@ -49,11 +75,30 @@ func (e Environment) Has(ref forge.RepositoryRef) bool {
 	return slices.Contains(e.Repositories, ref.Key())
 }
 
-// Policy is one version of the admin's rules. It is immutable once built.
+// Policy is one version of the admin's rules. It is immutable once compiled.
 type Policy struct {
 	Version      string
 	Environments map[string]Environment
+	Roles        map[string]Role // custom ones; a predefined name means the predefined role
+	Teams        map[string]Team
 	Bindings     []Binding
+
+	compiled *index
+}
+
+// Compile indexes the policy, which must not be changed afterwards, so that a
+// decision does not depend on how many bindings there are. A policy that was not
+// compiled decides the same, slower.
+func (p *Policy) Compile() *Policy {
+	p.compiled = newIndex(p)
+	return p
+}
+
+func (p *Policy) index() *index {
+	if p.compiled != nil {
+		return p.compiled
+	}
+	return newIndex(p)
 }
 
 // Decide tells whether the user holds the permission in the environment and why.
@@ -62,43 +107,16 @@ func (p *Policy) Decide(user forge.User, permission Permission, environment stri
 	return p.decision(p.Holds(user, permission, environment))
 }
 
+// DecideOn is [Policy.Decide] for any resource.
+func (p *Policy) DecideOn(user forge.User, permission Permission, resource string) Decision {
+	return p.decision(p.HoldsOn(user, permission, resource))
+}
+
 func (p *Policy) decision(reason Reason) Decision {
 	return Decision{Allowed: reason.OK, Reason: reason, PolicyVersion: p.Version}
 }
 
 // Holds is [Policy.Decide] as a reason, for building larger trees.
 func (p *Policy) Holds(user forge.User, permission Permission, environment string) Reason {
-	if user.Subject.IsZero() {
-		return No("the forge did not say who acts")
-	}
-	if _, known := p.Environments[environment]; !known {
-		return No(fmt.Sprintf("there is no environment %q", environment))
-	}
-	who := fmt.Sprintf("%s (%s)", user.Login, user.Subject)
-	var held []Reason
-	for _, b := range p.Bindings {
-		if b.Subject != user.Subject || (b.Resource != Everything && b.Resource != EnvironmentResource(environment)) {
-			continue
-		}
-		role, known := PredefinedRole(b.Role)
-		if !known {
-			held = append(held, No(fmt.Sprintf("binding %q names an unknown role %q", b.Name, b.Role)))
-			continue
-		}
-		text := fmt.Sprintf("role %s on %s (binding %q)", role.Name, b.Resource, b.Name)
-		if slices.Contains(role.Permissions, permission) {
-			held = append(held, Yes(text+" allows it"))
-		} else {
-			held = append(held, No(fmt.Sprintf("%s has %s, which does not include %q", who, text, permission)))
-		}
-	}
-	question := fmt.Sprintf("%s may %q in environment %q", who, permission, environment)
-	if len(held) == 0 {
-		return No(fmt.Sprintf("%s has no role in environment %q, so not %q; an environment-admin or server-admin can bind one", who, environment, permission))
-	}
-	reason := Any(question, held...)
-	if !reason.OK {
-		reason.Text = fmt.Sprintf("%s lacks %q in environment %q", who, permission, environment)
-	}
-	return reason
+	return p.HoldsOn(user, permission, EnvironmentResource(environment))
 }

@@ -1,0 +1,89 @@
+package manifest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/forge"
+)
+
+// Principal is who a role is bound to or who is in a team, as manifests write it:
+//
+//	github:583231            a person, by the forge's own number
+//	github:583231 (octocat)  the same; the login is for readers and decides nothing
+//	github:@octocat          a login, which is looked up once, when it is applied
+//	team:NAME                a team
+//
+// In a finished [Set] no principal is a bare login: what is kept is the number,
+// with the login that it had then as display text.
+type Principal struct {
+	Subject forge.Subject
+	Team    string
+	Login   string
+}
+
+var (
+	displayLogin = regexp.MustCompile(`^(.*) \(([A-Za-z0-9][A-Za-z0-9._@+-]{0,99})\)$`)
+	gitHubLogin  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$`)
+)
+
+const (
+	teamPrefix  = "team:"
+	loginPrefix = forge.GitHub + ":@"
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Principal) UnmarshalText(text []byte) error {
+	s := string(text)
+	if name, is := strings.CutPrefix(s, teamPrefix); is {
+		if !bindingName.MatchString(name) {
+			return fmt.Errorf("%q cannot be the name of a team", name)
+		}
+		*p = Principal{Team: name}
+		return nil
+	}
+	if login, is := strings.CutPrefix(s, loginPrefix); is {
+		if !gitHubLogin.MatchString(login) {
+			return fmt.Errorf("%q cannot be a login", login)
+		}
+		*p = Principal{Login: login}
+		return nil
+	}
+	login := ""
+	if m := displayLogin.FindStringSubmatch(s); m != nil {
+		s, login = m[1], m[2]
+	}
+	subject, err := forge.ParseSubject(s)
+	if err != nil {
+		return fmt.Errorf("%w, github:@LOGIN or team:NAME", err)
+	}
+	*p = Principal{Subject: subject, Login: login}
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Principal) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// String returns the form that UnmarshalText reads.
+func (p Principal) String() string {
+	switch {
+	case p.Team != "":
+		return teamPrefix + p.Team
+	case p.unresolved():
+		return loginPrefix + p.Login
+	case p.Subject.IsZero():
+		return ""
+	case p.Login != "":
+		return p.Subject.String() + " (" + p.Login + ")"
+	}
+	return p.Subject.String()
+}
+
+func (p Principal) unresolved() bool { return p.Subject.IsZero() && p.Team == "" && p.Login != "" }
+
+// IsZero reports whether p names nobody.
+func (p Principal) IsZero() bool { return p == Principal{} }
+
+// same leaves out what is display text.
+func (p Principal) same() Principal { return Principal{Subject: p.Subject, Team: p.Team} }

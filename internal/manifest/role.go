@@ -1,0 +1,136 @@
+package manifest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/policy"
+	sy "github.com/coderflow/coderflow/internal/strictyaml"
+)
+
+// Team is people who are bound together. Teams do not nest: a member is a person.
+type Team struct {
+	Name        string      `json:"name"`
+	Description string      `json:"description,omitempty"`
+	Members     []Principal `json:"members,omitempty"`
+}
+
+type roleSpec struct {
+	Description string              `yaml:"description"`
+	Permissions []policy.Permission `yaml:"permissions,required"`
+}
+
+type teamSpec struct {
+	Description string      `yaml:"description"`
+	Members     []Principal `yaml:"members"`
+}
+
+// maxMembers bounds a team.
+const maxMembers = 1000
+
+func (b *builder) readRole(d *sy.Document) {
+	var m envelope[named, roleSpec]
+	report := b.reporter(d, d.Decode(&m))
+	role := policy.Role{Name: m.Metadata.Name, Description: m.Spec.Description, Permissions: m.Spec.Permissions}
+	checkRole(report.wrong, role)
+	b.roles = append(b.roles, placed[policy.Role]{role, d})
+}
+
+func checkRole(w wrong, r policy.Role) {
+	switch {
+	case !bindingName.MatchString(r.Name):
+		w("metadata.name", "want a letter or underscore, then up to 63 letters, digits, hyphens and underscores; this is %q", r.Name)
+	case policy.Shadows(r.Name):
+		w("metadata.name", "%q is a predefined role, which cannot be redefined; choose another name", r.Name)
+	}
+	checkLine(w, "spec.description", r.Description, 1<<10)
+	if len(r.Permissions) == 0 {
+		w("spec.permissions", "name at least one permission; `coderflow access permissions` lists them")
+	}
+	for i, p := range r.Permissions {
+		at := fmt.Sprintf("spec.permissions[%d]", i)
+		switch {
+		case !p.Known():
+			w(at, "unknown permission %q%s", p, sy.Nearest(string(p), policy.PermissionNames()))
+		case slices.Contains(r.Permissions[:i], p):
+			w(at, "%q is listed twice", p)
+		}
+	}
+}
+
+func (b *builder) readTeam(d *sy.Document) {
+	var m envelope[named, teamSpec]
+	report := b.reporter(d, d.Decode(&m))
+	team := Team{Name: m.Metadata.Name, Description: m.Spec.Description, Members: m.Spec.Members}
+	for i, member := range team.Members {
+		team.Members[i] = b.resolve(member, fmt.Sprintf("spec.members[%d]", i), report.wrong)
+	}
+	team.check(report.wrong)
+	b.teams = append(b.teams, placed[Team]{team, d})
+}
+
+func (t Team) check(w wrong) {
+	if !bindingName.MatchString(t.Name) {
+		w("metadata.name", "want a letter or underscore, then up to 63 letters, digits, hyphens and underscores; this is %q", t.Name)
+	}
+	checkLine(w, "spec.description", t.Description, 1<<10)
+	if len(t.Members) > maxMembers {
+		w("spec.members", "a team has at most %d members", maxMembers)
+	}
+	seen := map[Principal]bool{}
+	for i, m := range t.Members {
+		at := fmt.Sprintf("spec.members[%d]", i)
+		switch {
+		case m.Team != "":
+			w(at, "teams do not nest: name the members of %q here, or bind both teams", m.Team)
+		case m.Subject.IsZero():
+			w(at, "want HOST:ID, for example github:583231, or github:@LOGIN")
+		case seen[m.same()]:
+			w(at, "%s is listed twice", m.Subject)
+		}
+		seen[m.same()] = true
+	}
+}
+
+func (b *builder) addRoles(s *Set) {
+	for _, r := range b.roles {
+		for other := range s.Roles {
+			if strings.EqualFold(other, r.value.Name) && other != "" {
+				b.add(r.doc.Problem("metadata.name", "there is already a role %q", other))
+			}
+		}
+		s.Roles[r.value.Name] = r.value
+	}
+}
+
+func (b *builder) addTeams(s *Set) {
+	for _, t := range b.teams {
+		for other := range s.Teams {
+			if strings.EqualFold(other, t.value.Name) && other != "" {
+				b.add(t.doc.Problem("metadata.name", "there is already a team %q", other))
+			}
+		}
+		s.Teams[t.value.Name] = t.value
+	}
+}
+
+// role is a predefined role or one of the set's.
+func (s *Set) role(name string) (policy.Role, bool) {
+	if r, ok := policy.PredefinedRole(name); ok {
+		return r, true
+	}
+	r, ok := s.Roles[name]
+	return r, ok
+}
+
+func (s *Set) roleNames() []string {
+	var names []string
+	for _, r := range policy.PredefinedRoles() {
+		names = append(names, r.Name)
+	}
+	return append(names, slices.Sorted(maps.Keys(s.Roles))...)
+}
+
+func (s *Set) teamNames() []string { return slices.Sorted(maps.Keys(s.Teams)) }

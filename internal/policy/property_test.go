@@ -1,0 +1,278 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/coderflow/coderflow/internal/forge"
+	"pgregory.net/rapid"
+)
+
+// The universe of the random sequences.
+var (
+	uPeople    = []string{"1", "2", "3", "4", "5"}
+	uTeams     = []string{"red", "blue"}
+	uRoles     = []string{"own1", "own2", "viewer", "developer", "environment-admin", "team-admin", ServerAdmin}
+	uResources = []string{"environment/a", "environment/b", "team/red", "team/blue", Server, Everything}
+)
+
+// act is one step that somebody takes; several make one change.
+type act struct {
+	kind        string // bind, unbind, member, role
+	who         string // person or team
+	team        bool
+	role        string
+	resource    string
+	permissions []Permission
+}
+
+// sequence is a policy to begin with and changes that people try, in order.
+type sequence struct {
+	start   []act
+	changes []attempt
+}
+
+type attempt struct {
+	actor string
+	acts  []act
+}
+
+func drawAct(t *rapid.T) act {
+	a := act{
+		kind:     rapid.SampledFrom([]string{"bind", "bind", "bind", "unbind", "member", "role"}).Draw(t, "kind"),
+		who:      rapid.SampledFrom(uPeople).Draw(t, "who"),
+		team:     rapid.IntRange(0, 3).Draw(t, "team") == 0,
+		role:     rapid.SampledFrom(uRoles).Draw(t, "role"),
+		resource: rapid.SampledFrom(uResources).Draw(t, "resource"),
+	}
+	if a.kind == "role" || a.kind == "bind" && rapid.Bool().Draw(t, "custom") {
+		a.role = rapid.SampledFrom(uRoles[:2]).Draw(t, "own")
+	}
+	if a.kind == "role" {
+		a.permissions = rapid.SliceOfNDistinct(rapid.SampledFrom(allPermissions()), 0, 8, rapid.ID[Permission]).Draw(t, "permissions")
+	}
+	if a.kind == "bind" && a.team {
+		a.who = rapid.SampledFrom(uTeams).Draw(t, "which")
+	}
+	if a.kind == "member" {
+		a.resource = rapid.SampledFrom(uTeams).Draw(t, "which")
+	}
+	return a
+}
+
+var sequences = rapid.Custom(func(t *rapid.T) sequence {
+	acts := rapid.Custom(drawAct)
+	return sequence{
+		start: rapid.SliceOfN(acts, 4, 14).Draw(t, "start"),
+		changes: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) attempt {
+			return attempt{rapid.SampledFrom(uPeople).Draw(t, "actor"), rapid.SliceOfN(acts, 1, 3).Draw(t, "acts")}
+		}), 1, 12).Draw(t, "changes"),
+	}
+})
+
+// applied is the policy after an act.
+func (a act) applied(p *Policy) {
+	switch a.kind {
+	case "bind":
+		b := Binding{Name: a.who + "/" + a.role + "/" + a.resource, Role: a.role, Resource: a.resource}
+		if a.team {
+			b.Team = a.who
+		} else {
+			b.Subject = subject(a.who)
+		}
+		if !slices.Contains(p.Bindings, b) {
+			p.Bindings = append(p.Bindings, b)
+		}
+	case "unbind":
+		if n, _ := strconv.Atoi(a.who); len(p.Bindings) > 0 {
+			p.Bindings = slices.Delete(p.Bindings, n%len(p.Bindings), n%len(p.Bindings)+1)
+		}
+	case "member":
+		team, m := p.Teams[a.resource], Member{Subject: subject(a.who)}
+		if i := slices.Index(team.Members, m); i >= 0 {
+			team.Members = slices.Delete(team.Members, i, i+1)
+		} else {
+			team.Members = append(team.Members, m)
+		}
+		p.Teams[a.resource] = team
+	case "role":
+		p.Roles[a.role] = Role{Name: a.role, Permissions: a.permissions}
+	}
+}
+
+// violation plays the sequence under the rules and says what went wrong, if
+// anything did. It asks [held] below, which shares no code with the rules.
+func violation(rules []changeRule, s sequence) string {
+	p := &Policy{
+		Environments: map[string]Environment{"a": {Name: "a"}, "b": {Name: "b"}},
+		Roles:        map[string]Role{"own1": {Name: "own1"}, "own2": {Name: "own2"}},
+		Teams:        map[string]Team{"red": {Name: "red"}, "blue": {Name: "blue"}},
+	}
+	for _, a := range s.start {
+		a.applied(p)
+	}
+	for _, c := range s.changes {
+		after := copied(p)
+		for _, a := range c.acts {
+			a.applied(after)
+		}
+		if !checkChange(rules, acting(c.actor), p, after).Allowed {
+			continue
+		}
+		if wrong := wronged(subject(c.actor), p, after); wrong != "" {
+			return fmt.Sprintf("%s by %s: %+v", wrong, c.actor, c.acts)
+		}
+		p = after
+	}
+	return ""
+}
+
+// wronged says what of a permitted change should not have been.
+func wronged(actor forge.Subject, before, after *Policy) string {
+	for _, person := range uPeople {
+		for _, resource := range uResources {
+			for _, permission := range allPermissions() {
+				was, is := held(before, subject(person), permission, resource), held(after, subject(person), permission, resource)
+				if was != is && !held(before, actor, permission, resource) {
+					return fmt.Sprintf("%s: %s on %s was %v, is %v, and the actor did not hold it", person, permission, resource, was, is)
+				}
+			}
+		}
+	}
+	differ := append(without(before.Bindings, after.Bindings), without(after.Bindings, before.Bindings)...)
+	for _, b := range differ {
+		if !held(before, actor, BindingsManage, b.Resource) {
+			return "a binding on " + b.Resource + " changed without bindings:manage"
+		}
+		if b.Resource == Everything && !held(before, actor, ServerManage, Everything) {
+			return "a binding on everything changed by somebody else than a server admin"
+		}
+	}
+	for _, team := range uTeams {
+		if !slices.Equal(before.Teams[team].Members, after.Teams[team].Members) && !held(before, actor, TeamsManage, TeamResource(team)) {
+			return "a team changed without teams:manage"
+		}
+	}
+	for _, role := range uRoles[:2] {
+		if sameSet(before.Roles[role].Permissions, after.Roles[role].Permissions) {
+			continue
+		}
+		if !held(before, actor, RolesManage, Server) {
+			return "a role changed without roles:manage"
+		}
+		for _, permission := range slices.Concat(before.Roles[role].Permissions, after.Roles[role].Permissions) {
+			if !held(before, actor, permission, Everything) {
+				return "a role has " + string(permission) + ", which its author does not hold everywhere"
+			}
+		}
+		for _, b := range before.Bindings {
+			if b.Role == role && !held(before, actor, BindingsManage, b.Resource) {
+				return "a role that is bound on " + b.Resource + " changed without bindings:manage there"
+			}
+		}
+	}
+	if admins(before) > 0 && admins(after) == 0 {
+		return "the last server admin was removed"
+	}
+	return ""
+}
+
+// held is the meaning of a policy written down a second time, without an index.
+func held(p *Policy, who forge.Subject, permission Permission, resource string) bool {
+	for _, b := range p.Bindings {
+		if b.Resource != resource && b.Resource != "*" {
+			continue
+		}
+		through := b.Subject == who
+		for _, m := range p.Teams[b.Team].Members {
+			through = through || m.Subject == who
+		}
+		role, ok := PredefinedRole(b.Role)
+		if !ok {
+			role = p.Roles[b.Role]
+		}
+		if through && slices.Contains(role.Permissions, permission) && permission.On(kindOf(b.Resource)) && permission.On(kindOf(resource)) {
+			return true
+		}
+	}
+	return false
+}
+
+func admins(p *Policy) (n int) {
+	for _, person := range uPeople {
+		for _, b := range p.Bindings {
+			if b.Role == ServerAdmin && b.Resource == "*" && (b.Subject == subject(person) ||
+				slices.Contains(p.Teams[b.Team].Members, Member{Subject: subject(person)})) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// No principal ever ends with a permission on a resource that whoever made the
+// change did not hold there, over any sequence of changes by anybody; so by
+// induction nobody ends with what no granter in the chain held.
+func TestThreat49NoSequenceOfChangesEscalates(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		if wrong := violation(changeRules, sequences.Draw(t, "sequence")); wrong != "" {
+			t.Fatal(wrong)
+		}
+	})
+}
+
+// The property is no formality: with any one of the rules about roles, bindings
+// and teams taken out, a sequence that breaks it is found.
+func TestThreat49EscalationIsFoundWithoutAnyOneRule(t *testing.T) {
+	t.Parallel()
+	unseen := map[string]bool{ // the universe of the sequences has no environments that change
+		"an environment is changed by whoever manages it":                    true,
+		"a profile is changed by whoever manages profiles there":             true,
+		"a shared repository is listed by whoever manages both environments": true,
+	}
+	for _, removed := range changeRules {
+		if unseen[removed.name] {
+			continue
+		}
+		t.Run(removed.name, func(t *testing.T) {
+			t.Parallel()
+			rest := slices.DeleteFunc(slices.Clone(changeRules), func(r changeRule) bool { return r.name == removed.name })
+			for seed := range 20_000 {
+				if wrong := violation(rest, sequences.Example(seed)); wrong != "" {
+					t.Logf("sequence %d: %s", seed, wrong)
+					return
+				}
+			}
+			t.Error("no sequence shows what the rule is for")
+		})
+	}
+}
+
+func TestDecisionsAgreeWithTheirMeaning(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := &Policy{
+			Environments: map[string]Environment{"a": {Name: "a"}, "b": {Name: "b"}},
+			Roles:        map[string]Role{"own1": {Name: "own1"}, "own2": {Name: "own2"}},
+			Teams:        map[string]Team{"red": {Name: "red"}, "blue": {Name: "blue"}},
+		}
+		for _, a := range rapid.SliceOfN(rapid.Custom(drawAct), 0, 20).Draw(t, "acts") {
+			a.applied(p)
+		}
+		compiled := copied(p).Compile()
+		for _, person := range uPeople {
+			for _, resource := range uResources {
+				for _, permission := range allPermissions() {
+					want := held(p, subject(person), permission, resource)
+					user := acting(person).User
+					if got := compiled.DecideOn(user, permission, resource); got.Allowed != want || p.DecideOn(user, permission, resource).Allowed != want {
+						t.Fatalf("%s %s on %s: want %v:\n%s", person, permission, resource, want, got.Reason)
+					}
+				}
+			}
+		}
+	})
+}
