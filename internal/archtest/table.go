@@ -26,7 +26,7 @@ var table = []row{
 	{"cmd/guest", "the helper inside containers", []string{"internal/guestproto"}, []string{"golang.org/x/sys"}},
 
 	{"internal/web", "webhooks, API, pages: thin handlers",
-		plus(domain, "internal/engine", "internal/queue"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
+		plus(domain, "internal/engine", "internal/queue", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
 	{"internal/engine", "the steps, the reconciler, the ports they need",
 		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/manifest",
 			"internal/present", "internal/prompt", "internal/queue", "internal/sandbox"), nil},
@@ -81,11 +81,12 @@ var table = []row{
 	{"internal/gateway/wire", "routes, errors and usage of the model interfaces", nil, nil},
 	{"internal/gateway/strictjson", "JSON that every reader reads alike", nil, nil},
 	{"internal/secret", "values that never print, and their redaction", nil, nil},
+	{"internal/token", "API tokens: text, hash, scope", []string{"internal/audit", "internal/forge", "internal/policy"}, nil},
 	{"internal/deploy", "profiles, parameters, runs",
 		[]string{"internal/approval", "internal/forge", "internal/sandbox", "internal/secret", "internal/task"}, nil},
 	{"internal/queue", "durable jobs", nil, []string{river}},
 	{"internal/store", "both databases",
-		plus(domain, "internal/engine", "internal/manifest", "internal/queue"),
+		plus(domain, "internal/engine", "internal/manifest", "internal/queue", "internal/token"),
 		[]string{"github.com/uptrace/bun", "github.com/jackc/pgx/v5", "modernc.org/sqlite", river}},
 }
 
