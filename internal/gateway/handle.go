@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/gateway/wire"
@@ -20,6 +21,7 @@ type exchange struct {
 	began    time.Time
 	terms    *terms
 	route    wire.Route
+	asked    string // the body as it came, until it was inspected
 	body     []byte // inspected and redacted
 	answer   string // the text of the answer
 	reserved *reservation
@@ -140,7 +142,7 @@ func (s *session) read(w http.ResponseWriter, r *http.Request, x *exchange) (rel
 		return nil, &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "busy", Message: "too many large requests at the same time"}
 	}
 	release = func() { s.bodies.Add(-room) }
-	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
+	asked, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -151,19 +153,32 @@ func (s *session) read(w http.ResponseWriter, r *http.Request, x *exchange) (rel
 		return nil, wire.Malformed("body", "the body ended early")
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end a long answer
-	x.body, x.RequestBytes = body, int64(len(body))
+	x.asked, x.RequestBytes = asked, int64(len(asked))
 	return release, nil
 }
 
 // readAll reads a body of a known length into one piece.
-func readAll(r io.Reader, length int64) ([]byte, error) {
-	if length < 0 {
-		return io.ReadAll(r)
+func readAll(r io.Reader, length int64) (string, error) {
+	var text strings.Builder
+	if length > 0 {
+		text.Grow(int(length))
 	}
-	body := make([]byte, length)
-	_, err := io.ReadFull(r, body)
-	return body, err
+	piece := bodyPieces.Get().(*[64 << 10]byte)
+	defer bodyPieces.Put(piece)
+	for {
+		n, err := r.Read(piece[:])
+		text.Write(piece[:n])
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return text.String(), nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
 }
+
+// bodyPieces are for reading bodies.
+var bodyPieces = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 // inspect judges the body, replaces it by what may go on, and reckons what the
 // request may use.
@@ -174,12 +189,12 @@ func (s *session) inspect(ctx context.Context, x *exchange) (amount, *wire.Refus
 		return amount{}, &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "busy", Message: "the request ended before it was inspected"}
 	}
 	defer func() { <-s.gateway.inspecting }()
-	result, refusal := x.terms.policy.Body(x.route, x.body)
+	result, refusal := x.terms.policy.Body(x.route, x.asked)
 	x.Model = result.Model
 	if refusal != nil {
 		return amount{}, refusal
 	}
-	x.body, x.Redactions = result.Body, result.Redactions
+	x.asked, x.body, x.Redactions = "", result.Body, result.Redactions
 	for _, what := range result.Removed {
 		s.journal.note(AuditToolRemoved, what, map[string]any{"what": what}, nil)
 	}

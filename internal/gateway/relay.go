@@ -89,7 +89,7 @@ func (x *exchange) failure(w http.ResponseWriter, response *http.Response) {
 	if err != nil {
 		body = nil
 	}
-	if document, err := strictjson.Parse(body); err == nil {
+	if document, err := strictjson.Parse(string(body)); err == nil {
 		document.Strings(func(s string) string {
 			clean, _ := x.terms.key.Redact(s)
 			return clean

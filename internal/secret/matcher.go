@@ -60,7 +60,7 @@ func (m *matcher) note(p string) {
 }
 
 // walk says that a pattern is at the very beginning of a text without line breaks.
-func (m *matcher) walk(text string) bool {
+func walk[T string | []byte](m *matcher, text T) bool {
 	at := int32(0)
 	for i := range len(text) {
 		if at = m.childOf(at, lower[text[i]]); at == 0 {

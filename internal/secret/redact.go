@@ -4,6 +4,7 @@ import (
 	"io"
 	"math/bits"
 	"strings"
+	"sync"
 )
 
 // Redactor replaces the values it was made with by "[redacted:NAME]". It is
@@ -44,12 +45,23 @@ func (r *Redactor) Redact(text string) (string, int) {
 // stride-th group of three bytes one lies within its first MinLength: only where
 // such a group is one of a pattern's is the pattern looked for.
 func (r *Redactor) found(text string) bool {
-	text = joined(text)
-	m := r.matcher
+	if strings.IndexByte(text, '\n') < 0 && strings.IndexByte(text, '\r') < 0 {
+		return search(r.matcher, text)
+	}
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	*buffer = appendJoined((*buffer)[:0], text)
+	return search(r.matcher, *buffer)
+}
+
+// buffers are for texts without their line breaks.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func search[T string | []byte](m *matcher, text T) bool {
 	for i := group - 1; i < len(text); i += stride {
 		if m.near(uint32(lower[text[i-2]])<<16 | uint32(lower[text[i-1]])<<8 | uint32(lower[text[i]])) {
 			for from := max(0, i-group-stride+2); from <= i-group+1; from++ {
-				if m.walk(text[from:]) {
+				if walk(m, text[from:]) {
 					return true
 				}
 			}
@@ -58,24 +70,19 @@ func (r *Redactor) found(text string) bool {
 	return false
 }
 
-// joined is a text without line breaks.
-func joined(text string) string {
-	if strings.IndexByte(text, '\n') < 0 && strings.IndexByte(text, '\r') < 0 {
-		return text
-	}
-	var out strings.Builder
-	out.Grow(len(text))
+// appendJoined appends a text without its line breaks.
+func appendJoined(out []byte, text string) []byte {
 	for len(text) > 0 {
 		line, rest, _ := strings.Cut(text, "\n")
 		for strings.IndexByte(line, '\r') >= 0 {
 			var part string
 			part, line, _ = strings.Cut(line, "\r")
-			out.WriteString(part)
+			out = append(out, part...)
 		}
-		out.WriteString(line)
+		out = append(out, line...)
 		text = rest
 	}
-	return out.String()
+	return out
 }
 
 // Writer redacts what is written through it into w, whatever the borders of the

@@ -63,7 +63,7 @@ type inspection struct {
 }
 
 // Body inspects the body of a request for a route.
-func (p Policy) Body(route wire.Route, body []byte) (Result, *wire.Refusal) {
+func (p Policy) Body(route wire.Route, body string) (Result, *wire.Refusal) {
 	root, err := strictjson.Parse(body)
 	if errors.Is(err, strictjson.ErrLimit) {
 		return Result{}, &wire.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: "size", Message: err.Error()}

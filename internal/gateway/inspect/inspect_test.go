@@ -45,7 +45,7 @@ func inspectPart(t *testing.T, target, part string) (Result, *wire.Refusal) {
 	if !ok {
 		t.Fatalf("no target %s", target)
 	}
-	return policy.Body(route(t, to.protocol, to.target), []byte(strings.ReplaceAll(to.frame, "PART", part)))
+	return policy.Body(route(t, to.protocol, to.target), strings.ReplaceAll(to.frame, "PART", part))
 }
 
 // TestThreat23HostedToolsAreRefused lists what a provider would run or fetch.
@@ -154,7 +154,7 @@ func TestThreat23AmbiguousBodiesAreRefused(t *testing.T) {
 		}
 	}
 	for _, body := range []string{``, `[]`, `"x"`, `{"model":"m"}{"model":"dear"}`, `{"model":"dear"}`, `{"model":["m"]}`, `{"model":"n-` + strings.Repeat("x", 200) + `"}`, `{"model":"n-\u202e"}`, `{"messages":[]}`, strings.Repeat("[", 5000)} {
-		if result, refusal := policy.Body(route(t, wire.Anthropic, "/v1/messages"), []byte(body)); refusal == nil {
+		if result, refusal := policy.Body(route(t, wire.Anthropic, "/v1/messages"), body); refusal == nil {
 			t.Errorf("%.40s went on as %s", body, result.Body)
 		}
 	}
@@ -245,7 +245,7 @@ func TestThreat35SecretsAreRedactedInKeysAndValues(t *testing.T) {
 	p := Policy{Models: []string{"*"}, Redactor: secret.NewRedactor(v)}
 	quoted, _ := json.Marshal(`p@ss"word/42`)
 	body := `{"model":"m","messages":[{"role":"user","content":"a \u0070@ss\"word\/42 b cEBzcyJ3b3JkLzQy c 70407373 704073732277 6f72642f3432"}],"x":{` + string(quoted) + `:[` + string(quoted) + `]}}`
-	result, refusal := p.Body(route(t, wire.Anthropic, "/v1/messages"), []byte(strings.ReplaceAll(body, "704073732277 6f", "7040737322776f")))
+	result, refusal := p.Body(route(t, wire.Anthropic, "/v1/messages"), strings.ReplaceAll(body, "704073732277 6f", "7040737322776f"))
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -269,7 +269,7 @@ func FuzzBody(f *testing.F) {
 		if !p.Valid() || refusal != nil {
 			return
 		}
-		result, refusal := policy.Body(r, []byte(body))
+		result, refusal := policy.Body(r, body)
 		if refusal != nil {
 			return
 		}
@@ -293,7 +293,7 @@ func FuzzBody(f *testing.F) {
 				}
 			}
 		}
-		again, refusal := policy.Body(r, result.Body)
+		again, refusal := policy.Body(r, string(result.Body))
 		if refusal != nil || string(again.Body) != string(result.Body) {
 			t.Fatalf("%q is not stable: %q (%v)", result.Body, again.Body, refusal)
 		}

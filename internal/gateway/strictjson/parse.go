@@ -7,11 +7,11 @@ import (
 )
 
 // Parse reads one document.
-func Parse(data []byte) (*Node, error) {
-	if !utf8.Valid(data) {
+func Parse(text string) (*Node, error) {
+	if !utf8.ValidString(text) {
 		return nil, &Error{Reason: "the text is not valid UTF-8"}
 	}
-	p := &parser{text: string(data)}
+	p := &parser{text: text}
 	n, err := p.value(0)
 	if err != nil {
 		return nil, err
@@ -71,8 +71,8 @@ func (p *parser) value(depth int) (*Node, error) {
 	case c == '[':
 		return p.array(depth)
 	case c == '"':
-		text, err := p.str()
-		return p.node(Node{Kind: String, Text: text}), err
+		text, raw, err := p.str()
+		return p.node(Node{Kind: String, Text: text, raw: raw}), err
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
 	}
@@ -97,7 +97,7 @@ func (p *parser) object(depth int) (*Node, error) {
 		if p.next() != '"' {
 			return nil, p.fail("a key is expected")
 		}
-		key, err := p.str()
+		key, _, err := p.str()
 		if err != nil {
 			return nil, err
 		}
@@ -226,34 +226,43 @@ func (p *parser) run() string {
 	return text[start:at]
 }
 
-// str reads a string; one without escapes shares the document's memory.
-func (p *parser) str() (string, error) {
+// str reads a string; one without escapes shares the document's memory. raw is as
+// in [Node].
+func (p *parser) str() (text, raw string, err error) {
 	p.at++
-	text := p.run()
+	start, usual := p.at, true
+	text = p.run()
 	if p.at < len(p.text) && p.text[p.at] == '"' {
 		p.at++
-		return text, nil
+		return text, text, nil
 	}
 	out := append(p.scratch[:0], text...)
 	for p.at < len(p.text) {
 		switch c := p.text[p.at]; {
 		case c == '"':
+			if usual {
+				raw = p.text[start:p.at]
+			}
 			p.at++
 			p.scratch = out
-			return string(out), nil
+			return string(out), raw, nil
 		case c == '\\':
+			usual = usual && p.at+1 < len(p.text) && usualEscape[p.text[p.at+1]]
 			r, err := p.escape()
 			if err != nil {
-				return "", err
+				return "", "", err
 			}
 			out = utf8.AppendRune(out, r)
 		case c < 0x20:
-			return "", p.fail("a control character in a string")
+			return "", "", p.fail("a control character in a string")
 		}
 		out = append(out, p.run()...)
 	}
-	return "", p.fail("a string has no end")
+	return "", "", p.fail("a string has no end")
 }
+
+// usualEscape marks the escapes that Append writes, but for \u.
+var usualEscape = [256]bool{'"': true, '\\': true, 'n': true, 'r': true, 't': true}
 
 func short(s string) string {
 	if len(s) > 64 {

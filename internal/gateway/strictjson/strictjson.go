@@ -41,7 +41,10 @@ const (
 type Node struct {
 	Kind Kind
 	// Text is a string's decoded text, or the literal as it was written.
-	Text    string
+	Text string
+	// raw is a string as it was written, without its quotes, where that is what
+	// Append would write; empty otherwise. Whoever changes Text clears it.
+	raw     string
 	Items   []*Node
 	Members []Member
 }

@@ -18,7 +18,7 @@ func TestAmbiguousTextIsRefused(t *testing.T) {
 		`{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"10":1,"11":1,"12":1,"13":1,"14":1,"13":1}`,
 	} {
 		var want *Error
-		if n, err := Parse([]byte(text)); !errors.As(err, &want) {
+		if n, err := Parse(text); !errors.As(err, &want) {
 			t.Errorf("%q was read as %+v (%v)", text, n, err)
 		}
 	}
@@ -27,7 +27,7 @@ func TestAmbiguousTextIsRefused(t *testing.T) {
 func TestSizeIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{strings.Repeat("[", 1_000_000), "[" + strings.Repeat("1,", MaxNodes) + "1]"} {
-		if _, err := Parse([]byte(text)); !errors.Is(err, ErrLimit) {
+		if _, err := Parse(text); !errors.Is(err, ErrLimit) {
 			t.Errorf("%.10s…: %v", text, err)
 		}
 	}
@@ -42,7 +42,7 @@ func TestWhatIsWrittenMeansTheSame(t *testing.T) {
 		`12345678901234567890.123456789`:                         `12345678901234567890.123456789`,
 		`"<&>"`:                                                  `"<&>"`,
 	} {
-		n, err := Parse([]byte(text))
+		n, err := Parse(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -55,7 +55,7 @@ func TestWhatIsWrittenMeansTheSame(t *testing.T) {
 
 func TestKeysAndValuesCanBeChanged(t *testing.T) {
 	t.Parallel()
-	n, err := Parse([]byte(`{"x1":"x","x2":["x",{"y":"x"}],"n":1,"o":5550}`))
+	n, err := Parse(`{"x1":"x","x2":["x",{"y":"x"}],"n":1,"o":5550}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		n, err := Parse(text)
+		n, err := Parse(string(text))
 		if err != nil {
 			return
 		}
@@ -88,11 +88,26 @@ func FuzzParse(f *testing.F) {
 		if before, after := decode(t, text), decode(t, written); !reflect.DeepEqual(before, after) {
 			t.Fatalf("%q became %q", text, written)
 		}
-		again, err := Parse(written)
+		forget(n)
+		if anew := n.Append(nil); !bytes.Equal(anew, written) {
+			t.Fatalf("strings as they came: %q, written anew: %q", written, anew)
+		}
+		again, err := Parse(string(written))
 		if err != nil || !bytes.Equal(again.Append(nil), written) {
 			t.Fatalf("%q is not stable (%v)", written, err)
 		}
 	})
+}
+
+// forget has every string written anew.
+func forget(n *Node) {
+	n.raw = ""
+	for _, item := range n.Items {
+		forget(item)
+	}
+	for _, m := range n.Members {
+		forget(m.Value)
+	}
 }
 
 func BenchmarkParseAndWrite(b *testing.B) {
@@ -100,7 +115,7 @@ func BenchmarkParseAndWrite(b *testing.B) {
 	text := []byte(`{"messages":[` + strings.Repeat(item, 100) + `{}]}`)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		n, err := Parse(text)
+		n, err := Parse(string(text))
 		if err != nil {
 			b.Fatal(err)
 		}

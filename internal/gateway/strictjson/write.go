@@ -6,6 +6,9 @@ import "unicode/utf8"
 func (n *Node) Append(out []byte) []byte {
 	switch n.Kind {
 	case String:
+		if n.raw != "" {
+			return append(append(append(out, '"'), n.raw...), '"')
+		}
 		return appendString(out, n.Text)
 	case Array:
 		out = append(out, '[')
@@ -66,10 +69,12 @@ func appendString(out []byte, s string) []byte {
 func (n *Node) Strings(change func(string) string) {
 	switch n.Kind {
 	case String:
-		if changed := change(n.Text); utf8.ValidString(changed) {
-			n.Text = changed
-		} else {
-			n.Text = string([]rune(changed))
+		switch changed := change(n.Text); {
+		case changed == n.Text:
+		case utf8.ValidString(changed):
+			n.Text, n.raw = changed, ""
+		default:
+			n.Text, n.raw = string([]rune(changed)), ""
 		}
 	case Array:
 		for _, item := range n.Items {
