@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
@@ -138,21 +137,7 @@ func bootstrap(ctx context.Context, db *store.Store, dir string, log *slog.Logge
 		return err
 	}
 	log.InfoContext(ctx, "manifests put in force", "version", set.Version, "from", dir)
-	return putInForce(ctx, db, set, audit.System)
-}
-
-func putInForce(ctx context.Context, db *store.Store, set *manifest.Set, by string) error {
-	return db.InTx(ctx, func(tx *store.Tx) error {
-		fresh, err := tx.InsertManifest(ctx, store.Manifest{Version: set.Version, Content: set.Canonical(), AppliedBy: by})
-		if err != nil || !fresh {
-			return err
-		}
-		entry, err := audit.New(time.Now(), by, audit.ManifestsApplied, map[string]any{"version": set.Version})
-		if err != nil {
-			return err
-		}
-		return tx.Audit(ctx, entry)
-	})
+	return replace(ctx, db, inForce{}, set, audit.System, nil)
 }
 
 func newLogger(c config.Log, w io.Writer) *slog.Logger {
@@ -165,8 +150,10 @@ func newLogger(c config.Log, w io.Writer) *slog.Logger {
 
 // operator names who runs a command on the server's machine, for the audit log.
 func operator() string {
-	if user := os.Getenv("SUDO_USER"); user != "" {
-		return "local:" + user
+	for _, variable := range []string{"SUDO_USER", "USER"} {
+		if name := os.Getenv(variable); name != "" {
+			return "local:" + name
+		}
 	}
-	return "local:" + os.Getenv("USER")
+	return fmt.Sprintf("local:uid%d", os.Getuid())
 }

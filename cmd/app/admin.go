@@ -8,43 +8,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 )
-
-type applyCmd struct {
-	configFlag
-	Files  []string `short:"f" name:"filename" required:"" help:"Manifest files or directories." type:"path"`
-	DryRun bool     `help:"Check only; put nothing in force."`
-}
-
-// Run checks all manifests first; nothing is put in force if one is wrong.
-func (c applyCmd) Run(ctx context.Context, s streams) error {
-	set, err := manifest.Load(c.Files...)
-	if err != nil {
-		return err
-	}
-	summary := fmt.Sprintf("%d environments, %d bindings, version %s", len(set.Environments), len(set.Bindings), set.Version)
-	if c.DryRun {
-		_, err := fmt.Fprintln(s.out, "the manifests are in order:", summary)
-		return err
-	}
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
-	if err := checkProviders(set, cfg.Models); err != nil {
-		return err
-	}
-	return c.with(ctx, func(db *store.Store) error {
-		if err := putInForce(ctx, db, set, operator()); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintln(s.out, "in force:", summary)
-		return err
-	})
-}
 
 // with opens the database of an installation, for a command beside the server.
 func (f configFlag) with(ctx context.Context, use func(*store.Store) error) error {

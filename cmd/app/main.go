@@ -23,6 +23,8 @@ type cli struct {
 	Forge   forgeCmd   `cmd:"" help:"Run the local forge alone, for trying things and for test suites."`
 	Init    initCmd    `cmd:"" help:"Set up CoderFlow at a forge."`
 	Apply   applyCmd   `cmd:"" help:"Check manifests and put them in force."`
+	Get     getCmd     `cmd:"" help:"Print the manifests that are in force, or earlier versions."`
+	Access  accessCmd  `cmd:"" help:"Show who may do what, where, and why."`
 	Images  imagesCmd  `cmd:"" help:"Build and list the images of agents."`
 	Doctor  doctorCmd  `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version. (serve does it too.)"`

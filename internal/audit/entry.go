@@ -37,6 +37,7 @@ const (
 	DeployStarted     Action = "deployment.started"
 	DeployEnded       Action = "deployment.ended"
 	ManifestsApplied  Action = "manifests.applied"
+	ManifestsRefused  Action = "manifests.refused"
 	StorageRemoved    Action = "storage.removed"
 )
 

@@ -21,6 +21,7 @@ type node any
 type scalarNode struct {
 	text string
 	raw  bool
+	bare bool // a quantity, which needs no quotes in YAML
 }
 
 type entry struct {
@@ -33,7 +34,10 @@ type mapping []entry
 
 type sequence []node
 
-var digits = regexp.MustCompile(`^(0|[1-9][0-9]{0,17})$`)
+var (
+	digits   = regexp.MustCompile(`^(0|[1-9][0-9]{0,17})$`)
+	quantity = regexp.MustCompile(`^[0-9]+[A-Zhmsu][A-Za-z0-9.]*$`) // sizes and durations
+)
 
 // nodeOf turns a value into a node by its yaml tags, the way strictyaml reads
 // it. Keys that have the value which they have when they are left out are left
@@ -41,7 +45,7 @@ var digits = regexp.MustCompile(`^(0|[1-9][0-9]{0,17})$`)
 func nodeOf(v, byDefault reflect.Value) (node, error) {
 	if text, is := v.Interface().(encoding.TextMarshaler); is {
 		b, err := text.MarshalText()
-		return scalarNode{string(b), digits.Match(b)}, err
+		return scalarNode{text: string(b), raw: digits.Match(b), bare: quantity.Match(b)}, err
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -62,13 +66,13 @@ func nodeOf(v, byDefault reflect.Value) (node, error) {
 		return mapNode(v)
 	case reflect.String:
 		_, free := reflect.New(v.Type()).Interface().(encoding.TextUnmarshaler) // takes a number too
-		return scalarNode{v.String(), free && digits.MatchString(v.String())}, nil
+		return scalarNode{text: v.String(), raw: free && digits.MatchString(v.String())}, nil
 	case reflect.Bool:
-		return scalarNode{strconv.FormatBool(v.Bool()), true}, nil
+		return scalarNode{text: strconv.FormatBool(v.Bool()), raw: true}, nil
 	case reflect.Int, reflect.Int64:
-		return scalarNode{strconv.FormatInt(v.Int(), 10), true}, nil
+		return scalarNode{text: strconv.FormatInt(v.Int(), 10), raw: true}, nil
 	case reflect.Float64:
-		return scalarNode{strconv.FormatFloat(v.Float(), 'f', -1, 64), true}, nil
+		return scalarNode{text: strconv.FormatFloat(v.Float(), 'f', -1, 64), raw: true}, nil
 	}
 	return nil, fmt.Errorf("a manifest cannot have a value of type %s", v.Type())
 }

@@ -64,7 +64,7 @@ func writeInline(b *bytes.Buffer, n node, depth int) {
 		b.WriteString("[]\n")
 	case scalarNode:
 		switch {
-		case v.raw:
+		case v.raw || v.bare:
 			b.WriteString(v.text + "\n")
 		case readableBlock(v.text):
 			writeBlock(b, v.text, depth)

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/coderflow/coderflow/internal/forge"
 )
@@ -42,7 +44,7 @@ func checkChange(rules []changeRule, actor Authority, before, after *Policy) Dec
 	for _, object := range c.order {
 		objects = append(objects, All(object, c.found[object]...))
 	}
-	return before.decision(All("the change is permitted", objects...))
+	return before.decision(All("who makes the change may make all of it", objects...))
 }
 
 // changeRule is one thing that every change must satisfy.
@@ -112,27 +114,45 @@ func (c *change) say(object string, r Reason) {
 // needs notes whether the actor held the permission on the resource before the
 // change. The resource may be one that the change makes.
 func (c *change) needs(object string, permission Permission, resource, why string) {
-	question := fmt.Sprintf("%s takes %q %s", why, permission, at(resource))
-	if c.actor.User.Subject.IsZero() {
-		c.say(object, No(question, No("it is not known who makes the change")))
-		return
-	}
-	c.say(object, All(question, c.was.reason(c.actor.User, permission, resource)))
+	c.needsEach(object, []Permission{permission}, resource, why)
 }
 
-// needsAll is needs for everything that a role gives on a resource. Only what is
-// missing is told one by one: a role has many permissions.
+// needsAll is needs for everything that a role gives on a resource.
 func (c *change) needsAll(object string, role Role, resource, why string) {
-	missing := 0
-	for _, permission := range role.On(kindOf(resource)) {
-		if !c.was.holds(c.actor.User.Subject, permission, resource) {
-			c.needs(object, permission, resource, why)
-			missing++
+	c.needsEach(object, role.On(kindOf(resource)), resource, why)
+}
+
+// needsEach notes in one reason which of the permissions the actor lacks, and
+// who can grant the first of them.
+func (c *change) needsEach(object string, permissions []Permission, resource, why string) {
+	who := c.actor.User
+	if who.Subject.IsZero() {
+		c.say(object, No("it is not known who makes the change"))
+		return
+	}
+	var missing []Permission
+	for _, permission := range permissions {
+		if !c.was.holds(who.Subject, permission, resource) {
+			missing = append(missing, permission)
 		}
 	}
-	if missing == 0 {
-		c.say(object, Yes(fmt.Sprintf("whoever makes the change holds all that role %q gives %s", role.Name, at(resource))))
+	if len(missing) == 0 {
+		c.say(object, Yes(fmt.Sprintf("%s takes %s %s, which %s holds", why, quoted(permissions), at(resource), userText(who))))
+		return
 	}
+	c.say(object, No(fmt.Sprintf("%s takes %s %s, which %s does not hold; %s",
+		why, quoted(missing), at(resource), userText(who), c.was.granterText(missing[0], resource))))
+}
+
+func quoted(permissions []Permission) string {
+	if len(permissions) == 0 {
+		return "nothing"
+	}
+	texts := make([]string, len(permissions))
+	for i, p := range permissions {
+		texts[i] = strconv.Quote(string(p))
+	}
+	return strings.Join(texts, ", ")
 }
 
 func unionKeys[V any](a, b map[string]V) []string {

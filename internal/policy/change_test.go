@@ -176,10 +176,10 @@ func TestThreat49NobodyGrantsThemselvesMore(t *testing.T) {
 	}{
 		"a developer becomes environment-admin": {"3", func(p *Policy) {
 			p.Bindings = append(p.Bindings, bind("me", "3", "environment-admin", "environment/staging"))
-		}, `"bindings:manage" in environment "staging" is missing; an environment-admin of staging (github:2) or a server-admin (github:1) can grant it`},
+		}, `making a binding takes "bindings:manage" in environment "staging", which p3 (github:3) does not hold; an environment-admin of staging (github:2) or a server-admin (github:1) can grant it`},
 		"an environment-admin goes to another environment": {"2", func(p *Policy) {
 			p.Bindings = append(p.Bindings, bind("me", "2", "viewer", "environment/production"))
-		}, `has no role in environment "production"`},
+		}, `takes "bindings:manage" in environment "production", which p2 (github:2) does not hold`},
 		"an environment-admin becomes server-admin": {"2", func(p *Policy) {
 			p.Bindings = append(p.Bindings, bind("me", "2", ServerAdmin, Everything))
 		}, "takes a server-admin (github:1)"},
@@ -194,13 +194,13 @@ func TestThreat49NobodyGrantsThemselvesMore(t *testing.T) {
 		}, `"environments:manage"`},
 		"an environment-admin defines a role": {"2", func(p *Policy) {
 			p.Roles["mine"] = Role{Name: "mine", Permissions: []Permission{TasksView}}
-		}, `has no role on the server, so not "roles:manage"; a server-admin (github:1) can grant it`},
+		}, `changing a role takes "roles:manage" on the server, which p2 (github:2) does not hold; a server-admin (github:1) can grant it`},
 		"a team-admin adds a member":     {"4", func(p *Policy) { join(p, "crew", "5") }, ""},
 		"a team-admin makes another one": {"4", func(p *Policy) { p.Bindings = append(p.Bindings, bind("new", "5", "team-admin", "team/crew")) }, ""},
 		"a team-admin binds the team": {"4", func(p *Policy) {
 			p.Bindings = append(p.Bindings, bindTeam("new", "crew", "viewer", "environment/staging"))
 		}, "bindings:manage"},
-		"a stranger removes an environment": {"5", func(p *Policy) { delete(p.Environments, "production") }, `so not "environments:manage"; an environment-admin of production or a server-admin (github:1) can grant it`},
+		"a stranger removes an environment": {"5", func(p *Policy) { delete(p.Environments, "production") }, `removing an environment takes "environments:manage" in environment "production", which p5 (github:5) does not hold; an environment-admin of production or a server-admin (github:1) can grant it`},
 		"the server admin does anything": {"1", func(p *Policy) {
 			p.Roles["mine"] = Role{Name: "mine", Permissions: allPermissions()}
 			p.Bindings = append(p.Bindings, bind("new", "5", "mine", Everything))

@@ -40,23 +40,52 @@ func (e *ManifestConflictError) Error() string {
 	return fmt.Sprintf("manifest version %s exists with other content", e.Version)
 }
 
+// ManifestStaleError is another version in force than the one that a change was
+// made for.
+type ManifestStaleError struct {
+	Seq     int64  // of the application that is in force
+	Version string // of it; empty: none is in force
+}
+
+// Error implements error.
+func (e *ManifestStaleError) Error() string {
+	if e.Version == "" {
+		return "no manifests are in force"
+	}
+	return fmt.Sprintf("manifest version %s is in force (application %d)", e.Version, e.Seq)
+}
+
 // InsertManifest makes a version the active one. It reports false, and stores
 // nothing, if it is active already. Seq is given by the store, AppliedAt too
 // unless it is set.
 func (t *Tx) InsertManifest(ctx context.Context, m Manifest) (fresh bool, err error) {
+	return t.checkedInsert(ctx, m, nil)
+}
+
+// ReplaceManifest is [Tx.InsertManifest] for a change that was decided on with
+// the application seq in force, 0 for none. If another is by now, it stores
+// nothing and fails with a *[ManifestStaleError]; of two at once one succeeds.
+func (t *Tx) ReplaceManifest(ctx context.Context, seq int64, m Manifest) (fresh bool, err error) {
+	return t.checkedInsert(ctx, m, &seq)
+}
+
+func (t *Tx) checkedInsert(ctx context.Context, m Manifest, replaces *int64) (fresh bool, err error) {
 	if m.Version == "" || m.AppliedBy == "" {
 		return false, fmt.Errorf("insert manifest %q by %q: version and author are needed", m.Version, m.AppliedBy)
 	}
-	fresh, err = t.insertManifest(ctx, m)
+	fresh, err = t.insertManifest(ctx, m, replaces)
 	if err != nil {
 		return false, fmt.Errorf("insert manifest %s: %w", m.Version, err)
 	}
 	return fresh, nil
 }
 
-func (t *Tx) insertManifest(ctx context.Context, m Manifest) (bool, error) {
+func (t *Tx) insertManifest(ctx context.Context, m Manifest, replaces *int64) (bool, error) {
 	var last, same []manifestRow
 	if err := t.scan(ctx, t.tx.NewSelect().Model(&last).Column("seq", "version").Order("seq DESC").Limit(1)); err != nil {
+		return false, err
+	}
+	if err := stale(last, replaces); err != nil {
 		return false, err
 	}
 	if err := t.scan(ctx, t.tx.NewSelect().Model(&same).Where("version = ?", text(m.Version)).Limit(1)); err != nil {
@@ -81,6 +110,17 @@ func (t *Tx) insertManifest(ctx context.Context, m Manifest) (bool, error) {
 		err = task.ErrStale
 	}
 	return err == nil, err
+}
+
+// stale compares the last application with the one that is to be replaced.
+func stale(last []manifestRow, replaces *int64) error {
+	if replaces == nil || len(last) == 0 && *replaces == 0 || len(last) > 0 && last[0].Seq == *replaces {
+		return nil
+	}
+	if len(last) == 0 {
+		return &ManifestStaleError{}
+	}
+	return &ManifestStaleError{Seq: last[0].Seq, Version: last[0].Version}
 }
 
 // ActiveManifest is the version applied last, or task.ErrNotFound.

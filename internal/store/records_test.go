@@ -209,6 +209,54 @@ func TestTheManifestAppliedLastIsActiveAndEachVersionHasOneContent(t *testing.T)
 	})
 }
 
+func TestAManifestReplacesTheOneItWasMadeFor(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		replace := func(seq int64, version string) error {
+			return try(t, s, func(ctx context.Context, tx *store.Tx) error {
+				_, err := tx.ReplaceManifest(ctx, seq, store.Manifest{Version: version, Content: []byte(version), AppliedBy: audit.System})
+				return err
+			})
+		}
+		var stale *store.ManifestStaleError
+		if err := replace(1, "v0"); !errors.As(err, &stale) || stale.Version != "" {
+			t.Errorf("nothing is in force: %v", err)
+		}
+		if err := errors.Join(replace(0, "v1"), replace(1, "v2")); err != nil {
+			t.Fatal(err)
+		}
+		if err := replace(1, "v3"); !errors.As(err, &stale) || stale.Version != "v2" || stale.Seq != 2 {
+			t.Errorf("another one is in force: %v", err)
+		}
+		active, err := s.ActiveManifest(t.Context())
+		if result(t, active, err).Version != "v2" {
+			t.Errorf("in force is %+v", active)
+		}
+	})
+}
+
+func TestOfTwoChangesOfTheSameManifestOneIsMade(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		together(t, 5, func(i int) (bool, error) {
+			var fresh bool
+			err := s.InTx(t.Context(), func(tx *store.Tx) (err error) {
+				version := string(rune('a' + i))
+				fresh, err = tx.ReplaceManifest(t.Context(), 0, store.Manifest{Version: version, AppliedBy: audit.System})
+				return err
+			})
+			if stale := (*store.ManifestStaleError)(nil); errors.As(err, &stale) || errors.Is(err, task.ErrStale) {
+				return false, nil
+			}
+			return fresh, err
+		})
+		history, err := s.ManifestHistory(t.Context(), 10)
+		if len(result(t, history, err)) != 1 {
+			t.Errorf("applied %d times", len(history))
+		}
+	})
+}
+
 func TestFirstManifestsAppliedAtOnceMakeOneActive(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
