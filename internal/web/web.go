@@ -1,5 +1,5 @@
-// Package web is CoderFlow's HTTP side: webhooks and health. Handlers are thin:
-// they verify, translate and hand over.
+// Package web is CoderFlow's HTTP side: webhooks, health and the API. Handlers
+// are thin: they verify, translate and hand over.
 package web
 
 import (
@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
 )
 
 // Inbox keeps a verified delivery. When it returns nil the delivery is safe.
@@ -44,8 +45,10 @@ type Options struct {
 	Probes []Probe
 	// Metrics writes the figures of the process; nil: there are none.
 	Metrics http.Handler
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// API are the parts of /api/v1; nil: there is none.
+	API    *API
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // access says who may call a route. Every row of the route table has one.
@@ -78,18 +81,37 @@ func (s *server) routes() []route {
 	if s.Metrics != nil {
 		table = append(table, route{http.MethodGet, "/metrics", local, s.metrics})
 	}
+	if s.API != nil {
+		table = append(table, s.apiRoutes()...)
+	}
 	return table
 }
 
-type server struct{ Options }
+type server struct {
+	Options
+	// calls and failures are nil without an API.
+	calls, failures *limiter
+	followers       *seats
+	limits          Limits
+}
+
+func newServer(o Options) *server {
+	s := &server{Options: o}
+	if o.API != nil {
+		s.limits = o.API.Limits.withDefaults()
+		s.calls, s.failures = newLimiter(s.limits.Calls, o.Now), newLimiter(s.limits.Failures, o.Now)
+		s.followers = &seats{each: s.limits.Followers, taken: map[string]int{}}
+	}
+	return s
+}
 
 // New returns the handler of the whole server.
 func New(o Options) http.Handler {
-	s := &server{o}
+	s := newServer(o)
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.fail
-	e.Use(secure)
+	e.Use(secure, s.observe)
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, r.handler)
 	}
@@ -111,6 +133,11 @@ func secure(next echo.HandlerFunc) echo.HandlerFunc {
 // answer is the body of every error.
 type answer struct {
 	Error string `json:"error"`
+	// Permission, Resource and Reason say what is missing, where and why.
+	Permission string         `json:"permission,omitempty"`
+	Resource   string         `json:"resource,omitempty"`
+	Reason     *policy.Reason `json:"reason,omitempty"`
+	RequestID  string         `json:"requestId,omitempty"`
 }
 
 // fail maps errors to answers in one place. What is inside stays inside.
@@ -118,18 +145,13 @@ func (s *server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	status, text := http.StatusInternalServerError, "internal error; the server's log has the details"
-	if he := (*echo.HTTPError)(nil); errors.As(err, &he) {
-		status, text = he.Code, http.StatusText(he.Code)
-		if words, ok := he.Message.(string); ok {
-			text = words
-		}
-	}
+	status, body := reduce(err, c.Response().Header())
+	body.RequestID = requestID(c)
 	if status >= http.StatusInternalServerError {
 		s.Logger.ErrorContext(c.Request().Context(), "request failed",
-			"method", c.Request().Method, "path", c.Path(), "status", status, "error", err)
+			"method", c.Request().Method, "path", c.Path(), "status", status, "error", err, "request", body.RequestID)
 	}
-	if err := c.JSON(status, answer{Error: text}); err != nil {
+	if err := c.JSON(status, body); err != nil {
 		s.Logger.WarnContext(c.Request().Context(), "answer not sent", "error", err)
 	}
 }
@@ -138,7 +160,8 @@ func (s *server) fail(err error, c echo.Context) {
 // flight finish for at most grace.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return withStop(context.WithoutCancel(ctx), ctx.Done()) },
+		Handler:     h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	served := make(chan error, 1)

@@ -129,7 +129,7 @@ func TestReadyHasADeadline(t *testing.T) {
 
 func TestEveryRouteSaysWhoMayCallIt(t *testing.T) {
 	t.Parallel()
-	s := &server{Options{GitHub: hook{}}}
+	s := newServer(Options{GitHub: hook{}, Metrics: http.NotFoundHandler(), API: &API{}, Now: time.Now})
 	table := map[string]access{}
 	for _, r := range s.routes() {
 		table[r.method+" "+r.path] = r.access

@@ -1,0 +1,151 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/task"
+	"github.com/coderflow/coderflow/internal/token"
+)
+
+// Tokens are the API tokens.
+type Tokens interface {
+	// TokenByHash returns a token, ended or not, or task.ErrNotFound.
+	TokenByHash(ctx context.Context, hash token.Hash) (token.Token, error)
+	// TouchToken records that the token was used.
+	TouchToken(ctx context.Context, id string, when time.Time) error
+	// TokenRefused audits the first use of a token after its end.
+	TokenRefused(ctx context.Context, k token.Token, when time.Time) error
+}
+
+// Policies gives the rules in force. They are asked for in every request, so
+// that what was revoked is revoked at once.
+type Policies interface {
+	Policy(ctx context.Context) (*policy.Policy, error)
+}
+
+// TaskQuery selects tasks, newest first.
+type TaskQuery struct {
+	Environments []string // only of these
+	States       []task.State
+	Repository   forge.RepositoryRef // zero: any
+	Before       task.ID             // only those before it; empty: from the newest
+	Limit        int
+}
+
+// Cancellation is a request to end a task.
+type Cancellation struct {
+	Task task.Task
+	By   forge.Subject
+	// Token and Request are their ids, for the audit log.
+	Token, Request string
+}
+
+// Tasks are the tasks and what belongs to one. What does not exist is
+// task.ErrNotFound.
+type Tasks interface {
+	Task(ctx context.Context, id task.ID) (task.Task, error)
+	TaskPage(ctx context.Context, q TaskQuery) ([]task.Task, error)
+	// CancelTask marks the task and has the engine look at it, audited.
+	CancelTask(ctx context.Context, c Cancellation) error
+	Proposal(ctx context.Context, id task.ID) (task.Proposal, error)
+	// ReadLog returns up to limit bytes of a stream from a byte on.
+	ReadLog(ctx context.Context, stream string, from int64, limit int) ([]byte, error)
+}
+
+// AuditQuery selects audit entries, oldest first.
+type AuditQuery struct {
+	Environment string // empty: all of the server
+	Task        string // empty: any
+	After       int64  // number of an entry
+	Limit       int
+}
+
+// Records are what was written down about tasks.
+type Records interface {
+	ModelUsage(ctx context.Context, id task.ID) (task.Usage, error)
+	ModelRefusals(ctx context.Context, id task.ID) ([]task.Refusal, error)
+	HostUses(ctx context.Context, id task.ID) ([]task.HostUse, error)
+	DeployRuns(ctx context.Context, id task.ID) ([]deploy.Run, error)
+	// AuditPage returns entries and the number after which to go on; 0 at the end
+	// of the log. A page may have fewer entries than asked for before the end.
+	AuditPage(ctx context.Context, q AuditQuery) (entries []audit.Entry, next int64, err error)
+}
+
+// API are the parts of /api/v1.
+type API struct {
+	Tokens   Tokens
+	Policies Policies
+	Tasks    Tasks
+	Records  Records
+	Limits   Limits
+}
+
+// place is where a row's permission is needed.
+type place string
+
+const (
+	// onSelf: nowhere; the row tells callers of themselves.
+	onSelf place = "caller"
+	// onEnvironments: in one environment at least; the handler lists those alone.
+	onEnvironments place = "environments"
+	// onTask: in the environment of the task that the path names.
+	onTask place = "task"
+	// onServer: on the server, or in the environment that the query names.
+	onServer place = "server or environment"
+)
+
+// apiRow is one row of the API's table.
+type apiRow struct {
+	method, path string
+	permission   policy.Permission // empty on onSelf
+	on           place
+	// requester: whoever requested the task may do it too.
+	requester bool
+	query     []string // parameters; every other is refused
+	handle    func(*call) error
+}
+
+// apiPrefix begins the path of every row.
+const apiPrefix = "/api/v1"
+
+// apiRows is the whole API. No row approves anything: that happens at the forge.
+func (s *server) apiRows() []apiRow {
+	const get, post = http.MethodGet, http.MethodPost
+	return []apiRow{
+		{method: get, path: "/whoami", on: onSelf, handle: whoami},
+		{method: get, path: "/environments", permission: policy.EnvironmentsView, on: onEnvironments, handle: listEnvironments},
+		{method: get, path: "/tasks", permission: policy.TasksView, on: onEnvironments,
+			query: []string{"state", "environment", "repository", "limit", "cursor"}, handle: listTasks},
+		{method: get, path: "/tasks/:id", permission: policy.TasksView, on: onTask, handle: showTask},
+		{method: get, path: "/tasks/:id/log", permission: policy.TasksView, on: onTask,
+			query: []string{"offset", "limit", "follow"}, handle: taskLog},
+		{method: get, path: "/tasks/:id/diff", permission: policy.TasksView, on: onTask, handle: taskDiff},
+		{method: get, path: "/tasks/:id/models", permission: policy.TasksView, on: onTask, handle: taskModels},
+		{method: get, path: "/tasks/:id/deployments", permission: policy.DeploymentsView, on: onTask, handle: taskDeployments},
+		{method: post, path: "/tasks/:id/cancel", permission: policy.TasksCancel, on: onTask, requester: true, handle: cancelTask},
+		{method: get, path: "/audit", permission: policy.AuditView, on: onServer,
+			query: []string{"environment", "task", "limit", "cursor"}, handle: listAudit},
+	}
+}
+
+// access says in the table of all routes who may call the row.
+func (r apiRow) access() access {
+	if r.on == onSelf {
+		return "API token"
+	}
+	return access("API token: " + string(r.permission) + " on " + string(r.on))
+}
+
+func (s *server) apiRoutes() []route {
+	table := []route{{http.MethodGet, apiPrefix + "/openapi.yaml", open, s.openapi}}
+	for _, row := range s.apiRows() {
+		table = append(table, route{row.method, apiPrefix + row.path, row.access(), s.guard(row)})
+	}
+	return table
+}

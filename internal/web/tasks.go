@@ -1,0 +1,127 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Lengths of pages.
+const (
+	pageLength    = 50
+	maxPageLength = 200
+)
+
+func listTasks(c *call) error {
+	q, err := c.taskQuery()
+	if err != nil {
+		return err
+	}
+	tasks, err := c.s.API.Tasks.TaskPage(c.Request().Context(), q)
+	if err != nil {
+		return err
+	}
+	answer := page[taskView]{Items: collect(tasks, viewTask)}
+	if len(tasks) == q.Limit {
+		answer.Cursor = string(tasks[len(tasks)-1].ID)
+	}
+	return c.JSON(http.StatusOK, answer)
+}
+
+func (c *call) taskQuery() (TaskQuery, error) {
+	q := TaskQuery{Environments: c.environments}
+	limit, err := c.number("limit", pageLength, 1, maxPageLength)
+	if err != nil {
+		return q, err
+	}
+	q.Limit = int(limit)
+	if name := c.query.Get("environment"); name != "" {
+		if !slices.Contains(c.environments, name) {
+			return q, errNoEnvironment
+		}
+		q.Environments = []string{name}
+	}
+	if states := c.query.Get("state"); states != "" {
+		for state := range strings.SplitSeq(states, ",") {
+			if !task.State(state).Valid() {
+				return q, bad(fmt.Sprintf("state: want one or more of %s, separated by commas", stateNames()))
+			}
+			q.States = append(q.States, task.State(state))
+		}
+	}
+	if key := c.query.Get("repository"); key != "" {
+		// A repository's id has the form of a subject's: both are the host's.
+		ref, err := forge.ParseSubject(key)
+		if err != nil {
+			return q, bad("repository: want HOST:ID with the repository's own id, for example github:1296269")
+		}
+		q.Repository = forge.RepositoryRef{Host: ref.Host, ID: ref.ID}
+	}
+	if cursor := c.query.Get("cursor"); cursor != "" {
+		if q.Before, err = task.ParseID(cursor); err != nil {
+			return q, errCursor
+		}
+	}
+	return q, nil
+}
+
+var errCursor = bad("cursor: want the cursor of the page before")
+
+func stateNames() string {
+	var names []string
+	for _, state := range task.States() {
+		names = append(names, string(state))
+	}
+	return strings.Join(names, ", ")
+}
+
+func showTask(c *call) error { return c.JSON(http.StatusOK, viewTask(c.task)) }
+
+// taskDiff gives the exact bytes that are up for approval, as a file: nothing in
+// them is for a browser or a terminal to act on.
+func taskDiff(c *call) error {
+	p, err := c.s.API.Tasks.Proposal(c.Request().Context(), c.task.ID)
+	if errors.Is(err, task.ErrNotFound) {
+		return &apiError{status: http.StatusNotFound, text: "the task has no proposal; its state says why"}
+	}
+	if err == nil {
+		err = p.Verify()
+	}
+	if err != nil {
+		return fmt.Errorf("read the proposal: %w", err)
+	}
+	h := c.Response().Header()
+	h.Set("Content-Disposition", `attachment; filename="`+string(c.task.ID)+`.diff"`)
+	h.Set("X-Proposal-Digest", p.Digest)
+	h.Set("X-Proposal-Revision", strconv.Itoa(p.Revision))
+	return c.Blob(http.StatusOK, "text/plain; charset=utf-8", p.Diff)
+}
+
+// cancelTask asks the engine to end the task. Asking again changes nothing.
+func cancelTask(c *call) error {
+	t := c.task
+	switch {
+	case t.State == task.Cancelled:
+		return c.JSON(http.StatusOK, viewTask(t))
+	case t.State.Ended():
+		return &apiError{status: http.StatusConflict, text: fmt.Sprintf("the task has ended already: %s", t.State)}
+	case t.State == task.Landing || t.State == task.Landed || t.State == task.Deploying:
+		return &apiError{status: http.StatusConflict, text: fmt.Sprintf(
+			"the task is %s: what was approved is being carried out and cannot be cancelled", t.State)}
+	case !t.CancelRequested:
+		err := c.s.API.Tasks.CancelTask(c.Request().Context(), Cancellation{
+			Task: t, By: c.user.Subject, Token: c.token.ID, Request: requestID(c),
+		})
+		if err != nil {
+			return err
+		}
+		t.CancelRequested = true
+	}
+	return c.JSON(http.StatusAccepted, viewTask(t))
+}
