@@ -227,7 +227,12 @@ func reserveThreads() {
 			done <- struct{}{}
 		}()
 	}
-	time.Sleep(20 * time.Millisecond)
+	for range 40 { // until each is blocked, which takes the runtime some milliseconds to notice
+		if tasks, err := os.ReadDir("/proc/self/task"); err == nil && len(tasks) > threads {
+			break
+		}
+		time.Sleep(500 * time.Microsecond)
+	}
 	_, _ = syscall.Write(pipe[1], make([]byte, threads))
 	for range threads {
 		<-done

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/mount"
@@ -34,21 +35,39 @@ func (r *Runner) makeOverlay(ctx context.Context, w workspace, base volume.Volum
 	if err != nil {
 		return err
 	}
-	work, err := r.createVolume(ctx, workName(w.name), r.volumeLabels(w, workName(w.name), sandbox.VolumeWork), nil)
+	var work volume.Volume
+	err = together(func() (err error) {
+		work, err = r.createVolume(ctx, workName(w.name), r.volumeLabels(w, workName(w.name), sandbox.VolumeWork), nil)
+		return err
+	}, func() error {
+		return r.giveOwner(ctx, w, changesName(w.name))
+	})
 	if err != nil {
 		return err
 	}
 	if err := plainPaths(base.Mountpoint, changes.Mountpoint, work.Mountpoint); err != nil {
 		return err
 	}
-	if err := r.giveOwner(ctx, w, changesName(w.name)); err != nil {
+	return together(func() error {
+		_, err := r.createVolume(ctx, w.name, r.volumeLabels(w, w.name, sandbox.VolumeWorkspace), map[string]string{
+			"type": "overlay", "device": "overlay",
+			"o": fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", lower, changes.Mountpoint, work.Mountpoint, r.overlayOptions),
+		})
 		return err
-	}
-	_, err = r.createVolume(ctx, w.name, r.volumeLabels(w, w.name, sandbox.VolumeWorkspace), map[string]string{
-		"type": "overlay", "device": "overlay",
-		"o": fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", lower, changes.Mountpoint, work.Mountpoint, r.overlayOptions),
+	}, func() error {
+		return r.removeHelper(ctx, ownerName(w.name))
 	})
-	return err
+}
+
+// together does independent steps at once: a task waits for them.
+func together(steps ...func() error) error {
+	errs := make([]error, len(steps))
+	var all sync.WaitGroup
+	for i, step := range steps {
+		all.Go(func() { errs[i] = step() })
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // plainPaths refuses what the options of a mount would misread.
@@ -62,7 +81,7 @@ func plainPaths(paths ...string) error {
 }
 
 // giveOwner makes an empty volume belong to the task's user. A container that is made with it over the image's
-// (empty) /workspace, and never started, is enough: the engine copies the directory's owner.
+// (empty) /workspace, and never started, is enough: the engine copies the directory's owner. The caller removes it.
 func (r *Runner) giveOwner(caller context.Context, w workspace, name string) error {
 	container := ownerName(w.name)
 	config := hardenedConfig(w.imageID, "none", nil, r.labels(container, w.labels))
@@ -80,10 +99,7 @@ func (r *Runner) giveOwner(caller context.Context, w workspace, name string) err
 		}
 		_, err = r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(container))
 	}
-	if err != nil {
-		return engineError(caller, "giving volume "+name+" its owner", err)
-	}
-	return r.removeHelper(caller, container)
+	return engineError(caller, "giving volume "+name+" its owner", err)
 }
 
 func layerMount(engineName, target string) mount.Mount {

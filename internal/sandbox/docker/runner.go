@@ -74,6 +74,7 @@ type Runner struct {
 	mode           atomic.Pointer[knownMode]
 	floor          guestproto.Floor
 	now            func() time.Time
+	cpus           atomic.Int64 // of the engine's machine; 0: not asked yet
 }
 
 var instanceRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)

@@ -135,17 +135,31 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 func (r *Runner) createContainer(caller context.Context, name string, config *container.Config, host *container.HostConfig) (string, error) {
 	ctx, cancel := context.WithTimeout(caller, startTimeout)
 	defer cancel()
-	info, err := r.engine.Info(ctx)
-	if err != nil {
-		return "", engineError(caller, "asking the engine for its processors and runtimes", err)
+	if err := r.fitEngine(ctx, host); err != nil {
+		return "", engineError(caller, "creating container "+name, err)
 	}
-	if err := checkRuntime(info, host.Runtime); err != nil {
-		return "", fmt.Errorf("creating container %s: %w", name, err)
-	}
-	// The engine refuses a limit above what the machine has.
-	host.NanoCPUs = min(host.NanoCPUs, int64(info.NCPU)*1e9)
 	made, err := r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(name))
 	return made.ID, engineError(caller, "creating container "+name, err)
+}
+
+// fitEngine bounds the processors by what the engine's machine has, above which the engine refuses a limit, and checks
+// that the engine has the runtime. Asking takes it as long as making a container does: how many processors there are
+// is asked once.
+func (r *Runner) fitEngine(ctx context.Context, host *container.HostConfig) error {
+	cpus := r.cpus.Load()
+	if cpus == 0 || host.Runtime != "" {
+		info, err := r.engine.Info(ctx)
+		if err != nil {
+			return err
+		}
+		if err := checkRuntime(info, host.Runtime); err != nil {
+			return err
+		}
+		cpus = int64(info.NCPU)
+		r.cpus.Store(cpus)
+	}
+	host.NanoCPUs = min(host.NanoCPUs, cpus*1e9)
+	return nil
 }
 
 // taskContainer is the whole create call of a task, check or deployment.
