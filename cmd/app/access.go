@@ -100,7 +100,9 @@ func permissionNamed(name string) (policy.Permission, error) {
 func subjectNamed(p *policy.Policy, text string) (forge.User, error) {
 	logins := map[forge.Subject]string{}
 	for _, b := range p.Bindings {
-		logins[b.Subject] = b.Login
+		if logins[b.Subject] == "" {
+			logins[b.Subject] = b.Login
+		}
 	}
 	for _, t := range p.Teams {
 		for _, m := range t.Members {
@@ -165,6 +167,13 @@ func (c accessWhoCmd) Run(ctx context.Context, s streams) error {
 }
 
 type accessRolesCmd struct{ policyFlags }
+
+// Help implements kong.HelpProvider.
+func (accessRolesCmd) Help() string {
+	return `Example:
+
+  coderflow access roles -o json`
+}
 
 // Run lists predefined and custom roles.
 func (c accessRolesCmd) Run(ctx context.Context, s streams) error {

@@ -137,7 +137,11 @@ func bootstrap(ctx context.Context, db *store.Store, dir string, log *slog.Logge
 		return err
 	}
 	log.InfoContext(ctx, "manifests put in force", "version", set.Version, "from", dir)
-	return replace(ctx, db, inForce{}, set, audit.System, nil)
+	err = replace(ctx, db, inForce{}, set, audit.System, nil)
+	if stale := (*store.ManifestStaleError)(nil); errors.As(err, &stale) || errors.Is(err, task.ErrStale) {
+		return nil // another server was faster
+	}
+	return err
 }
 
 func newLogger(c config.Log, w io.Writer) *slog.Logger {

@@ -128,7 +128,7 @@ func (a *application) run(ctx context.Context, db *store.Store, c applyCmd) erro
 	}
 	by, detail := operator(), map[string]any{}
 	if c.As != "" {
-		detail["as"] = c.As
+		by, detail["as"] = by+" as "+c.As, c.As
 	}
 	if refused := (*refusedError)(nil); errors.As(refusal, &refused) {
 		detail["decision"] = refused.decision
