@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/store"
+	"github.com/coderflow/coderflow/internal/task"
+	"github.com/coderflow/coderflow/internal/token"
+	"github.com/coderflow/coderflow/internal/web"
+)
+
+// apiStore is the store in the API's words.
+type apiStore struct{ *store.Store }
+
+func newAPI(db *store.Store, policies web.Policies) *web.API {
+	s := apiStore{db}
+	return &web.API{Tokens: s, Policies: policies, Tasks: s, Records: s}
+}
+
+// TokenRefused implements web.Tokens.
+func (s apiStore) TokenRefused(ctx context.Context, k token.Token, when time.Time) error {
+	return s.InTx(ctx, func(tx *store.Tx) error {
+		first, err := tx.NoteRefusedUse(ctx, k.ID, when)
+		if err != nil || !first {
+			return err
+		}
+		return auditToken(ctx, tx, when, k.Owner.String(), token.RefusedUse, k.ID, map[string]any{"why": k.Ended(when)})
+	})
+}
+
+func auditToken(ctx context.Context, tx *store.Tx, when time.Time, actor string, action audit.Action, id string, detail map[string]any) error {
+	detail["token"] = id
+	entry, err := audit.New(when, actor, action, detail)
+	if err != nil {
+		return err
+	}
+	return tx.Audit(ctx, entry)
+}
+
+// TaskPage implements web.Tasks.
+func (s apiStore) TaskPage(ctx context.Context, q web.TaskQuery) ([]task.Task, error) {
+	filter := store.TaskFilter{States: q.States, Environments: q.Environments, Repository: q.Repository, Limit: q.Limit}
+	if filter.Environments == nil {
+		filter.Environments = []string{} // nil would be all
+	}
+	if q.Before != "" {
+		return s.TasksBefore(ctx, filter, q.Before)
+	}
+	return s.Tasks(ctx, filter)
+}
+
+// CancelTask implements web.Tasks. It does what /coderflow cancel does once that
+// is permitted.
+func (s apiStore) CancelTask(ctx context.Context, c web.Cancellation) error {
+	detail := map[string]any{"by": "API", "token": c.Token, "request": c.Request}
+	entry, err := audit.New(time.Now(), c.By.String(), audit.TaskCancelWanted, detail)
+	if err != nil {
+		return err
+	}
+	entry.Task, entry.Environment = string(c.Task.ID), c.Task.Environment
+	return s.InTx(ctx, func(tx *store.Tx) error {
+		if err := tx.RequestCancel(ctx, c.Task.ID); err != nil {
+			return err
+		}
+		if err := tx.Audit(ctx, entry); err != nil {
+			return err
+		}
+		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(c.Task.ID)})
+	})
+}
+
+// auditLook bounds how many entries one page looks at.
+const auditLook = 1000
+
+// AuditPage implements web.Records. It looks at a bounded part of the log, so
+// that a page of an environment in which little happens may be short or empty
+// before the log's end.
+func (s apiStore) AuditPage(ctx context.Context, q web.AuditQuery) (page []audit.Entry, next int64, err error) {
+	looked, err := s.AuditEntries(ctx, store.AuditFilter{Task: q.Task, AfterSeq: q.After, Limit: auditLook})
+	if err != nil {
+		return nil, 0, err
+	}
+	for i, e := range looked {
+		if q.Environment == "" || e.Environment == q.Environment {
+			page = append(page, e)
+		}
+		if len(page) == q.Limit && i < len(looked)-1 {
+			return page, e.Seq, nil
+		}
+	}
+	if len(looked) == auditLook {
+		next = looked[len(looked)-1].Seq
+	}
+	return page, next, nil
+}
