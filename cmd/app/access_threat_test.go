@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -77,4 +83,97 @@ func TestThreat49DeveloperInStagingIsViewerInProduction(t *testing.T) {
 		t.Errorf("%d tasks, want 2", n)
 	}
 	w.nothingMentioned()
+}
+
+// A role that is taken away after the approval, when even the commit is made and
+// the push intended, is not used: nothing is pushed (row 48).
+func TestThreat48RoleRevokedBetweenApprovalAndPush(t *testing.T) {
+	t.Parallel()
+	w := newStoppedWorld(t)
+	w.start("CODERFLOW_FAILPOINT=push-intended")
+	issue := w.run(maria)
+	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	w.approve(tom, proposed.PullRequest, "ship it")
+	w.awaitDeath()
+	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.PushIntent: 1})
+
+	path := filepath.Join(w.dir, "manifests", "demo.yaml")
+	demo, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoked := strings.Replace(string(demo), "role: environment-admin", "role: viewer", 1)
+	if err := os.WriteFile(path, []byte(revoked), 0o600); err != nil || revoked == string(demo) {
+		t.Fatalf("revoke the role: %v", err)
+	}
+	(&desk{t: t, dir: w.dir, config: w.in.config}).must("apply", "-f", path)
+	w.start()
+	if again := w.taskOf(issue.GetNumber(), task.Proposed); again.ApprovalID != "" {
+		t.Errorf("the task still stands under approval %s", again.ApprovalID)
+	}
+	w.waitSaid(proposed.PullRequest, "which does not include")
+	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalVoid: 1, audit.PushDone: 0})
+	if head := w.head(proposed.PullRequest); head != w.branchPushes(proposed.ID)[0] || len(w.branchPushes(proposed.ID)) != 1 {
+		t.Errorf("the branch is at %s after the pushes %q", head, w.branchPushes(proposed.ID))
+	}
+}
+
+// The number decides: whoever is given maria's login has nothing of hers, and
+// she keeps it under another login (row 47).
+func TestThreat47ReusedLoginHasNoRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const renamed = "mary"
+	if err := w.hub.RenameUser(maria, renamed); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.hub.CreateUser(maria, emulator.UserOptions{Name: "Somebody Else"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.hub.AddCollaborator(sampleRepo, maria, "write"); err != nil {
+		t.Fatal(err)
+	}
+	refused := w.run(maria)
+	w.waitSaid(refused.GetNumber(), "has no role in environment")
+	permitted := w.run(renamed)
+	if found := w.taskOf(permitted.GetNumber(), task.Proposed); found.Requester.Login != renamed {
+		t.Errorf("requested by %s", found.Requester.Login)
+	}
+	if n := len(w.tasks()); n != 1 {
+		t.Errorf("%d tasks, want 1", n)
+	}
+}
+
+// A repository that was deleted and made again under its name is another one,
+// which no environment lists: CoderFlow does not even answer there (row 9).
+func TestThreat09RecreatedRepositoryIsNotListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.hub.DeleteRepository(sampleRepo); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.hub.CreateRepository(sampleOwner, sampleName, map[string]string{"README.md": "# Other\n"}, emulator.RepositoryOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.hub.AddCollaborator(sampleRepo, maria, "write"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.hub.Install(sampleRepo); err != nil {
+		t.Fatal(err)
+	}
+	issue := w.run(maria)
+	db := w.db()
+	err := until(t.Context(), time.Minute, "the refusal in the audit log", func(ctx context.Context) (bool, error) {
+		entries, err := db.AuditEntries(ctx, store.AuditFilter{Limit: 1000})
+		return slices.ContainsFunc(entries, func(e audit.Entry) bool {
+			return e.Action == audit.RequestRefused && strings.Contains(string(e.Detail), "no environment lists this repository")
+		}), err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	comments, err := w.comments(t.Context(), issue.GetNumber())
+	if err != nil || len(comments) != 1 || len(w.tasks()) != 0 {
+		t.Errorf("%d comments and %d tasks, want only what maria wrote: %v", len(comments), len(w.tasks()), err)
+	}
 }
