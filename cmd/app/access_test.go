@@ -159,6 +159,9 @@ func TestWhatIsInForceIsShownAndAppliesAgain(t *testing.T) {
 			}
 		}
 	}
+	if log := d.must("audit"); !strings.Contains(log, `"changes":["changed Environment staging","changed Team builders"]`) {
+		t.Errorf("the change is not in the audit log: %s", log)
+	}
 	var history []appliedVersion
 	if err := json.Unmarshal([]byte(d.must("get", "--history", "-o", "json")), &history); err != nil {
 		t.Fatal(err)

@@ -114,6 +114,8 @@ type application struct {
 	set   *manifest.Set
 	actor policy.Authority
 	was   inForce
+	// changes are what show found to differ.
+	changes []manifest.Change
 	streams
 }
 
@@ -126,7 +128,7 @@ func (a *application) run(ctx context.Context, db *store.Store, c applyCmd) erro
 	if c.DryRun {
 		return status(refusal)
 	}
-	by, detail := operator(), map[string]any{}
+	by, detail := operator(), map[string]any{"changes": objectsOf(a.changes)}
 	if c.As != "" {
 		by, detail["as"] = by+" as "+c.As, c.As
 	}
@@ -168,11 +170,11 @@ func (a *application) show(c applyCmd) error {
 	if wanted := c.IfVersion; wanted != "" && wanted != a.was.version && (wanted != "none" || a.was.version != "") {
 		return fmt.Errorf("version %q is wanted in force and %q is; look at the differences and name that one", wanted, a.was.version)
 	}
-	changes, err := manifest.Diff(a.was.set, a.set)
-	if err != nil {
+	var err error
+	if a.changes, err = manifest.Diff(a.was.set, a.set); err != nil {
 		return err
 	}
-	printChanges(a.out, changes)
+	printChanges(a.out, a.changes)
 	before, err := a.was.policy(a.cfg.Admins)
 	if err != nil {
 		return err

@@ -8,6 +8,22 @@ import (
 	"github.com/coderflow/coderflow/internal/policy"
 )
 
+// maxAuditedObjects bounds the objects that an audit entry names.
+const maxAuditedObjects = 100
+
+// objectsOf names the objects that change, for the audit log; the values are in
+// the stored versions.
+func objectsOf(changes []manifest.Change) []string {
+	names := []string{}
+	for i, c := range changes {
+		if i == maxAuditedObjects {
+			return append(names, fmt.Sprintf("and %d more", len(changes)-i))
+		}
+		names = append(names, string(c.Act)+" "+c.Kind+" "+c.Name)
+	}
+	return names
+}
+
 // maxShownValue bounds one side of a shown difference, in bytes.
 const maxShownValue = 200
 
