@@ -233,7 +233,12 @@ func admins(p *Policy) (n int) {
 // induction nobody ends with what no granter in the chain held.
 func TestThreat49NoSequenceOfChangesEscalates(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
+	for seed := range 8_000 { // the rarest of the rules is missed by one sequence in 7,000
+		if wrong := violation(changeRules, sequences.Example(seed)); wrong != "" {
+			t.Fatalf("sequence %d: %s", seed, wrong)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) { // and others, made smaller when one fails
 		if wrong := violation(changeRules, sequences.Draw(t, "sequence")); wrong != "" {
 			t.Fatal(wrong)
 		}
