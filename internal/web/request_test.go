@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -206,6 +208,52 @@ func TestFewFollowAtATime(t *testing.T) {
 	}
 	if answer := w.ask(http.MethodGet, path, secret); answer.Code != http.StatusOK {
 		t.Errorf("after them: %d", answer.Code)
+	}
+}
+
+// A server that stops does not wait for those who wait.
+func TestStoppingEndsFollowing(t *testing.T) {
+	t.Parallel()
+	w, secret := admin(t, Limits{Follow: time.Minute, FollowPoll: 10 * time.Millisecond})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- Serve(ctx, l, w.handler, 10*time.Second) }()
+	time.AfterFunc(100*time.Millisecond, stop)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+"/api/v1/tasks/"+string(here)+"/log?follow=true&offset=13", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+secret)
+	started := time.Now()
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if err := <-served; err != nil || response.StatusCode != http.StatusOK || time.Since(started) > 8*time.Second {
+		t.Errorf("status %d after %s, %v", response.StatusCode, time.Since(started), err)
+	}
+}
+
+func TestListsHaveOnlyWhatTheCallerMaySee(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, Limits{}, (&apiWorld{}).bound("viewer", "environment/staging"))
+	secret := w.token("k", owner, token.Scope{})
+	for path, want := range map[string]string{"/tasks": `"items":[{"id":"aaaaaaaaaaaa"`, "/environments": `{"items":[{"name":"staging"}]}`} {
+		body := w.ask(http.MethodGet, path, secret).Body.String()
+		if !strings.Contains(body, want) || strings.Contains(body, string(there)) || strings.Contains(body, "production") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+	w, secret = admin(t, Limits{})
+	first := w.ask(http.MethodGet, "/tasks?limit=1", secret).Body.String()
+	next := w.ask(http.MethodGet, "/tasks?limit=1&cursor="+string(here), secret).Body.String()
+	if !strings.Contains(first, `"cursor":"aaaaaaaaaaaa"`) || !strings.Contains(next, string(there)) || strings.Contains(next, `"id":"aaaaaaaaaaaa"`) {
+		t.Errorf("pages: %s, then %s", first, next)
 	}
 }
 

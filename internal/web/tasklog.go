@@ -96,9 +96,9 @@ func (c *call) awaitLog(offset int64, limit int) (data []byte, end bool, err err
 	defer tick.Stop()
 	for {
 		select {
-		case <-ctx.Done():
-			return nil, false, ctx.Err()
-		case <-stopping(ctx):
+		case <-ctx.Done(): // nobody is there any more
+			return nil, false, nil
+		case <-stopping(ctx): // the caller asks again, of the next server
 			return nil, false, nil
 		case <-timeout.C:
 			return nil, false, c.again()
