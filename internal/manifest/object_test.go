@@ -164,6 +164,7 @@ func TestAccessCrossChecksRefuse(t *testing.T) {
 		"team admin anywhere": {"role: releaser, resource", "role: team-admin, resource", `role "team-admin" means nothing on a resource of the kind "environment"`},
 		"nonsense resource":   {"team/builders", "teams/builders", `want environment/NAME, team/NAME, server or "*"`},
 		"team of no name":     {"team:builders", "team:", "cannot be the name of a team"},
+		"no quotes":           {`"tasks:view"`, "tasks:view", `spec.permissions[1]: want a single value, this is a mapping; in a list in brackets put it in quotes`},
 		"login":               {"github:1002", `github:@octocat`, "spec.members[1]: @octocat is a login"},
 		"not a login":         {"github:1002", `github:@octo cat`, "cannot be a login"},
 	} {

@@ -32,10 +32,21 @@ const maxMembers = 1000
 
 func (b *builder) readRole(d *sy.Document) {
 	var m envelope[named, roleSpec]
-	report := b.reporter(d, d.Decode(&m))
+	report := b.reporter(d, quotesHelp(d.Decode(&m)))
 	role := policy.Role{Name: m.Metadata.Name, Description: m.Spec.Description, Permissions: m.Spec.Permissions}
 	checkRole(report.wrong, role)
 	b.roles = append(b.roles, placed[policy.Role]{role, d})
+}
+
+// quotesHelp says what to do about [tasks:view], which is read as a list with a
+// mapping in it.
+func quotesHelp(problems []*sy.Problem) []*sy.Problem {
+	for _, p := range problems {
+		if strings.HasSuffix(p.Path, "]") && strings.HasSuffix(p.Text, "this is a mapping") {
+			p.Text += `; in a list in brackets put it in quotes: ["a:b"]`
+		}
+	}
+	return problems
 }
 
 func checkRole(w wrong, r policy.Role) {
@@ -62,7 +73,7 @@ func checkRole(w wrong, r policy.Role) {
 
 func (b *builder) readTeam(d *sy.Document) {
 	var m envelope[named, teamSpec]
-	report := b.reporter(d, d.Decode(&m))
+	report := b.reporter(d, quotesHelp(d.Decode(&m)))
 	team := Team{Name: m.Metadata.Name, Description: m.Spec.Description, Members: m.Spec.Members}
 	for i, member := range team.Members {
 		team.Members[i] = b.resolve(member, fmt.Sprintf("spec.members[%d]", i), report.wrong)
