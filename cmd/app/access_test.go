@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/policy"
 )
 
@@ -274,37 +272,5 @@ func TestAccessDocumentIsComplete(t *testing.T) {
 		if row := "| `" + role.Name + "` | " + list + " |"; !strings.Contains(string(text), row+"\n") {
 			t.Errorf("docs/access.md lacks the row\n%s", row)
 		}
-	}
-}
-
-// A login in a manifest is looked up when it is applied; whoever has the login
-// later has nothing of it.
-func TestThreat47LoginsInManifestsAreResolvedAtTheForge(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	hub, err := startForge(t.Context(), emulator.Options{Dir: filepath.Join(dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = hub.Close() })
-	in, err := install(dir, hub.Info(), settings{Agent: quickAgent})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &desk{t: t, dir: dir, config: in.config}
-	manifests := filepath.Join(dir, "manifests")
-	d.write("manifests/eve.yaml", binding("eve-views", "github:@Eve", "viewer", "environment/staging"))
-	d.must("apply", "-f", manifests)
-	want := (&world{people: people{hub}}).subject(eve) + " (eve)"
-	if out := d.must("get", "binding", "eve-views", "-o", "yaml"); !strings.Contains(out, "subject: "+want+"\n") {
-		t.Errorf("want %s in: %s", want, out)
-	}
-	path := d.write("manifests/eve.yaml", binding("eve-views", "github:@nobody-here", "viewer", "environment/staging"))
-	if out, code := d.run("apply", "-f", manifests); code != 1 || !strings.Contains(out, path+":4:") || !strings.Contains(out, "there is no account @nobody-here") {
-		t.Errorf("exit status %d: %s", code, out)
-	}
-	d.write("manifests/eve.yaml", binding("eve-views", "github:@"+sampleOwner, "viewer", "environment/staging"))
-	if out, code := d.run("apply", "-f", manifests); code != 1 || !strings.Contains(out, "is not a person") {
-		t.Errorf("an organization: exit status %d: %s", code, out)
 	}
 }

@@ -52,16 +52,7 @@ func (s *Set) policy(admins []string) *policy.Policy {
 		Version: s.Version, Environments: map[string]policy.Environment{}, Roles: s.Roles, Teams: map[string]policy.Team{},
 	}
 	for name, e := range s.Environments {
-		rules := policy.Environment{
-			Name: name, Gate: policy.Gate{CommitMessage: e.Gate.CommitMessage}, Configuration: s.digests[name], Profiles: map[string]string{},
-		}
-		for _, r := range e.Repositories {
-			rules.Repositories = append(rules.Repositories, r.Ref().Key())
-		}
-		for profile, content := range s.Profiles[name] {
-			rules.Profiles[profile] = content.Digest()
-		}
-		p.Environments[name] = rules
+		p.Environments[name] = s.policyEnvironment(name, e)
 	}
 	for name, t := range s.Teams {
 		team := policy.Team{Name: name, Description: t.Description}
@@ -87,6 +78,19 @@ func (s *Set) policy(admins []string) *policy.Policy {
 		p.Version += "+admins." + hex.EncodeToString(sum[:4])
 	}
 	return p.Compile()
+}
+
+func (s *Set) policyEnvironment(name string, e Environment) policy.Environment {
+	rules := policy.Environment{
+		Name: name, Gate: policy.Gate{CommitMessage: e.Gate.CommitMessage}, Configuration: s.digests[name], Profiles: map[string]string{},
+	}
+	for _, r := range e.Repositories {
+		rules.Repositories = append(rules.Repositories, r.Ref().Key())
+	}
+	for profile, content := range s.Profiles[name] {
+		rules.Profiles[profile] = content.Digest()
+	}
+	return rules
 }
 
 // digest notes what each environment is before the server's own choices, such

@@ -106,45 +106,52 @@ func ParseCanonical(data []byte) (*Set, error) {
 		return nil, fmt.Errorf("read stored manifests: format %q is not %q", c.Format, canonicalFormat)
 	}
 	b := &builder{}
-	origin := func(kind, name string) *reporter {
-		return b.reporter(sy.Named("stored "+kind+" "+name), nil)
-	}
 	for _, raw := range c.Environments {
 		e := defaultEnvironment()
 		if err := decodeStored(raw, &e); err != nil {
 			return nil, err
 		}
-		r := origin(KindEnvironment, e.Name)
+		r := b.stored(KindEnvironment, e.Name)
 		e.check(r.wrong)
 		b.environments = append(b.environments, placed[Environment]{e, r.doc})
 	}
-	for _, p := range c.Profiles {
-		r := origin(KindDeploymentProfile, p.Name)
-		checkProfile(r.wrong, p)
-		b.profiles = append(b.profiles, placed[deploy.Profile]{p, r.doc})
-	}
-	for _, role := range c.Roles {
-		r := origin(KindRole, role.Name)
-		checkRole(r.wrong, role)
-		b.roles = append(b.roles, placed[policy.Role]{role, r.doc})
-	}
-	for _, team := range c.Teams {
-		r := origin(KindTeam, team.Name)
-		team.check(r.wrong)
-		b.teams = append(b.teams, placed[Team]{team, r.doc})
-	}
-	for _, binding := range c.Bindings {
-		r := origin(KindRoleBinding, binding.Name)
-		binding.Subject = b.resolve(binding.Subject, "spec.subject", r.wrong)
-		binding.check(r.wrong)
-		b.bindings = append(b.bindings, placed[Binding]{binding, r.doc})
-	}
+	b.readStored(c.canonicalSet)
 	s, err := b.set()
 	if err != nil {
 		return nil, err
 	}
 	s.adopt(bytes.Clone(data))
 	return s, nil
+}
+
+// stored reports mistakes of an object that was stored.
+func (b *builder) stored(kind, name string) *reporter {
+	return b.reporter(sy.Named("stored "+kind+" "+name), nil)
+}
+
+// readStored adds all but the environments, which have defaults.
+func (b *builder) readStored(c canonicalSet) {
+	for _, p := range c.Profiles {
+		r := b.stored(KindDeploymentProfile, p.Name)
+		checkProfile(r.wrong, p)
+		b.profiles = append(b.profiles, placed[deploy.Profile]{p, r.doc})
+	}
+	for _, role := range c.Roles {
+		r := b.stored(KindRole, role.Name)
+		checkRole(r.wrong, role)
+		b.roles = append(b.roles, placed[policy.Role]{role, r.doc})
+	}
+	for _, team := range c.Teams {
+		r := b.stored(KindTeam, team.Name)
+		team.check(r.wrong)
+		b.teams = append(b.teams, placed[Team]{team, r.doc})
+	}
+	for _, binding := range c.Bindings {
+		r := b.stored(KindRoleBinding, binding.Name)
+		binding.Subject = b.resolve(binding.Subject, "spec.subject", r.wrong)
+		binding.check(r.wrong)
+		b.bindings = append(b.bindings, placed[Binding]{binding, r.doc})
+	}
 }
 
 func decodeStored(data []byte, into any) error {
