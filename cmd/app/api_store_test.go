@@ -37,28 +37,36 @@ func TestThreat49PagesOfTheAuditLogAreOfOneEnvironment(t *testing.T) {
 			t.Fatal(err)
 		}
 		for environment, want := range map[string]int{"": entries, "staging": 4, "production": entries - 4, "nowhere": 0} {
-			seen := map[int64]bool{}
-			q := web.AuditQuery{Environment: environment, Limit: 200}
-			for range 50 {
-				page, next, err := apiStore{db}.AuditPage(t.Context(), q)
-				if err != nil || len(page) > q.Limit {
-					t.Fatalf("%d entries, %v", len(page), err)
-				}
-				for _, e := range page {
-					if seen[e.Seq] || environment != "" && e.Environment != environment {
-						t.Fatalf("entry %d of %q comes twice or is of another environment than %q", e.Seq, e.Environment, environment)
-					}
-					seen[e.Seq] = true
-				}
-				if q.After = next; next == 0 {
-					break
-				}
-			}
+			seen := auditPages(t, db, environment)
 			if len(seen) != want {
 				t.Errorf("%d entries of %q, want %d", len(seen), environment, want)
 			}
 		}
 	})
+}
+
+// auditPages reads every page and fails on what comes twice or does not belong.
+func auditPages(t *testing.T, db *store.Store, environment string) map[int64]bool {
+	t.Helper()
+	seen := map[int64]bool{}
+	q := web.AuditQuery{Environment: environment, Limit: 200}
+	for range 50 {
+		page, next, err := apiStore{db}.AuditPage(t.Context(), q)
+		if err != nil || len(page) > q.Limit {
+			t.Fatalf("%d entries, %v", len(page), err)
+		}
+		for _, e := range page {
+			if seen[e.Seq] || environment != "" && e.Environment != environment {
+				t.Fatalf("entry %d of %q comes twice or is of another environment than %q", e.Seq, e.Environment, environment)
+			}
+			seen[e.Seq] = true
+		}
+		if q.After = next; next == 0 {
+			return seen
+		}
+	}
+	t.Fatal("the pages do not end")
+	return nil
 }
 
 func TestACancellationIsMarkedAndAuditedOrNeither(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 
 // remoteFlags are of commands that talk to a server's API.
 type remoteFlags struct {
-	Server    string `required:"" env:"CODERFLOW_SERVER" help:"Address of the server: https://coderflow.example.com"`
-	TokenFile string `required:"" env:"CODERFLOW_TOKEN_FILE" type:"path" help:"File with an API token."`
+	Server    string `required:"" help:"Address of the server: https://coderflow.example.com"`
+	TokenFile string `required:"" type:"path" help:"File with an API token."`
 }
 
 type whoamiCmd struct {

@@ -13,7 +13,7 @@ import (
 // so that pages stay whole while tasks are added. A task that the filter's
 // environments do not have is like one that does not exist: nothing came before.
 func (s *Store) TasksBefore(ctx context.Context, f TaskFilter, before task.ID) ([]task.Task, error) {
-	if f.Environments == nil || len(f.Environments) == 0 {
+	if len(f.Environments) == 0 {
 		return nil, nil
 	}
 	var rows []taskRow

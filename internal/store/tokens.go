@@ -114,15 +114,6 @@ func (s *Store) TokenByHash(ctx context.Context, hash token.Hash) (token.Token, 
 	return row.token()
 }
 
-// Token returns a token by its public id, or task.ErrNotFound.
-func (s *Store) Token(ctx context.Context, id string) (token.Token, error) {
-	var row tokenRow
-	if err := s.fetch(ctx, s.read.NewSelect().Model(&row).Where("id = ?", text(id))); err != nil {
-		return token.Token{}, fmt.Errorf("read token %s: %w", id, err)
-	}
-	return row.token()
-}
-
 // Tokens lists tokens, newest first, those that ended included, at most 1000.
 func (s *Store) Tokens(ctx context.Context) ([]token.Token, error) {
 	var rows []tokenRow
