@@ -156,13 +156,13 @@ apiVersion: coderflow.dev/v1
 kind: RoleBinding
 metadata:
   name: maria-develops
-spec: {subject: "github:{{.Maria}}", role: developer, resource: environment/staging}
+spec: {subject: "github:{{.Maria}} (maria)", role: developer, resource: environment/staging}
 ---
 apiVersion: coderflow.dev/v1
 kind: RoleBinding
 metadata:
   name: tom-approves
-spec: {subject: "github:{{.Tom}}", role: environment-admin, resource: environment/staging}
+spec: {subject: "github:{{.Tom}} (tom)", role: environment-admin, resource: environment/staging}
 `))
 
 // installation is a configuration for the local forge in a directory of its own.
