@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -22,7 +23,7 @@ const (
 // listens before anything of the task runs, so that nobody can take the port first, and it passes bytes on without
 // looking at them: who speaks is known by the socket, and what may be said is decided outside.
 func forwardGateway() error {
-	listener, err := net.Listen("tcp4", guestproto.GatewayAddress)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp4", guestproto.GatewayAddress)
 	if err != nil {
 		return fmt.Errorf("listening for the model gateway: %w", err)
 	}
@@ -76,7 +77,7 @@ func pass(to, from net.Conn) {
 func dialGateway() (net.Conn, error) {
 	deadline := time.Now().Add(gatewayPatience)
 	for {
-		gateway, err := net.DialTimeout("unix", guestproto.GatewaySocket, 5*time.Second)
+		gateway, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(context.Background(), "unix", guestproto.GatewaySocket)
 		if err == nil || time.Now().After(deadline) {
 			return gateway, err
 		}

@@ -146,7 +146,7 @@ func checkCommand(preset Preset, command []string) error {
 func checkEnv(preset Preset, env map[string]string) error {
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		problem := ""
+		var problem string
 		_, routes := preset.Route[name]
 		switch {
 		case !variable.MatchString(name):
@@ -181,7 +181,7 @@ func checkPrompt(preset Preset, config Config) error {
 	asArgument := slices.ContainsFunc(slices.Concat(preset.Argv, config.Command), func(argument string) bool {
 		return strings.Contains(argument, "{prompt}")
 	})
-	problem := ""
+	var problem string
 	switch {
 	case !asArgument:
 		return nil

@@ -88,15 +88,15 @@ func (e *engineChecks) reachable(ctx context.Context) Finding {
 		return fine("Docker %s answers at %s, API %s, %s", facts.Version, e.host, facts.APIVersion, facts.OS).
 			with("version", facts.Version).with("api", facts.APIVersion)
 	}
-	return e.unreachable(err)
+	return e.unreachable(ctx, err)
 }
 
 // unreachable asks the socket itself: the client's error does not say why.
-func (e *engineChecks) unreachable(err error) Finding {
+func (e *engineChecks) unreachable(ctx context.Context, err error) Finding {
 	const why = "every task runs in a container of this engine"
 	path, local := strings.CutPrefix(e.host, "unix://")
 	if local {
-		conn, dialErr := net.DialTimeout("unix", path, time.Second)
+		conn, dialErr := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 		if conn != nil {
 			_ = conn.Close()
 		}

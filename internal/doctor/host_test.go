@@ -201,7 +201,7 @@ func TestABrokenConfigurationIsRepeatedInFull(t *testing.T) {
 	t.Parallel()
 	o := world(t)
 	o.Engine = fakeEngine{facts: goodFacts()}
-	o.ConfigErr = errors.New("a.yaml:1:1: listen: wrong\na.yaml:2:1: github: wrong\n")
+	o.ConfigErr = errors.New("a.yaml:1:1: listen: wrong\na.yaml:2:1: github: wrong")
 	o.Config.Models = map[string]config.Model{"b": {Key: "k"}, "a": {}}
 	got := examine(t, o)
 	if f := got["configuration"]; f.Level != Problem || !strings.Contains(f.Said, "2 mistakes") || !strings.Contains(f.Said, "github: wrong") {

@@ -19,17 +19,16 @@ func TestRefusalsNamePermissionResourceAndGranter(t *testing.T) {
 		Server:                   "a server-admin (github:1) can grant it",
 		Everything:               "a server-admin (github:1) can grant it",
 	}
-	for resource, granter := range grants {
+	for resource := range grants {
 		for _, info := range Permissions() {
 			for _, who := range []string{"5", "6"} {
 				d := p.DecideOn(acting(who).User, info.Permission, resource)
 				if d.Allowed || !info.Permission.On(kindOf(resource)) {
 					continue
 				}
+				granter := grants[resource]
 				if kindOf(resource) == OnEnvironment && info.Permission == AuditExport { // no environment-admin has it
 					granter = "a server-admin (github:1) can grant it"
-				} else {
-					granter = grants[resource]
 				}
 				text := strings.Join(d.Reason.Refusals(), "\n")
 				for _, want := range []string{fmt.Sprintf("%q", info.Permission), at(resource), granter} {

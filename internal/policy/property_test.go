@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/coderflow/coderflow/internal/forge"
 	"pgregory.net/rapid"
+
+	"github.com/coderflow/coderflow/internal/forge"
 )
 
 // The universe of the random sequences.

@@ -73,14 +73,14 @@ func (v ModelView) reach(model string) string {
 	if len(v.Hosts) > 0 {
 		rows := make([][]Inert, 0, len(v.Hosts))
 		for _, h := range v.Hosts {
-			rows = append(rows, []Inert{short(h.Host), Inert{thousands(h.Connections)}, Inert{thousands(h.Bytes)}})
+			rows = append(rows, []Inert{short(h.Host), {thousands(h.Connections)}, {thousands(h.Bytes)}})
 		}
 		sections = append(sections, "Hosts that the agent reached, as the environment permits:\n\n"+table("host|connections|bytes", rows))
 	}
 	if len(v.Refusals) > 0 {
 		rows := make([][]Inert, 0, shownRefusals)
 		for _, r := range v.Refusals[:min(len(v.Refusals), shownRefusals)] {
-			rows = append(rows, []Inert{short(r.What), short(r.Why), Inert{thousands(r.Count)}})
+			rows = append(rows, []Inert{short(r.What), short(r.Why), {thousands(r.Count)}})
 		}
 		text := "⚠ **What the agent tried and the gateway refused:**\n\n" + table("what|why|times", rows)
 		if more := len(v.Refusals) - shownRefusals; more > 0 {

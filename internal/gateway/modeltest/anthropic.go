@@ -125,12 +125,11 @@ func (d anthropic) write(w *stream, q question, a answer) {
 
 // block streams one content block.
 func (anthropic) block(w *stream, index int, block object) {
-	start, text, kind, field := object{"type": "text", "text": ""}, "", "text_delta", "text"
+	text, _ := block["text"].(string)
+	start, kind, field := object{"type": "text", "text": ""}, "text_delta", "text"
 	if block["type"] == "tool_use" {
 		start = object{"type": "tool_use", "id": block["id"], "name": block["name"], "input": object{}}
 		text, kind, field = compact(block["input"]), "input_json_delta", "partial_json"
-	} else {
-		text, _ = block["text"].(string)
 	}
 	w.event("content_block_start", object{"type": "content_block_start", "index": index, "content_block": start})
 	for _, piece := range pieces(text) {

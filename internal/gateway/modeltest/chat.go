@@ -40,8 +40,8 @@ func (chat) read(_ *http.Request, body map[string]any) (question, error) {
 			q.format = object{"type": "object"}
 		}
 	}
-	if options, ok := body["stream_options"].(map[string]any); ok && q.stream && options["include_usage"] == true {
-		q.usage = true
+	if options, ok := body["stream_options"].(map[string]any); ok && q.stream {
+		q.usage, _ = options["include_usage"].(bool)
 	}
 	return q, nil
 }
