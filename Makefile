@@ -40,12 +40,11 @@ demo: setup ## Play the whole story on a local forge, then stay up (DEMO_EXIT=1:
 	@$(MAKE) build
 	@bin/coderflow demo
 
-test: setup-test ## Set everything up and run all tests
+test: setup-test ## Set everything up, run all tests and lint
 	@echo "==> building"
 	@$(MAKE) build
 	@echo "==> agents' images"
 	@bin/coderflow images build claude codex
-	@$(MAKE) lint
 	@scripts/test
 
 test-agents: setup-test build ## Run every agent's own program, driven by a scripted model
@@ -54,7 +53,8 @@ test-agents: setup-test build ## Run every agent's own program, driven by a scri
 	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m -run Agent ./cmd/app
 
 bench: setup ## Measure what is claimed: ratios against a floor, in one run
-	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/...
+	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/sandbox
+	@$(GO) test -run '^$$' -bench . -benchtime 2s -timeout 30m ./bench/gateway ./internal/policy
 
 lint: ## gofmt, go vet, staticcheck
 	@echo "==> lint"

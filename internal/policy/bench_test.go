@@ -70,6 +70,9 @@ func BenchmarkDecideAt10000Bindings(b *testing.B) {
 			for b.Loop() {
 				decide(p)
 			}
+			if each := b.Elapsed() / time.Duration(b.N); b.N > 1000 && each > 50*time.Microsecond {
+				b.Errorf("a decision takes %s; at most 50 µs are promised", each)
+			}
 		})
 	}
 }
@@ -78,25 +81,5 @@ func BenchmarkCompile10000Bindings(b *testing.B) {
 	p := crowd()
 	for b.Loop() {
 		p.Compile()
-	}
-}
-
-// The bound of the benchmark with room for a busy machine: the fastest of some
-// rounds counts.
-func TestDecisionAt10000BindingsIsUnder50Microseconds(t *testing.T) {
-	p := crowd()
-	for name, decide := range questions() {
-		best := time.Hour
-		for range 20 {
-			const rounds = 50
-			start := time.Now()
-			for range rounds {
-				decide(p)
-			}
-			best = min(best, time.Since(start)/rounds)
-		}
-		if best > 50*time.Microsecond {
-			t.Errorf("%s: %s", name, best)
-		}
 	}
 }
