@@ -99,7 +99,7 @@ func TestThreat27To33ARealAgentsForbiddenFilesAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	eachAgent(t, func(t *testing.T, name string) {
 		model := startModel(t, modeltest.Script{Turns: modeltest.Shell(
-			`mkdir -p a/.GIT 'git~1'; echo x > a/.GIT/config; echo x > 'git~1/config'; echo x > "$(printf 'new\nline')"`,
+			`mkdir -p a/.GIT 'git~1'; echo x > a/.GIT/config; echo x > 'git~1/config'; echo x > 'new`+"\n"+`line'`, // some agents refuse $(…)
 			`ln -s /etc/passwd absolute; ln -s ../../etc/passwd out; mkfifo pipe; git init -q sub; echo x > sub/f`,
 		)})
 		w := newWorld(t, withPreset(t, name, model, ""))
@@ -190,7 +190,7 @@ func TestThreat17And30ARealAgentThatFillsTheDiskFailsByName(t *testing.T) {
 	t.Parallel()
 	eachAgent(t, func(t *testing.T, name string) {
 		model := startModel(t, modeltest.Script{Turns: modeltest.Shell(
-			`truncate -s 1T sparse 2>/dev/null; for i in $(seq 200); do head -c 4M /dev/zero > big$i || break; sleep .05; done`, quickAgent,
+			`truncate -s 1T sparse 2>/dev/null; seq 200 | while read -r i; do head -c 4M /dev/zero > big$i || break; sleep .05; done`, quickAgent,
 		)})
 		w := newWorld(t, withPreset(t, name, model, ""), func(_ *emulator.Options, s *settings) { s.Limits = ", workspace: 64MiB" })
 		issue := w.run(maria)
