@@ -161,12 +161,17 @@ func TestThreat41And43PushToTheProposalBranchVoidsIt(t *testing.T) {
 
 	second := w.run(maria)
 	other := w.taskOf(second.GetNumber(), task.Proposed)
-	w.hub.DropDeliveries(func(event string) bool { return event == "pull_request_review" })
-	w.approve(tom, other.PullRequest, "looks good") // of the carrier, which is then no longer the head
+	w.hub.DropDeliveries(func(string) bool { return true })
+	carrier := w.head(other.PullRequest)
 	w.pushAs(maria, other.ID.Branch(), func(git func(...string) string) {
 		git("commit", "-q", "--allow-empty", "-m", "on top")
 		git("push", "-q", "origin", "HEAD")
 	})
+	approve := "APPROVE" // of the carrier, which is no longer the head
+	if _, _, err := w.as(tom).PullRequests.CreateReview(t.Context(), sampleOwner, sampleName, other.PullRequest,
+		&gh.PullRequestReviewRequest{Event: &approve, CommitID: &carrier}); err != nil {
+		t.Fatal(err)
+	}
 	w.hub.DropDeliveries(func(string) bool { return false })
 	w.say(tom, other.PullRequest, "/coderflow status")
 	w.pushAs(maria, other.ID.Branch(), func(git func(...string) string) {
