@@ -45,6 +45,7 @@ test: setup-test ## Set everything up, run all tests and lint
 	@$(MAKE) build
 	@echo "==> agents' images"
 	@bin/coderflow images build claude codex
+	@$(MAKE) lint
 	@scripts/test
 
 test-agents: setup-test build ## Run every agent's own program, driven by a scripted model
