@@ -30,6 +30,19 @@ func (f configFlag) open(ctx context.Context) (*store.Store, error) {
 	return openStore(ctx, cfg, slog.New(slog.DiscardHandler))
 }
 
+// findTask finds a task by what a person typed.
+func findTask(ctx context.Context, db *store.Store, id string) (task.Task, error) {
+	parsed, err := task.ParseID(id)
+	if err != nil {
+		return task.Task{}, err
+	}
+	t, err := db.Task(ctx, parsed)
+	if errors.Is(err, task.ErrNotFound) {
+		return t, fmt.Errorf("there is no task %s; `coderflow tasks` lists them", id)
+	}
+	return t, err
+}
+
 type migrateCmd struct{ configFlag }
 
 // Run migrates the database.

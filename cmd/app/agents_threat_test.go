@@ -40,7 +40,7 @@ func added(diff []byte) map[string]string {
 	return found
 }
 
-func TestThreat12To26ARealAgentThatIsAskedToAttack(t *testing.T) {
+func TestThreat12To14And19To26ARealAgentThatIsAskedToAttack(t *testing.T) {
 	t.Parallel()
 	eachAgent(t, func(t *testing.T, name string) {
 		canary := filepath.Join(shortDir(t), "canary")
@@ -95,7 +95,7 @@ func TestThreat12To26ARealAgentThatIsAskedToAttack(t *testing.T) {
 	})
 }
 
-func TestThreat27To33ARealAgentsForbiddenFilesAreRefusedByName(t *testing.T) {
+func TestThreat27To29And33ARealAgentsForbiddenFilesAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	eachAgent(t, func(t *testing.T, name string) {
 		model := startModel(t, modeltest.Script{Turns: modeltest.Shell(
@@ -116,7 +116,7 @@ func TestThreat27To33ARealAgentsForbiddenFilesAreRefusedByName(t *testing.T) {
 	})
 }
 
-func TestThreat31To36WhatARealAgentHidesIsShown(t *testing.T) {
+func TestThreat31To34And36WhatARealAgentHidesIsShown(t *testing.T) {
 	t.Parallel()
 	eachAgent(t, func(t *testing.T, name string) {
 		model := startModel(t, modeltest.Script{Turns: modeltest.Shell(
@@ -186,7 +186,7 @@ func TestThreat10And11ARealAgentsModelGetsTheIssueAsOfTheTrigger(t *testing.T) {
 	})
 }
 
-func TestThreat17And30ARealAgentThatFillsTheDiskFailsByName(t *testing.T) {
+func TestThreat17ARealAgentThatFillsTheDiskFailsByName(t *testing.T) {
 	t.Parallel()
 	eachAgent(t, func(t *testing.T, name string) {
 		model := startModel(t, modeltest.Script{Turns: modeltest.Shell(

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
-	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 	"github.com/coderflow/coderflow/internal/token"
@@ -52,23 +52,11 @@ func (s apiStore) TaskPage(ctx context.Context, q web.TaskQuery) ([]task.Task, e
 	return s.Tasks(ctx, filter)
 }
 
-// CancelTask implements web.Tasks. It does what /coderflow cancel does once that
-// is permitted.
+// CancelTask implements web.Tasks.
 func (s apiStore) CancelTask(ctx context.Context, c web.Cancellation) error {
 	detail := map[string]any{"by": "API", "token": c.Token, "request": c.Request}
-	entry, err := audit.New(time.Now(), c.By.String(), audit.TaskCancelWanted, detail)
-	if err != nil {
-		return err
-	}
-	entry.Task, entry.Environment = string(c.Task.ID), c.Task.Environment
 	return s.InTx(ctx, func(tx *store.Tx) error {
-		if err := tx.RequestCancel(ctx, c.Task.ID); err != nil {
-			return err
-		}
-		if err := tx.Audit(ctx, entry); err != nil {
-			return err
-		}
-		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(c.Task.ID)})
+		return engine.RequestCancel(ctx, tx, time.Now(), c.Task, c.By.String(), detail)
 	})
 }
 

@@ -124,7 +124,8 @@ func (w *world) docker(arguments ...string) string {
 // release lets a container go on that waits by untilReleased.
 func (w *world) release(c container) {
 	w.t.Helper()
-	w.docker("exec", c.ID, "touch", "/tmp/released")
+	// Detached: the container can end before the command is heard to have ended.
+	w.docker("exec", "-d", c.ID, "touch", "/tmp/released")
 }
 
 // git runs git as a person's own machine would, without the machine's settings.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,9 +43,7 @@ func (c forgeCmd) Run(ctx context.Context, s streams) (err error) {
 
 func printForge(s streams, info emulator.Info, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(s.out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(info)
+		return printJSON(s, info)
 	}
 	fmt.Fprintf(s.out, "local forge    %s\nREST           %s\nGraphQL        %s\ngit            %s\n", info.HTMLURL, info.APIURL, info.GraphQLURL, info.GitURL)
 	fmt.Fprintf(s.out, "App            %s, id %d, installation %d\nkey file       %s\nwebhook secret %s\n",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -191,7 +192,7 @@ func gatewayUsage(u task.Usage) gateway.Usage {
 func (l ledger) Record(ctx context.Context, e gateway.Exchange) error {
 	r := task.ModelRequest{
 		ID: e.ID, Task: task.ID(e.Task), Environment: e.Environment, At: e.At, Provider: e.Provider, Model: e.Model,
-		Method: e.Method, Path: e.Path, Status: e.Status, Refused: refusedWords(e.Refused), FirstByte: e.FirstByte, Took: e.Took,
+		Method: e.Method, Path: e.Path, Status: e.Status, Refused: refusedWords(e), FirstByte: e.FirstByte, Took: e.Took,
 		Sent: e.RequestBytes, Received: e.ResponseBytes,
 		Usage: task.Usage{
 			Requests: e.Usage.Requests, InputTokens: e.Usage.InputTokens, OutputTokens: e.Usage.OutputTokens,
@@ -209,10 +210,11 @@ func (l ledger) Record(ctx context.Context, e gateway.Exchange) error {
 	return l.db.RecordModelRequest(ctx, r)
 }
 
-// refusedWords says a reason of the gateway for people. An answer that ended in
-// the middle was not refused.
-func refusedWords(reason string) string {
-	if reason == "" || reason == gateway.CutOff {
+// refusedWords says a reason of the gateway for people; empty where nothing was
+// refused: an answer that ended in the middle, a provider or host that did not
+// answer, a gateway that had no room.
+func refusedWords(e gateway.Exchange) string {
+	if e.Refused == "" || e.Refused == gateway.CutOff || e.Status >= http.StatusInternalServerError {
 		return ""
 	}
 	if words, known := map[string]string{
@@ -228,11 +230,11 @@ func refusedWords(reason string) string {
 		"host":    "the environment does not list this host",
 		"address": "the host's address is not a public one",
 		"hello":   "what followed was not TLS for the named host",
-		"busy":    "too much at the same time",
-	}[reason]; known {
+		"price":   "the model has no price, and the budget is in money",
+	}[e.Refused]; known {
 		return words
 	}
-	return "the request was malformed (" + reason + ")"
+	return "the request was malformed (" + e.Refused + ")"
 }
 
 // journal keeps what happened at the gateway.

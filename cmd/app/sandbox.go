@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/sandbox/docker"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -60,14 +61,7 @@ func (f configFlag) onNode(ctx context.Context, use func(node) error) error {
 // ended finds a task whose container is not running: only then its workspace
 // stands still.
 func (n node) ended(ctx context.Context, id string) (task.Task, error) {
-	parsed, err := task.ParseID(id)
-	if err != nil {
-		return task.Task{}, err
-	}
-	t, err := n.db.Task(ctx, parsed)
-	if errors.Is(err, task.ErrNotFound) {
-		return t, fmt.Errorf("there is no task %s; `coderflow tasks` lists them", id)
-	}
+	t, err := findTask(ctx, n.db, id)
 	if err != nil {
 		return t, err
 	}
@@ -77,8 +71,6 @@ func (n node) ended(ctx context.Context, id string) (task.Task, error) {
 	}
 	return t, nil
 }
-
-func volumeOf(t task.Task) string { return "coderflow-task-" + string(t.ID) }
 
 type sandboxExportCmd struct {
 	configFlag
@@ -98,9 +90,9 @@ func (c sandboxExportCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if c.Output == "" {
-			return n.runner.Export(ctx, volumeOf(t), s.out)
+			return n.runner.Export(ctx, engine.VolumeName(t.ID), s.out)
 		}
-		size, err := exportTo(ctx, n.runner, volumeOf(t), c.Output)
+		size, err := exportTo(ctx, n.runner, engine.VolumeName(t.ID), c.Output)
 		if err == nil {
 			fmt.Fprintf(s.err, "%s: %s, written by an agent: unpack it where nothing is run from\n", c.Output, sizeWords(size))
 		}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"text/tabwriter"
@@ -53,23 +51,14 @@ func (c sandboxInspectCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if c.JSON {
-			encoder := json.NewEncoder(s.out)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(found)
+			return printJSON(s, found)
 		}
 		return found.print(s)
 	})
 }
 
 func (n node) inspect(ctx context.Context, id string) (inspection, error) {
-	parsed, err := task.ParseID(id)
-	if err != nil {
-		return inspection{}, err
-	}
-	t, err := n.db.Task(ctx, parsed)
-	if errors.Is(err, task.ErrNotFound) {
-		return inspection{}, fmt.Errorf("there is no task %s; `coderflow tasks` lists them", id)
-	}
+	t, err := findTask(ctx, n.db, id)
 	if err != nil {
 		return inspection{}, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,9 +54,7 @@ func (c sandboxLsCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if c.JSON {
-			encoder := json.NewEncoder(s.out)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(things)
+			return printJSON(s, things)
 		}
 		return printThings(s, things)
 	})

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -22,14 +21,7 @@ type tasksActivityCmd struct {
 // Run prints the events of a task's agent. They are the agent's word.
 func (c tasksActivityCmd) Run(ctx context.Context, s streams) error {
 	return c.with(ctx, func(db *store.Store) error {
-		id, err := task.ParseID(c.Task)
-		if err != nil {
-			return err
-		}
-		t, err := db.Task(ctx, id)
-		if errors.Is(err, task.ErrNotFound) {
-			return fmt.Errorf("there is no task %s; `coderflow tasks` lists them", id)
-		}
+		t, err := findTask(ctx, db, c.Task)
 		if err != nil {
 			return err
 		}

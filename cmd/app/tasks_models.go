@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 
@@ -40,23 +38,14 @@ func (c tasksModelsCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if c.JSON {
-			encoder := json.NewEncoder(s.out)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(report)
+			return printJSON(s, report)
 		}
 		return report.print(s)
 	})
 }
 
 func readModels(ctx context.Context, db *store.Store, id string) (modelReport, error) {
-	parsed, err := task.ParseID(id)
-	if err != nil {
-		return modelReport{}, err
-	}
-	t, err := db.Task(ctx, parsed)
-	if errors.Is(err, task.ErrNotFound) {
-		return modelReport{}, fmt.Errorf("there is no task %s; `coderflow tasks` lists them", id)
-	}
+	t, err := findTask(ctx, db, id)
 	if err != nil {
 		return modelReport{}, err
 	}

@@ -258,3 +258,42 @@ func TestFault29AnAgentOutlivesItsGateway(t *testing.T) {
 		t.Errorf("tasks: %d, %v", len(tasks), err)
 	}
 }
+
+// An administrator who takes the model away from an environment means the agent
+// that runs in it too; and the way out of a task that has ended is gone.
+func TestThreat23AModelThatIsTakenAwayIsGoneAtOnce(t *testing.T) {
+	t.Parallel()
+	model := startModel(t, modeltest.Script{})
+	w := newWorld(t, withModel(t, model, ""), bashAgent(`
+		for i in $(seq 300); do post /v1/messages "$hello" > /tmp/answer; grep -q 'HTTP/1.1 200' /tmp/answer || break; sleep .2; done
+		echo "no answer after $i"
+		echo changed >> README.md
+	`), func(_ *emulator.Options, s *settings) { s.Extra = strings.Replace(s.Extra, "interval: 30s", "interval: 1s", 1) })
+	issue := w.run(maria)
+	running := w.taskOf(issue.GetNumber(), task.Running)
+	if err := until(t.Context(), time.Minute, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) > 0, nil }); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(w.dir, "manifests", "demo.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := strings.Replace(string(text), "  model:\n    provider: test\n    names: [claude-test]\n", "", 1)
+	if without == string(text) {
+		t.Fatalf("the manifests do not say the model as this test expects:\n%s", text)
+	}
+	if err := os.WriteFile(file, []byte(without), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, said, code := w.command("", "apply", "-f", file); code != 0 {
+		t.Fatalf("apply: %s%s", out, said)
+	}
+	found := w.taskOf(issue.GetNumber(), task.Proposed)
+	if said := w.output("task/" + string(running.ID)); !strings.Contains(said, "no answer after") || strings.Contains(said, "no answer after 300") {
+		t.Errorf("the agent saw:\n%s", said)
+	}
+	if dirs, err := filepath.Glob(filepath.Join(w.dir, "data", "gateway", "*")); err != nil || len(dirs) != 0 || found.ID != running.ID {
+		t.Errorf("the gateway of a task without a model: %q, %v", dirs, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/command"
@@ -228,20 +229,31 @@ func (c *conversation) cancel(ctx context.Context, t task.Task) {
 		c.say(present.CommandProblem(fmt.Sprintf("task %s has ended already: %s", t.ID, t.State)))
 		return
 	}
-	if t.State == task.Landing || t.State == task.Landed || t.State == task.Deploying {
+	if t.State.CarriedOut() {
 		c.say(present.CommandProblem(fmt.Sprintf("task %s is %s: what was approved is being carried out and cannot be cancelled", t.ID, t.State)))
 		return
 	}
 	c.say(present.Cancelling(t))
 	c.write(func(tx Tx) error {
-		if err := tx.RequestCancel(ctx, t.ID); err != nil {
-			return err
-		}
-		if err := c.e.audit(ctx, tx, &t, c.event.Actor.Subject.String(), audit.TaskCancelWanted, nil); err != nil {
-			return err
-		}
-		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(t.ID)})
+		return RequestCancel(ctx, tx, c.e.Now(), t, c.event.Actor.Subject.String(), nil)
 	})
+}
+
+// RequestCancel marks the task and has it looked at, audited. Whoever asks is
+// permitted already. detail says by which way it was asked; it may be nil.
+func RequestCancel(ctx context.Context, tx Tx, now time.Time, t task.Task, by string, detail any) error {
+	if err := tx.RequestCancel(ctx, t.ID); err != nil {
+		return err
+	}
+	entry, err := audit.New(now, by, audit.TaskCancelWanted, detail)
+	if err != nil {
+		return err
+	}
+	entry.Task, entry.Environment = string(t.ID), t.Environment
+	if err := tx.Audit(ctx, entry); err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(t.ID)})
 }
 
 // finish posts the one reply and hands over what is to be written with it.

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
@@ -67,6 +69,9 @@ type Engine struct {
 	// said remembers what was last reported about a task, to spare the forge
 	// reports that say the same. Losing it costs one report.
 	said sync.Map
+	// handling lets what several deliveries, or a delivery and the reconciler, tell
+	// at once be handled once.
+	handling singleflight.Group
 }
 
 // leaseTime is how long a worker that stopped renewing keeps a task. It is
@@ -236,6 +241,12 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 	if !task.CanMove(from, to) {
 		return &task.TransitionError{From: from, To: to}
 	}
+	if reachesOut(from) && !reachesOut(to) {
+		// However the run ended. What was spent is recorded with it.
+		if err := e.closeModels(ctx, w.t.ID); err != nil {
+			return err
+		}
+	}
 	next := w.t
 	next.State, next.UpdatedAt = to, e.Now()
 	err := e.Store.InTx(ctx, func(tx Tx) error {
@@ -261,6 +272,9 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 	e.Failpoint("moved:" + string(to))
 	return nil
 }
+
+// reachesOut reports whether a task in the state may have a way out of its container.
+func reachesOut(s task.State) bool { return s == task.Preparing || s == task.Running }
 
 // save writes the task without a change of state.
 func (e *Engine) save(ctx context.Context, w *work, change func(*task.Task), also func(Tx) error) error {

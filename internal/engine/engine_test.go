@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -150,4 +153,62 @@ func TestAStepThatCannotBeWrittenLeavesTheTaskAsItIsStored(t *testing.T) {
 	if w.t.Failure != "" || w.t.State != task.Proposed {
 		t.Errorf("the task is %s with %q", w.t.State, w.t.Failure)
 	}
+}
+
+// onceStore is the part of a store that once uses.
+type onceStore struct {
+	Store
+	Tx
+	mu      sync.Mutex
+	cursors map[string]time.Time
+}
+
+func (s *onceStore) Cursor(_ context.Context, name string) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursors[name], nil
+}
+
+func (s *onceStore) InsertCursor(_ context.Context, name string, at time.Time) (bool, error) {
+	if _, known := s.cursors[name]; known {
+		return false, nil
+	}
+	s.cursors[name] = at
+	return true, nil
+}
+
+func (s *onceStore) InTx(_ context.Context, f func(Tx) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f(s)
+}
+
+// A comment is told by its delivery and found by the reconciler at the same time,
+// by one process or by two: one process answers once, and both write once.
+func TestWhatIsToldTwiceAtOnceIsHandledOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &onceStore{cursors: map[string]time.Time{}}
+		var answered, written atomic.Int64
+		var all sync.WaitGroup
+		for range 2 {
+			e := New(Options{Store: store, Now: time.Now})
+			for range 3 {
+				all.Go(func() {
+					err := e.once(t.Context(), "comment:1", func() (func(Tx) error, error) {
+						answered.Add(1)
+						time.Sleep(time.Second) // the forge takes its time
+						return func(Tx) error { written.Add(1); return nil }, nil
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		all.Wait()
+		if answered.Load() != 2 || written.Load() != 1 {
+			t.Errorf("answered %d times by two processes, written %d times", answered.Load(), written.Load())
+		}
+	})
 }

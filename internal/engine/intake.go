@@ -93,8 +93,14 @@ func (e *Engine) wake(ctx context.Context, event forge.Event) error {
 // it, and remembers it in the transaction that f's caller hands to finish.
 //
 // f is repeated after a crash between its effects and the record; its effects
-// (a comment with a marker, a task with a trigger key) are idempotent.
+// (a comment with a marker, a task with a trigger key) are idempotent. What it
+// hands over is written once, whoever else handles the same at the same time.
 func (e *Engine) once(ctx context.Context, meaning string, f func() (finish func(Tx) error, err error)) error {
+	_, err, _ := e.handling.Do(meaning, func() (any, error) { return nil, e.handleOnce(ctx, meaning, f) })
+	return err
+}
+
+func (e *Engine) handleOnce(ctx context.Context, meaning string, f func() (finish func(Tx) error, err error)) error {
 	name := "handled:" + meaning
 	at, err := e.Store.Cursor(ctx, name)
 	if err != nil {
@@ -108,12 +114,11 @@ func (e *Engine) once(ctx context.Context, meaning string, f func() (finish func
 		return err
 	}
 	return e.Store.InTx(ctx, func(tx Tx) error {
-		if finish != nil {
-			if err := finish(tx); err != nil {
-				return err
-			}
+		fresh, err := tx.InsertCursor(ctx, name, e.Now())
+		if err != nil || !fresh || finish == nil {
+			return err
 		}
-		return tx.SetCursor(ctx, name, e.Now())
+		return finish(tx)
 	})
 }
 

@@ -32,19 +32,31 @@ type UnusableError struct{ Why string }
 // Error implements error.
 func (e *UnusableError) Error() string { return e.Why }
 
-// openModels opens the way out, if the environment has one.
+// openModels opens the way out, if the environment has one. Where it has none
+// any more, or one that cannot be used, an open way is closed: what was permitted
+// before does not go on.
 func (e *Engine) openModels(ctx context.Context, t *task.Task, env manifest.Environment) (socketDir string, err error) {
 	if !env.ReachesOut() {
-		return "", nil
+		return "", e.closeModels(ctx, t.ID)
 	}
 	dir, err := e.Models.Open(ctx, *t, env)
 	if unusable := (*UnusableError)(nil); errors.As(err, &unusable) {
+		if err := e.closeModels(ctx, t.ID); err != nil {
+			return "", err
+		}
 		return "", failed(err, "environment %s cannot be used: %s", env.Name, unusable.Why)
 	}
 	if err != nil {
 		return "", fmt.Errorf("open the model gateway for task %s: %w", t.ID, err)
 	}
 	return dir, nil
+}
+
+func (e *Engine) closeModels(ctx context.Context, id task.ID) error {
+	if err := e.Models.Close(ctx, id); err != nil {
+		return fmt.Errorf("close the model gateway of task %s: %w", id, err)
+	}
+	return nil
 }
 
 // conventions reads what the project tells agents, from the base commit: what a
@@ -78,7 +90,7 @@ func containerSpec(t task.Task, env manifest.Environment, socketDir string, c pr
 	reach(command.Env, env)
 	spec := sandbox.Spec{
 		Name: containerName(t.ID), Image: env.Agent.Image, Argv: command.Argv, Env: command.Env,
-		Workspace: sandbox.Workspace{Volume: volumeName(t.ID)},
+		Workspace: sandbox.Workspace{Volume: VolumeName(t.ID)},
 		Inputs: sandbox.Inputs{
 			Prompt: []byte(text), Setup: []byte(env.Scripts.Setup), Cleanup: []byte(env.Scripts.Cleanup), Home: command.Home,
 		},

@@ -150,7 +150,7 @@ func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef) (gitops.Re
 
 func (e *Engine) fillWorkspace(ctx context.Context, w *work, env manifest.Environment) error {
 	err := e.workspace(ctx, w.t.Repository, sandbox.WorkspaceSpec{
-		Volume: volumeName(w.t.ID), Commit: w.t.BaseCommit, Image: env.Agent.Image,
+		Volume: VolumeName(w.t.ID), Commit: w.t.BaseCommit, Image: env.Agent.Image,
 		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "task"},
 	})
 	if errors.Is(err, sandbox.ErrBaseMissing) {
@@ -171,5 +171,7 @@ func (e *Engine) workspace(ctx context.Context, ref forge.RepositoryRef, spec sa
 
 const containerPrefix = "coderflow-task-"
 
-func volumeName(id task.ID) string    { return "coderflow-task-" + string(id) }
+// VolumeName names the workspace of a task.
+func VolumeName(id task.ID) string { return containerPrefix + string(id) }
+
 func containerName(id task.ID) string { return containerPrefix + string(id) }

@@ -64,7 +64,7 @@ const lostLayer = "a part of the task's workspace was removed from the Docker en
 func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment) (task.Proposal, error) {
 	limits := env.Proposal.Collect()
 	collection, err := e.Sandbox.Collect(ctx, sandbox.CollectSpec{
-		Volume: volumeName(w.t.ID), Image: env.Agent.Image, Limits: limits,
+		Volume: VolumeName(w.t.ID), Image: env.Agent.Image, Limits: limits,
 		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "collect"},
 	})
 	if errors.Is(err, sandbox.ErrBaseMissing) {

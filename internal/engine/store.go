@@ -79,6 +79,8 @@ type Tx interface {
 	InsertRun(ctx context.Context, r deploy.Run) error
 	SaveRun(ctx context.Context, r deploy.Run) error
 	SetCursor(ctx context.Context, name string, at time.Time) error
+	// InsertCursor reports false, and stores nothing, if the name is known.
+	InsertCursor(ctx context.Context, name string, at time.Time) (fresh bool, err error)
 	// RemoveLogs removes the stored output of a task and its deployments.
 	RemoveLogs(ctx context.Context, id task.ID) error
 	Audit(ctx context.Context, e audit.Entry) error

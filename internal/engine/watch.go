@@ -85,9 +85,6 @@ const maxWhyRefusals = 3
 
 func (e *Engine) runEnded(ctx context.Context, w *work, status sandbox.Status, to task.State, why string) error {
 	w.t.Failure = why
-	if err := e.Models.Close(ctx, w.t.ID); err != nil {
-		return fmt.Errorf("close the model gateway of task %s: %w", w.t.ID, err)
-	}
 	return e.move(ctx, w, to, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ContainerEnded, map[string]any{
 			"container": status.Name, "reason": status.Reason, "exitCode": status.ExitCode, "truncated": status.Truncated,

@@ -117,7 +117,7 @@ func (g *Gateway) Open(_ context.Context, s Session) (string, error) {
 	}
 	dir := g.Dir(s.Task)
 	if running, ok := g.sessions[s.Task]; ok {
-		running.terms.Store(terms)
+		running.change(terms)
 		return dir, nil
 	}
 	listener, err := g.listen(dir)

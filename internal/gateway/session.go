@@ -103,8 +103,8 @@ type session struct {
 
 	mu     sync.Mutex
 	ending bool
-	active sync.WaitGroup        // handlers and what they leave to be recorded
-	open   map[net.Conn]struct{} // tunnels, which the server no longer knows
+	active sync.WaitGroup      // handlers and what they leave to be recorded
+	open   map[net.Conn]string // tunnels, which the server no longer knows, and where they lead
 }
 
 func newSession(g *Gateway, t *terms) *session {
@@ -112,7 +112,7 @@ func newSession(g *Gateway, t *terms) *session {
 		gateway: g, task: t.Task, done: make(chan struct{}),
 		journal:  newJournal(g.o.Journal, g.o.Logger, t.Task),
 		requests: make(chan struct{}, maxRequests), tunnels: make(chan struct{}, maxTunnels),
-		open: map[net.Conn]struct{}{},
+		open: map[net.Conn]string{},
 	}
 	s.terms.Store(t)
 	s.server = &http.Server{
@@ -185,12 +185,30 @@ func (s *session) cutTunnels() {
 	}
 }
 
-// keep and forget hold a tunnel's connections, so that they can be cut.
-func (s *session) keep(c net.Conn) {
+// change replaces the rules, and cuts the tunnels to hosts that are listed no more.
+func (s *session) change(t *terms) {
+	s.terms.Store(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open[c] = struct{}{}
-	if s.ending {
+	for conn, target := range s.open {
+		if !s.lists(target) {
+			_ = conn.Close()
+		}
+	}
+}
+
+func (s *session) lists(target string) bool {
+	_, err := s.terms.Load().hosts.Allow(target)
+	return err == nil
+}
+
+// keep and forget hold a tunnel's connections, so that they can be cut. The rules
+// may have changed since the tunnel was permitted.
+func (s *session) keep(c net.Conn, target string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = target
+	if s.ending || !s.lists(target) {
 		_ = c.Close()
 	}
 }

@@ -65,7 +65,7 @@ func (s *session) tunnel(w http.ResponseWriter, x *exchange, out net.Conn, targe
 	}
 	defer func() { _ = in.Close() }()
 	for _, c := range []net.Conn{in, out} {
-		s.keep(c)
+		s.keep(c, target.String())
 		defer s.forget(c)
 	}
 	_ = in.SetDeadline(time.Now().Add(dialTime))

@@ -209,3 +209,48 @@ func TestThreat23ATunnelSpeaksToItsHostOnly(t *testing.T) {
 		t.Errorf("audited: %v", w.journal.audit)
 	}
 }
+
+// An administrator who takes a host off the list means the connections that lead
+// there too, and no other.
+func TestAHostTakenOffTheListIsCut(t *testing.T) {
+	t.Parallel()
+	var dialed []netip.AddrPort
+	w := tunnels(t, &dialed)
+	open := map[string]*tls.Conn{}
+	for _, host := range []string{"registry.example.com:443", "a.mirror.example.com:8443"} {
+		conn, status := w.connect(host, "")
+		if !strings.HasPrefix(status, "200") {
+			t.Fatalf("%s: %s", host, status)
+		}
+		name, _, _ := strings.Cut(host, ":")
+		open[name] = secure(conn, name)
+		if err := said(open[name]); err != nil {
+			t.Fatalf("%s: %v", host, err)
+		}
+	}
+	w.session.Hosts = []string{"*.mirror.example.com:8443"}
+	if _, err := w.gateway.Open(t.Context(), w.session); err != nil {
+		t.Fatal(err)
+	}
+	if err := said(open["registry.example.com"]); err == nil {
+		t.Error("a connection to a host that is listed no more goes on")
+	}
+	if err := said(open["a.mirror.example.com"]); err != nil {
+		t.Errorf("a listed host's connection: %v", err)
+	}
+	if _, status := w.connect("a.mirror.example.com:8443", ""); !strings.HasPrefix(status, "200") {
+		t.Errorf("the session goes on, but: %s", status)
+	}
+	if _, status := w.connect("registry.example.com:443", ""); !strings.HasPrefix(status, "403") {
+		t.Errorf("the host is listed no more, but: %s", status)
+	}
+}
+
+// said speaks with an echo.
+func said(conn io.ReadWriter) error {
+	if _, err := io.WriteString(conn, "hello"); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(conn, make([]byte, len("hello")))
+	return err
+}

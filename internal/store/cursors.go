@@ -28,6 +28,17 @@ func (t *Tx) SetCursor(ctx context.Context, name string, when time.Time) error {
 	return nil
 }
 
+// InsertCursor stores a time under a name. It reports false, and stores nothing,
+// if the name is known.
+func (t *Tx) InsertCursor(ctx context.Context, name string, when time.Time) (fresh bool, err error) {
+	row := &cursorRow{Name: text(name), At: at(when)}
+	n, err := t.exec(ctx, t.tx.NewInsert().Model(row).On("CONFLICT (name) DO NOTHING").Returning("NULL"))
+	if err != nil {
+		return false, fmt.Errorf("insert cursor %s: %w", name, err)
+	}
+	return n > 0, nil
+}
+
 // Cursor returns the stored time under a name, or the zero time.
 func (s *Store) Cursor(ctx context.Context, name string) (time.Time, error) {
 	var row cursorRow

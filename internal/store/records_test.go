@@ -172,6 +172,25 @@ func TestCursorsHoldTheirLastTime(t *testing.T) {
 	})
 }
 
+func TestACursorIsInsertedOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		when := time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
+		for i, want := range []bool{true, false} {
+			inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
+				fresh, err := tx.InsertCursor(ctx, "handled:x", when.AddDate(0, 0, i))
+				if fresh != want {
+					t.Errorf("insert %d: fresh %v", i, fresh)
+				}
+				return err
+			})
+		}
+		if got, err := s.Cursor(t.Context(), "handled:x"); !result(t, got, err).Equal(when) {
+			t.Errorf("the first time came back as %s", got)
+		}
+	})
+}
+
 func TestTheManifestAppliedLastIsActiveAndEachVersionHasOneContent(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

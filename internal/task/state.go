@@ -96,6 +96,10 @@ func (s State) Ended() bool {
 	return !slices.ContainsFunc(Transitions, func(t Transition) bool { return t.From == s })
 }
 
+// CarriedOut reports whether what was approved is being carried out: such a task
+// cannot be cancelled any more.
+func (s State) CarriedOut() bool { return s == Landing || s == Landed || s == Deploying }
+
 // Valid reports whether s is a state at all.
 func (s State) Valid() bool { return slices.Contains(States(), s) }
 

@@ -111,7 +111,7 @@ func cancelTask(c *call) error {
 		return c.JSON(http.StatusOK, viewTask(t))
 	case t.State.Ended():
 		return &apiError{status: http.StatusConflict, text: fmt.Sprintf("the task has ended already: %s", t.State)}
-	case t.State == task.Landing || t.State == task.Landed || t.State == task.Deploying:
+	case t.State.CarriedOut():
 		return &apiError{status: http.StatusConflict, text: fmt.Sprintf(
 			"the task is %s: what was approved is being carried out and cannot be cancelled", t.State)}
 	case !t.CancelRequested:
