@@ -268,7 +268,9 @@ func TestThreat23AModelThatIsTakenAwayIsGoneAtOnce(t *testing.T) {
 		for i in $(seq 300); do post /v1/messages "$hello" > /tmp/answer; grep -q 'HTTP/1.1 200' /tmp/answer || break; sleep .2; done
 		echo "no answer after $i"
 		echo changed >> README.md
-	`), func(_ *emulator.Options, s *settings) { s.Extra = strings.Replace(s.Extra, "interval: 30s", "interval: 1s", 1) })
+	`), func(_ *emulator.Options, s *settings) {
+		s.Extra = strings.Replace(s.Extra, "interval: 30s", "interval: 1s", 1)
+	})
 	issue := w.run(maria)
 	running := w.taskOf(issue.GetNumber(), task.Running)
 	if err := until(t.Context(), time.Minute, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) > 0, nil }); err != nil {
