@@ -113,12 +113,12 @@ func subjectNamed(p *policy.Policy, text string) (forge.User, error) {
 	}
 	if strings.Contains(text, ":") {
 		subject, err := forge.ParseSubject(text)
-		return forge.User{Subject: subject, Login: logins[subject], Kind: forge.Person}, err
+		return forge.User{Subject: subject, Login: logins[subject], Kind: subject.Kind()}, err
 	}
 	var found []forge.User
 	for subject, login := range logins {
 		if login != "" && strings.EqualFold(login, strings.TrimPrefix(text, "@")) {
-			found = append(found, forge.User{Subject: subject, Login: login, Kind: forge.Person})
+			found = append(found, forge.User{Subject: subject, Login: login, Kind: subject.Kind()})
 		}
 	}
 	switch len(found) {

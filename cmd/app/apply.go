@@ -82,7 +82,7 @@ func (c applyCmd) actor() (policy.Authority, error) {
 	if err != nil {
 		return policy.Authority{}, fmt.Errorf("--as: %w", err)
 	}
-	return policy.Authority{User: forge.User{Subject: subject, Kind: forge.Person}}, nil
+	return policy.Authority{User: forge.User{Subject: subject, Kind: subject.Kind()}}, nil
 }
 
 // whoIs asks the configured forge for the number of a login.

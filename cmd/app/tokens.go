@@ -158,7 +158,7 @@ func fits(p *policy.Policy, k token.Token) error {
 		}
 		resources = append(resources, policy.EnvironmentResource(name))
 	}
-	owner := forge.User{Subject: k.Owner, Kind: forge.Person}
+	owner := forge.User{Subject: k.Owner, Kind: k.Owner.Kind()}
 	for _, permission := range k.Scope.Permissions {
 		var why policy.Reason
 		holds := slices.ContainsFunc(resources, func(resource string) bool {

@@ -13,9 +13,19 @@ const (
 	AzureDevOps = "azuredevops"
 )
 
-// Subject identifies who acts: a forge host and that host's own immutable id
-// (GitHub: the decimal user id; Azure DevOps: the identity's GUID). The zero
-// value identifies nobody and is never permitted anything.
+// Service and OIDC are the hosts of subjects that no forge knows: pipelines, and
+// people who sign in with an OpenID Connect provider. No forge reports them, so
+// none of them can ever approve a proposal.
+const (
+	Service = "service"
+	OIDC    = "oidc"
+)
+
+// Subject identifies who acts: a host and that host's own immutable id (GitHub:
+// the decimal user id; Azure DevOps: the identity's GUID; a service: the name by
+// which an admin binds it; OIDC: PROVIDER/ID, the provider's name in
+// coderflow.yaml and its claim that never changes). The zero value identifies
+// nobody and is never permitted anything.
 type Subject struct {
 	Host string
 	ID   string
@@ -24,6 +34,8 @@ type Subject struct {
 var subjectID = map[string]*regexp.Regexp{
 	GitHub:      regexp.MustCompile(`^[1-9][0-9]{0,18}$`),
 	AzureDevOps: regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`),
+	Service:     regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`),
+	OIDC:        regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}/[A-Za-z0-9._~:@|+=-]{1,255}$`),
 }
 
 // ParseSubject reads the form "github:583231".
@@ -34,12 +46,24 @@ func ParseSubject(s string) (Subject, error) {
 	}
 	pattern, known := subjectID[host]
 	if !known {
-		return Subject{}, fmt.Errorf("subject %q: unknown forge host %q (known: github, azuredevops)", s, host)
+		return Subject{}, fmt.Errorf("subject %q: unknown host %q (known: github, azuredevops, service, oidc)", s, host)
 	}
 	if !pattern.MatchString(id) {
-		return Subject{}, fmt.Errorf("subject %q: %q is not a numeric (GitHub) or GUID (Azure DevOps) id", s, id)
+		return Subject{}, fmt.Errorf("subject %q: %q is not an id there; want github:NUMBER, azuredevops:GUID, service:NAME or oidc:PROVIDER/ID", s, id)
 	}
 	return Subject{Host: host, ID: id}, nil
+}
+
+// Kind tells what the subject is by its host: a service is a [Bot], anybody else
+// who can be named is a [Person].
+func (s Subject) Kind() UserKind {
+	switch s.Host {
+	case "":
+		return Other
+	case Service:
+		return Bot
+	}
+	return Person
 }
 
 // String returns the form that [ParseSubject] reads.

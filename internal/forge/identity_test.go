@@ -14,6 +14,8 @@ func TestSubjectsAreNumericOrGUID(t *testing.T) {
 	for text, valid := range map[string]bool{
 		"github:583231": true, "azuredevops:0f8fad5b-d9cb-469f-a165-70867728950e": true,
 		"github:octocat": false, "github:0": false, "github:-1": false, "github:": false, "github": false, "": false,
+		"service:deploy-pipeline": true, "service:Deploy": false, "service:": false, "oidc:entra/0f8fad5b-d9cb-469f": true,
+		"oidc:entra": false, "oidc:entra/": false, "oidc:entra/a b": false, "oidc:entra/a\nb": false,
 		"gitlab:1": false, "github:1 ": false, "github:01": false, "azuredevops:1": false, "github:99999999999999999999": false,
 	} {
 		s, err := forge.ParseSubject(text)
@@ -23,6 +25,19 @@ func TestSubjectsAreNumericOrGUID(t *testing.T) {
 		if valid && s.String() != text {
 			t.Errorf("%q comes back as %q", text, s)
 		}
+	}
+}
+
+func TestServicesAreNoPeople(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]forge.UserKind{"service:ci": forge.Bot, "github:7": forge.Person, "oidc:entra/x": forge.Person} {
+		s, err := forge.ParseSubject(text)
+		if err != nil || s.Kind() != want {
+			t.Errorf("%s is a %s, %v", text, s.Kind(), err)
+		}
+	}
+	if kind := (forge.Subject{}).Kind(); kind != forge.Other {
+		t.Errorf("nobody is a %s", kind)
 	}
 }
 

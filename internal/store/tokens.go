@@ -20,6 +20,7 @@ type tokenRow struct {
 	Name       string
 	Owner      string
 	Scope      string
+	SignIn     bool
 	CreatedAt  instant
 	CreatedBy  string
 	ExpiresAt  instant
@@ -32,6 +33,7 @@ type tokenRow struct {
 func (r *tokenRow) token() (token.Token, error) {
 	t := token.Token{
 		ID: r.ID, Name: r.Name, CreatedAt: r.CreatedAt.Time, CreatedBy: r.CreatedBy, ExpiresAt: r.ExpiresAt.Time,
+		SignIn:     r.SignIn,
 		LastUsedAt: r.LastUsedAt.Time, RevokedAt: r.RevokedAt.Time, RevokedBy: r.RevokedBy, RefusedAt: r.RefusedAt.Time,
 	}
 	var d decoder
@@ -52,7 +54,7 @@ func (t *Tx) InsertToken(ctx context.Context, k token.Token, hash token.Hash) er
 	var e encoder
 	row := &tokenRow{
 		ID: text(k.ID), Hash: string(hash), Name: text(k.Name), Owner: k.Owner.String(), Scope: encode(&e, "the scope", k.Scope),
-		CreatedAt: at(k.CreatedAt), CreatedBy: text(k.CreatedBy), ExpiresAt: at(k.ExpiresAt),
+		SignIn: k.SignIn, CreatedAt: at(k.CreatedAt), CreatedBy: text(k.CreatedBy), ExpiresAt: at(k.ExpiresAt),
 	}
 	err := e.err
 	if err == nil {

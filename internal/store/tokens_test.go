@@ -19,7 +19,7 @@ var tokenTime = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 func newToken(t *testing.T, s *store.Store, id string) (token.Token, token.Value) {
 	t.Helper()
 	k := token.Token{
-		ID: id, Name: "ci", Owner: ann.Subject, CreatedBy: "local:op", CreatedAt: tokenTime, ExpiresAt: tokenTime.Add(time.Hour),
+		ID: id, Name: "ci", Owner: ann.Subject, CreatedBy: "local:op", CreatedAt: tokenTime, ExpiresAt: tokenTime.Add(time.Hour), SignIn: true,
 		Scope: token.Scope{Permissions: []policy.Permission{policy.TasksView}, Environments: []string{"staging"}},
 	}
 	v := token.New()
@@ -32,7 +32,7 @@ func TestATokenIsFoundByItsHashOnly(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		k, v := newToken(t, s, "one")
 		got, err := s.TokenByHash(t.Context(), v.Hash())
-		if err != nil || got.ID != k.ID || got.Owner != k.Owner || !got.ExpiresAt.Equal(k.ExpiresAt) ||
+		if err != nil || got.ID != k.ID || got.Owner != k.Owner || !got.SignIn || !got.ExpiresAt.Equal(k.ExpiresAt) ||
 			len(got.Scope.Permissions) != 1 || len(got.Scope.Environments) != 1 || !got.LastUsedAt.IsZero() {
 			t.Errorf("%+v, %v", got, err)
 		}

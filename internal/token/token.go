@@ -38,6 +38,7 @@ type Token struct {
 	// owner is at that moment.
 	Owner      forge.Subject
 	Scope      Scope
+	SignIn     bool // a sign-in made it, for the person who signed in
 	CreatedAt  time.Time
 	CreatedBy  string
 	ExpiresAt  time.Time

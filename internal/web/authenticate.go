@@ -45,7 +45,7 @@ func (s *server) authenticate(c *call) error {
 		}
 		return refusal
 	}
-	c.token, c.user = k, forge.User{Subject: k.Owner, Kind: forge.Person}
+	c.token, c.user = k, forge.User{Subject: k.Owner, Kind: k.Owner.Kind()}
 	c.Set(subjectKey, k.Owner.String())
 	c.Set(tokenKey, k.ID)
 	if now.Sub(k.LastUsedAt) >= token.TouchInterval {
