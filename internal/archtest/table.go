@@ -29,7 +29,7 @@ var table = []row{
 		plus(domain, "internal/engine", "internal/queue", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
 	{"internal/engine", "the steps, the reconciler, the ports they need",
 		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/manifest",
-			"internal/present", "internal/prompt", "internal/queue", "internal/sandbox"), nil},
+			"internal/present", "internal/prompt", "internal/queue", "internal/sandbox"), []string{"golang.org/x/sync"}},
 
 	{"internal/approval", "Gate, Grant, quorum", []string{"internal/forge", "internal/policy", "internal/task"}, nil},
 	{"internal/policy", "decisions with reasons", []string{"internal/forge", "internal/task"}, nil},

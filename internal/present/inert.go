@@ -95,7 +95,7 @@ func fenced(shown string) Inert {
 
 var (
 	// riskyWord is what a forge may link although it is made of plain letters.
-	riskyWord = regexp.MustCompile(`(?i)[0-9a-f]{7}|^gh-?[0-9]|www\.`)
+	riskyWord = regexp.MustCompile(`(?i)[0-9a-f]{7}|\bgh-?[0-9]|www\.`)
 	// lineMarker is what would begin a list, a rule or a heading's underline.
 	lineMarker = regexp.MustCompile(`^([-+=]|[0-9]+[.)])`)
 )

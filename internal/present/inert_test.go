@@ -19,7 +19,7 @@ import (
 )
 
 var hostile = []string{
-	"Resolves: GH-7", "FIXED acme/x#2", "@octocat", "@acme/reviewers", "(@octocat)", "a@octocat", "＠@octocat", "#1", "Closes #1", "fixes acme/calc#1", "GH-1", "gh-12",
+	"Resolves: GH-7", "FIXED acme/x#2", "@octocat", "@acme/reviewers", "(@octocat)", "a@octocat", "＠@octocat", "#1", "Closes #1", "fixes acme/calc#1", "GH-1", "gh-12", "?GH-1", "a/gh-1",
 	"acme/calc@1234567890abcdef1234567890abcdef12345678", "1234567", "deadbeef", "Fixes https://github.com/acme/calc/issues/1",
 	"https://evil.example", "www.evil.example", "mail@evil.example", "ftp://evil.example", "mailto:a@b.example", ":tada:", ":+1:",
 	"[x](https://evil.example)", "![x](https://evil.example/x.png)", "[x]: https://evil.example", "<https://evil.example>", "[ ] task", "[^1]", "[!NOTE]",
