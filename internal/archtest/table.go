@@ -81,6 +81,7 @@ var table = []row{
 	{"internal/gateway/wire", "routes, errors and usage of the model interfaces", nil, nil},
 	{"internal/gateway/strictjson", "JSON that every reader reads alike", nil, nil},
 	{"internal/secret", "values that never print, and their redaction", nil, nil},
+	{"internal/client", "the API from outside, and the contexts of its users", []string{"internal/policy", "internal/token"}, yaml},
 	{"internal/token", "API tokens: text, hash, scope", []string{"internal/audit", "internal/forge", "internal/policy"}, nil},
 	{"internal/deploy", "profiles, parameters, runs",
 		[]string{"internal/approval", "internal/forge", "internal/sandbox", "internal/secret", "internal/task"}, nil},
