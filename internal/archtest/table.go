@@ -80,14 +80,14 @@ var table = []row{
 	{"internal/gateway/egress", "which hosts and addresses may be reached", nil, nil},
 	{"internal/gateway/wire", "routes, errors and usage of the model interfaces", nil, nil},
 	{"internal/gateway/strictjson", "JSON that every reader reads alike", nil, nil},
-	{"internal/secret", "values that never print, and their redaction", nil, nil},
+	{"internal/secret", "values that never print, their redaction and their sealing", nil, []string{"filippo.io/age"}},
 	{"internal/client", "the API from outside, and the contexts of its users", []string{"internal/policy", "internal/token"}, yaml},
 	{"internal/token", "API tokens: text, hash, scope", []string{"internal/audit", "internal/forge", "internal/policy"}, nil},
 	{"internal/deploy", "profiles, parameters, runs",
 		[]string{"internal/approval", "internal/forge", "internal/sandbox", "internal/secret", "internal/task"}, nil},
 	{"internal/queue", "durable jobs", nil, []string{river}},
 	{"internal/store", "both databases",
-		plus(domain, "internal/engine", "internal/manifest", "internal/queue", "internal/token"),
+		plus(domain, "internal/engine", "internal/manifest", "internal/queue", "internal/secret", "internal/token"),
 		[]string{"github.com/uptrace/bun", "github.com/jackc/pgx/v5", "modernc.org/sqlite", river}},
 }
 
