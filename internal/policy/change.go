@@ -69,10 +69,12 @@ type change struct {
 	found map[string][]Reason
 }
 
-// membership is one person who joins or leaves a team.
+// membership is one person who joins or leaves a team, or a team at the forge
+// that becomes the source of its members, or stops to be.
 type membership struct {
 	team   string
 	member Member
+	forge  *ForgeTeam // nil: a person
 	joins  bool
 }
 
@@ -87,13 +89,7 @@ func newChange(actor Authority, before, after *Policy) *change {
 	}
 	c.removed, c.put = without(before.Bindings, after.Bindings), without(after.Bindings, before.Bindings)
 	for _, name := range unionKeys(before.Teams, after.Teams) {
-		old, now := before.Teams[name].Members, after.Teams[name].Members
-		for _, m := range without(old, now) {
-			c.members = append(c.members, membership{name, m, false})
-		}
-		for _, m := range without(now, old) {
-			c.members = append(c.members, membership{name, m, true})
-		}
+		c.members = append(c.members, memberships(name, before.Teams[name], after.Teams[name])...)
 	}
 	for _, name := range unionKeys(before.Environments, after.Environments) {
 		if !sameEnvironment(before.Environments, after.Environments, name) {
@@ -101,6 +97,28 @@ func newChange(actor Authority, before, after *Policy) *change {
 		}
 	}
 	return c
+}
+
+// memberships are what differs between two versions of a team. Who is in a team at
+// the forge is for that team's own managers: only which team it is counts here.
+func memberships(name string, before, after Team) []membership {
+	var differ []membership
+	if !before.Forge.same(after.Forge) {
+		if before.Forge != nil {
+			differ = append(differ, membership{team: name, forge: before.Forge})
+		}
+		if after.Forge != nil {
+			differ = append(differ, membership{team: name, forge: after.Forge, joins: true})
+		}
+	}
+	old, now := before.listed(), after.listed()
+	for _, m := range without(old, now) {
+		differ = append(differ, membership{team: name, member: m})
+	}
+	for _, m := range without(now, old) {
+		differ = append(differ, membership{team: name, member: m, joins: true})
+	}
+	return differ
 }
 
 // say notes a reason about an object.

@@ -9,7 +9,13 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 )
 
-func subject(id string) forge.Subject { return forge.Subject{Host: forge.GitHub, ID: id} }
+// subject is a person by number, or a service by name.
+func subject(id string) forge.Subject {
+	if id >= "a" {
+		return forge.Subject{Host: forge.Service, ID: id}
+	}
+	return forge.Subject{Host: forge.GitHub, ID: id}
+}
 
 func acting(id string) Authority {
 	return Authority{User: forge.User{Subject: subject(id), Login: "p" + id, Kind: forge.Person}}
@@ -140,6 +146,10 @@ func TestThreat49EachRuleRefusesWhatNoOtherDoes(t *testing.T) {
 				e := p.Environments["staging"]
 				e.Repositories = []string{"github:100", "github:200"}
 				p.Environments["staging"] = e
+			}},
+		{"a service approves nothing, is no server admin and in no team", "1", nil,
+			func(p *Policy) {
+				p.Bindings = append(p.Bindings, bind("pipeline", "deploy-pipeline", "environment-admin", "environment/staging"))
 			}},
 		{"somebody stays server admin", "1", nil, func(p *Policy) { unbind(p, "root") }},
 	}

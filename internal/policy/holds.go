@@ -34,6 +34,8 @@ func (p *Policy) HoldsOn(user forge.User, permission Permission, resource string
 		return No(fmt.Sprintf("there is no permission %q", permission))
 	case !permission.On(kind):
 		return No(fmt.Sprintf("%q means nothing %s", permission, at(resource)))
+	case permission == TasksApprove && !isHuman(user.Subject):
+		return No(fmt.Sprintf("%s is a service, and %q is for people only", userText(user), permission))
 	}
 	return x.reason(user, permission, resource)
 }
@@ -49,7 +51,7 @@ func (x *index) reason(user forge.User, permission Permission, resource string) 
 	x.each(user.Subject, resource, func(b bound) {
 		given := b.gives&asked != 0
 		if len(held) < maxShownBindings || given && !holds {
-			held = append(held, bindingReason(b, who, permission, given))
+			held = append(held, x.bindingReason(b, who, permission, given))
 		} else {
 			hidden++
 		}
@@ -57,6 +59,9 @@ func (x *index) reason(user forge.User, permission Permission, resource string) 
 	})
 	if hidden > 0 {
 		held = append(held, Reason{OK: holds, Text: fmt.Sprintf("and %d bindings that are not shown", hidden)})
+	}
+	if !holds {
+		held = append(held, x.unreadTeams(asked, resource)...)
 	}
 	switch {
 	case holds:
@@ -75,13 +80,35 @@ func userText(u forge.User) string {
 	return fmt.Sprintf("%s (%s)", u.Login, u.Subject)
 }
 
-func bindingReason(b bound, who string, permission Permission, given bool) Reason {
+// unreadTeams are the teams that would have to be asked and cannot: the subject
+// may be in one of them at the forge.
+func (x *index) unreadTeams(asked permissionSet, resource string) []Reason {
+	var reasons []Reason
+	for _, name := range x.unread {
+		gives := permissionSet(0)
+		for _, r := range []string{resource, Everything} {
+			for _, b := range x.places[r].teams[name] {
+				gives |= b.gives
+			}
+		}
+		if team := x.policy.Teams[name].Forge; gives&asked != 0 {
+			reasons = append(reasons, No(fmt.Sprintf("team %q has nobody in it: who is in %s at %s is not known (%s)",
+				name, team.Name, team.Host, team.Unread)))
+		}
+	}
+	return reasons
+}
+
+func (x *index) bindingReason(b bound, who string, permission Permission, given bool) Reason {
 	if !b.known {
 		return No(fmt.Sprintf("binding %q names an unknown role %q", b.Name, b.Role))
 	}
 	text := "role " + b.Role + " on " + b.Resource + " (binding " + strconv.Quote(b.Name)
 	if b.Team != "" {
 		text += " through team " + strconv.Quote(b.Team)
+		if team := x.policy.Teams[b.Team].Forge; team != nil {
+			text += ", which is " + team.Name + " at " + team.Host
+		}
 	}
 	text += ")"
 	if given {
@@ -141,6 +168,8 @@ type Holder struct {
 	Resource string        `json:"resource"`
 	Binding  string        `json:"binding"`
 	Team     string        `json:"team,omitempty"`
+	// ForgeTeam is where the team's members are read, "ORGANIZATION/TEAM".
+	ForgeTeam string `json:"forgeTeam,omitempty"`
 }
 
 // Who lists everybody who holds the permission on the resource, once for each
@@ -160,14 +189,18 @@ func (p *Policy) Who(permission Permission, resource string) ([]Holder, error) {
 	for i := range p.Bindings {
 		b := &p.Bindings[i]
 		role := x.roles[b.Role]
-		if (b.Resource != resource && b.Resource != Everything) || !role.Includes(permission, kindOf(b.Resource)) {
+		if (b.Resource != resource && b.Resource != Everything) || !role.Includes(permission, kindOf(b.Resource)) ||
+			withheld(b)&setOf([]Permission{permission}) != 0 {
 			continue
 		}
 		h := Holder{Subject: b.Subject, Login: b.Login, Role: b.Role, Resource: b.Resource, Binding: b.Name, Team: b.Team}
 		if b.Team == "" {
 			holders = append(holders, h)
 		}
-		for _, m := range p.Teams[b.Team].Members {
+		if team := p.Teams[b.Team].Forge; team != nil {
+			h.ForgeTeam = team.Name
+		}
+		for _, m := range p.Teams[b.Team].people() {
 			h.Subject, h.Login = m.Subject, m.Login
 			holders = append(holders, h)
 		}
@@ -194,12 +227,30 @@ func serverAdmins(p *Policy) []forge.Subject {
 		if b.Role != ServerAdmin || b.Resource != Everything {
 			continue
 		}
-		if b.Team == "" && !b.Subject.IsZero() {
+		if b.Team == "" && isHuman(b.Subject) {
 			admins = append(admins, b.Subject)
 		}
-		for _, m := range p.Teams[b.Team].Members {
+		for _, m := range p.Teams[b.Team].people() {
 			admins = append(admins, m.Subject)
 		}
 	}
 	return admins
+}
+
+// adminsKept says what keeps the server from having no admin: 2 a person who is
+// named, 1 a team at the forge, 0 nothing.
+func adminsKept(p *Policy) (kept int) {
+	for _, b := range p.Bindings {
+		if b.Role != ServerAdmin || b.Resource != Everything {
+			continue
+		}
+		team := p.Teams[b.Team]
+		switch {
+		case b.Team == "" && isHuman(b.Subject), len(team.listed()) > 0:
+			return 2
+		case team.Forge != nil:
+			kept = 1
+		}
+	}
+	return kept
 }

@@ -21,6 +21,8 @@ type index struct {
 	// granters name who can grant a permission by a binding on exactly the
 	// resource: a few of them, as many as are ever shown.
 	granters map[grant][]string
+	// unread are the teams whose members the forge did not tell, in order.
+	unread []string
 }
 
 // bound is a binding and what it gives where it is bound.
@@ -48,41 +50,48 @@ func newIndex(p *Policy) *index {
 		x.roles[role.Name] = role
 	}
 	for _, name := range sortedKeys(p.Teams) {
-		for _, m := range p.Teams[name].Members {
+		if team := p.Teams[name].Forge; team != nil && team.Unread != "" {
+			x.unread = append(x.unread, name)
+		}
+		for _, m := range p.Teams[name].people() {
 			x.teams[m.Subject] = append(x.teams[m.Subject], name)
 		}
 	}
 	for i := range p.Bindings {
 		b := &p.Bindings[i]
-		x.add(b)
-		x.addGranter(b)
+		x.addGranter(x.add(b))
 	}
 	return x
 }
 
-func (x *index) add(b *Binding) {
+// add indexes a binding. What the binding would give to somebody who may never
+// have it is left out here, whatever the manifests were checked for.
+func (x *index) add(b *Binding) bound {
 	at, known := x.places[b.Resource]
 	if !known {
 		at = place{people: map[forge.Subject][]bound{}, teams: map[string][]bound{}}
 		x.places[b.Resource] = at
 	}
 	role, known := x.roles[b.Role]
-	added := bound{b, setOf(role.On(kindOf(b.Resource))), known}
+	added := bound{b, setOf(role.On(kindOf(b.Resource))) &^ withheld(b), known}
 	if b.Team != "" {
 		at.teams[b.Team] = append(at.teams[b.Team], added)
 	} else {
 		at.people[b.Subject] = append(at.people[b.Subject], added)
 	}
+	return added
 }
 
-func (x *index) addGranter(b *Binding) {
+func (x *index) addGranter(b bound) {
 	kind := kindOf(b.Resource)
-	role, known := x.roles[b.Role]
-	if !known || !role.Includes(BindingsManage, kind) {
+	if b.gives&setOf([]Permission{BindingsManage}) == 0 {
 		return
 	}
-	for _, permission := range role.On(kind) {
+	for _, permission := range x.roles[b.Role].On(kind) {
 		g := grant{permission, b.Resource}
+		if b.gives&setOf([]Permission{permission}) == 0 {
+			continue
+		}
 		if names := x.granters[g]; len(names) <= maxShownPeople && !slices.Contains(names, b.Who()) {
 			x.granters[g] = append(names, b.Who())
 		}

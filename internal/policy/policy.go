@@ -7,7 +7,7 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 )
 
-// Binding gives a subject, a person or a team, a role on a resource.
+// Binding gives a subject, a person, a service or a team, a role on a resource.
 type Binding struct {
 	Name    string
 	Subject forge.Subject // zero if Team is set
@@ -35,6 +35,28 @@ type Team struct {
 	Name        string
 	Description string
 	Members     []Member
+	// Forge is where the members are read, nil for a team that lists them.
+	Forge *ForgeTeam
+}
+
+// ForgeTeam is a team whose members the forge knows. Its identity is the host and
+// the two ids, which a rename does not change.
+type ForgeTeam struct {
+	Host           string
+	OrganizationID string
+	ID             string
+	Name           string // ORGANIZATION/TEAM when it was applied; display text
+	// Unread says why the members are not known, in which case there are none.
+	// Empty: Members are those that the forge told.
+	Unread string
+}
+
+// same reports whether two teams are the same one at a forge, or both at none.
+func (f *ForgeTeam) same(other *ForgeTeam) bool {
+	if f == nil || other == nil {
+		return f == other
+	}
+	return f.Host == other.Host && f.OrganizationID == other.OrganizationID && f.ID == other.ID
 }
 
 // Member is one person of a team. Login is display text.

@@ -13,7 +13,7 @@ import (
 
 // The universe of the random sequences.
 var (
-	uPeople    = []string{"1", "2", "3", "4", "5"}
+	uPeople    = []string{"1", "2", "3", "4", "5", "svc"} // the last is a service
 	uTeams     = []string{"red", "blue"}
 	uRoles     = []string{"own1", "own2", "viewer", "developer", "environment-admin", "team-admin", ServerAdmin}
 	uResources = []string{"environment/a", "environment/b", "team/red", "team/blue", Server, Everything}
@@ -21,13 +21,16 @@ var (
 
 // act is one step that somebody takes; several make one change.
 type act struct {
-	kind        string // bind, unbind, member, role, environment
+	kind        string // bind, unbind, member, point, role, environment
 	who         string // person or team
 	team        bool
 	role        string
 	resource    string
 	permissions []Permission
 }
+
+// uForge are who is in the teams at the forge.
+var uForge = map[string][]Member{"": nil, "x": {{Subject: subject("1")}, {Subject: subject("5")}}, "y": {{Subject: subject("4")}}}
 
 // sequence is a policy to begin with and changes that people try, in order.
 type sequence struct {
@@ -42,7 +45,7 @@ type attempt struct {
 
 func drawAct(t *rapid.T) act {
 	a := act{
-		kind:     rapid.SampledFrom([]string{"bind", "bind", "bind", "bind", "unbind", "member", "role", "environment"}).Draw(t, "kind"),
+		kind:     rapid.SampledFrom([]string{"bind", "bind", "bind", "bind", "unbind", "member", "point", "role", "environment"}).Draw(t, "kind"),
 		who:      rapid.SampledFrom(uPeople).Draw(t, "who"),
 		team:     rapid.IntRange(0, 3).Draw(t, "team") == 0,
 		role:     rapid.SampledFrom(uRoles).Draw(t, "role"),
@@ -60,7 +63,10 @@ func drawAct(t *rapid.T) act {
 	if a.kind == "environment" {
 		a.who = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "which")
 	}
-	if a.kind == "member" {
+	if a.kind == "point" {
+		a.role = rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "forge team")
+	}
+	if a.kind == "member" || a.kind == "point" {
 		a.resource = rapid.SampledFrom(uTeams).Draw(t, "which")
 	}
 	return a
@@ -95,10 +101,19 @@ func (a act) applied(p *Policy) {
 		}
 	case "member":
 		team, m := p.Teams[a.resource], Member{Subject: subject(a.who)}
+		if team.Forge != nil { // it lists nobody
+			return
+		}
 		if i := slices.Index(team.Members, m); i >= 0 {
 			team.Members = slices.Delete(team.Members, i, i+1)
 		} else {
 			team.Members = append(team.Members, m)
+		}
+		p.Teams[a.resource] = team
+	case "point": // to a team at the forge, or to none
+		team := Team{Name: a.resource, Members: slices.Clone(uForge[a.role])}
+		if a.role != "" {
+			team.Forge = &ForgeTeam{Host: forge.GitHub, OrganizationID: "1", ID: a.role}
 		}
 		p.Teams[a.resource] = team
 	case "environment": // removed with all that is bound on it, or made
@@ -122,7 +137,9 @@ func violation(rules []changeRule, s sequence) string {
 		Teams:        map[string]Team{"red": {Name: "red"}, "blue": {Name: "blue"}},
 	}
 	for _, a := range s.start {
-		a.applied(p)
+		if a.applied(p); impossible(p) != "" { // no manifests say that, so none can be in force
+			return ""
+		}
 	}
 	for _, c := range s.changes {
 		after := copied(p)
@@ -190,10 +207,57 @@ func wronged(actor forge.Subject, before, after *Policy) string {
 			}
 		}
 	}
-	if admins(before) > 0 && admins(after) == 0 {
+	if named, left := admins(before, true), admins(after, true); named && !left || admins(before, false) && !admins(after, false) {
 		return "the last server admin was removed"
 	}
+	if wrong := repointed(actor, before, after); wrong != "" {
+		return wrong
+	}
+	return impossible(after)
+}
+
+// repointed asks for more than what those get who are in the forge's team now:
+// somebody else may be in it tomorrow.
+func repointed(actor forge.Subject, before, after *Policy) string {
+	for _, team := range uTeams {
+		if before.Teams[team].Forge.same(after.Teams[team].Forge) {
+			continue
+		}
+		if !held(before, actor, TeamsManage, TeamResource(team)) {
+			return "a team was pointed at the forge without teams:manage"
+		}
+		for _, b := range slices.Concat(before.Bindings, after.Bindings) {
+			for _, permission := range allPermissions() {
+				if b.Team == team && gives(after, b, permission) && permission.On(kindOf(b.Resource)) && !held(before, actor, permission, b.Resource) {
+					return "a team with " + string(permission) + " on " + b.Resource + " was pointed at the forge without it"
+				}
+			}
+		}
+	}
 	return ""
+}
+
+// impossible says what no policy may ever hold.
+func impossible(p *Policy) string {
+	for _, b := range p.Bindings {
+		if b.Subject.Host == forge.Service && (b.Role == ServerAdmin || gives(p, b, TasksApprove)) {
+			return "a service has role " + b.Role
+		}
+	}
+	for _, team := range uTeams {
+		if slices.Contains(p.Teams[team].Members, Member{Subject: subject("svc")}) {
+			return "a service is in a team"
+		}
+	}
+	return ""
+}
+
+func gives(p *Policy, b Binding, permission Permission) bool {
+	role, ok := PredefinedRole(b.Role)
+	if !ok {
+		role = p.Roles[b.Role]
+	}
+	return slices.Contains(role.Permissions, permission)
 }
 
 // held is the meaning of a policy written down a second time, without an index.
@@ -204,29 +268,27 @@ func held(p *Policy, who forge.Subject, permission Permission, resource string) 
 		}
 		through := b.Subject == who
 		for _, m := range p.Teams[b.Team].Members {
-			through = through || m.Subject == who
+			through = through || m.Subject == who && who.Host != forge.Service
 		}
-		role, ok := PredefinedRole(b.Role)
-		if !ok {
-			role = p.Roles[b.Role]
+		if who.Host == forge.Service && (permission == TasksApprove || b.Role == ServerAdmin) {
+			continue
 		}
-		if through && slices.Contains(role.Permissions, permission) && permission.On(kindOf(b.Resource)) && permission.On(kindOf(resource)) {
+		if through && gives(p, b, permission) && permission.On(kindOf(b.Resource)) && permission.On(kindOf(resource)) {
 			return true
 		}
 	}
 	return false
 }
 
-func admins(p *Policy) (n int) {
-	for _, person := range uPeople {
-		for _, b := range p.Bindings {
-			if b.Role == ServerAdmin && b.Resource == "*" && (b.Subject == subject(person) ||
-				slices.Contains(p.Teams[b.Team].Members, Member{Subject: subject(person)})) {
-				n++
-			}
+// admins reports whether anybody is server admin; named: by other than a team at the forge.
+func admins(p *Policy, named bool) bool {
+	return slices.ContainsFunc(p.Bindings, func(b Binding) bool {
+		if b.Role != ServerAdmin || b.Resource != "*" {
+			return false
 		}
-	}
-	return n
+		team := p.Teams[b.Team]
+		return b.Team == "" && b.Subject.Host == forge.GitHub || b.Team != "" && len(team.Members) > 0 && (team.Forge == nil || !named)
+	})
 }
 
 // No principal ever ends with a permission on a resource that whoever made the

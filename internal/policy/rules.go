@@ -19,6 +19,7 @@ var changeRules = []changeRule{
 	{name: "an environment is changed by whoever manages it", check: environmentsAreManaged},
 	{name: "a profile is changed by whoever manages profiles there", check: profilesAreManaged},
 	{name: "a shared repository is listed by whoever manages both environments", check: sharedRepositories},
+	{name: "a service approves nothing, is no server admin and in no team", always: true, check: servicesStayServices},
 	{name: "somebody stays server admin", always: true, check: lastServerAdmin},
 }
 
@@ -144,6 +145,9 @@ func (m membership) verb() string {
 }
 
 func (m membership) who() string {
+	if m.forge != nil {
+		return fmt.Sprintf("everybody whom %s has in %s", m.forge.Host, m.forge.Name)
+	}
 	if m.member.Login != "" {
 		return m.member.Login + " (" + m.member.Subject.String() + ")"
 	}
@@ -195,9 +199,16 @@ func sharedRepositories(c *change) {
 	}
 }
 
+// lastServerAdmin: a team at the forge can be emptied there, so it is less than a
+// person who is named, and more than nothing.
 func lastServerAdmin(c *change) {
-	if len(serverAdmins(c.before)) > 0 && len(serverAdmins(c.after)) == 0 {
+	before, after := adminsKept(c.before), adminsKept(c.after)
+	switch {
+	case after >= before:
+	case after == 0:
 		c.say("server admins", No("nobody would be a server admin any more; bind another one first, or name one under admins in coderflow.yaml"))
+	default:
+		c.say("server admins", No("only a team at the forge would be server admin, which can be emptied there; bind a person too, or name one under admins in coderflow.yaml"))
 	}
 }
 
