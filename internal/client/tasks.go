@@ -1,0 +1,214 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/agent/activity"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// User is somebody as the API names them.
+type User struct {
+	Subject string `json:"subject"` // HOST:ID
+	Login   string `json:"login,omitempty"`
+}
+
+// Repository is one at a forge.
+type Repository struct {
+	Key  string `json:"key"` // host and the forge's own id
+	Name string `json:"name"`
+}
+
+// Run is what a task's agent did.
+type Run struct {
+	Agent      string     `json:"agent,omitempty"`
+	Model      string     `json:"model,omitempty"`
+	ExitCode   *int       `json:"exitCode,omitempty"` // once it ended
+	Reason     string     `json:"reason,omitempty"`
+	Truncated  bool       `json:"truncated,omitempty"`
+	StartedAt  *time.Time `json:"startedAt,omitempty"`
+	FinishedAt *time.Time `json:"finishedAt,omitempty"`
+}
+
+// Task is one task.
+type Task struct {
+	ID              string     `json:"id"`
+	State           string     `json:"state"`
+	Ended           bool       `json:"ended"`
+	CancelRequested bool       `json:"cancelRequested"`
+	Environment     string     `json:"environment"`
+	Repository      Repository `json:"repository"`
+	Title           string     `json:"title"`
+	Issue           int        `json:"issue"`
+	TriggerURL      string     `json:"triggerURL,omitempty"`
+	PullRequest     int        `json:"pullRequest,omitempty"`
+	PullRequestURL  string     `json:"pullRequestURL,omitempty"`
+	BaseBranch      string     `json:"baseBranch"`
+	BaseCommit      string     `json:"baseCommit,omitempty"`
+	LandedCommit    string     `json:"landedCommit,omitempty"`
+	Requester       User       `json:"requester"`
+	Failure         string     `json:"failure,omitempty"`
+	PolicyVersion   string     `json:"policyVersion"`
+	Run             Run        `json:"run"`
+	CreatedAt       time.Time  `json:"createdAt"`
+	UpdatedAt       time.Time  `json:"updatedAt"`
+}
+
+// TaskFilter narrows a list of tasks.
+type TaskFilter struct {
+	State       string // states, separated by commas
+	Environment string
+	Repository  string // HOST:ID
+	Limit       int    // how many at the most; over all pages
+}
+
+// maxPage is the longest page that the API gives.
+const maxPage = 200
+
+// page is a part of a list; without a cursor it is the last.
+type page[T any] struct {
+	Items  []T    `json:"items"`
+	Cursor string `json:"cursor"`
+}
+
+// Tasks lists tasks, newest first.
+func (c *Client) Tasks(ctx context.Context, f TaskFilter) ([]Task, error) {
+	query := given("state", f.State, "environment", f.Environment, "repository", f.Repository)
+	return list[Task](ctx, c, f.Limit, query, "tasks")
+}
+
+// list reads pages until there are as many items as wanted, or no more.
+func list[T any](ctx context.Context, c *Client, wanted int, query url.Values, path ...string) ([]T, error) {
+	all := []T{}
+	for len(all) < wanted {
+		query.Set("limit", strconv.Itoa(min(wanted-len(all), maxPage)))
+		var p page[T]
+		if err := c.get(ctx, &p, query, path...); err != nil {
+			return nil, err
+		}
+		all = append(all, p.Items[:min(len(p.Items), wanted-len(all))]...)
+		if p.Cursor == "" {
+			break
+		}
+		if p.Cursor == query.Get("cursor") {
+			return nil, c.strange("its pages do not go on")
+		}
+		query.Set("cursor", p.Cursor)
+	}
+	return all, nil
+}
+
+// Task reads a task.
+func (c *Client) Task(ctx context.Context, id string) (Task, error) {
+	var t Task
+	return t, c.get(ctx, &t, nil, "tasks", id)
+}
+
+// Cancel asks to end a task, and tells how it is.
+func (c *Client) Cancel(ctx context.Context, id string) (Task, error) {
+	var t Task
+	return t, c.Do(ctx, http.MethodPost, []string{"tasks", id, "cancel"}, nil, nil, &t)
+}
+
+// Diff is what is up for approval.
+type Diff struct {
+	Bytes  []byte
+	Digest string // what an approval is bound to
+}
+
+// Diff reads the exact bytes that are up for approval.
+func (c *Client) Diff(ctx context.Context, id string) (Diff, error) {
+	text, header, err := c.text(ctx, maxDiff, nil, "tasks", id, "diff")
+	if err != nil {
+		return Diff{}, err
+	}
+	return Diff{text, header.Get("X-Proposal-Digest")}, nil
+}
+
+// LogPiece is a part of what a task's container wrote.
+type LogPiece struct {
+	Text string
+	Next int64 // where the next one begins
+	End  bool  // nothing more will come
+}
+
+// Log reads the output from a byte on. With wait the server takes its time until
+// there is something.
+func (c *Client) Log(ctx context.Context, id string, from int64, wait bool) (LogPiece, error) {
+	query := url.Values{"offset": {strconv.FormatInt(from, 10)}}
+	if wait {
+		query.Set("follow", "true")
+	}
+	text, header, err := c.text(ctx, maxAnswer, query, "tasks", id, "log")
+	if err != nil {
+		return LogPiece{}, err
+	}
+	next, err := strconv.ParseInt(header.Get("X-Log-Next-Offset"), 10, 64)
+	if err != nil || next < from || (len(text) > 0) != (next > from) {
+		return LogPiece{}, c.strange("it does not say where the log goes on")
+	}
+	return LogPiece{string(text), next, header.Get("X-Log-End") == "true"}, nil
+}
+
+// Refusal is what the gateway refused a task.
+type Refusal struct {
+	What  string `json:"what"`
+	Why   string `json:"why"`
+	Count int64  `json:"count"`
+}
+
+// HostUse is how much a task used a host.
+type HostUse struct {
+	Host        string `json:"host"`
+	Connections int64  `json:"connections"`
+	Bytes       int64  `json:"bytes"`
+}
+
+// Models is what a task did through the model gateway.
+type Models struct {
+	Agent    string     `json:"agent,omitempty"`
+	Model    string     `json:"model,omitempty"`
+	Usage    task.Usage `json:"usage"`
+	Refusals []Refusal  `json:"refusals"`
+	Hosts    []HostUse  `json:"hosts"`
+}
+
+// Models reads what a task did through the model gateway.
+func (c *Client) Models(ctx context.Context, id string) (Models, error) {
+	var m Models
+	return m, c.get(ctx, &m, nil, "tasks", id, "models")
+}
+
+// Activity is a part of what a task's agent did.
+type Activity struct {
+	Items []activity.Event `json:"items"`
+	Next  int64            `json:"next"` // byte of the log where the next part begins
+	End   bool             `json:"end"`
+}
+
+// Activity reads events from a byte of the log on.
+func (c *Client) Activity(ctx context.Context, id string, from int64) (Activity, error) {
+	var a Activity
+	if err := c.get(ctx, &a, url.Values{"offset": {strconv.FormatInt(from, 10)}}, "tasks", id, "activity"); err != nil {
+		return a, err
+	}
+	if a.Next < from || (!a.End && a.Next == from && len(a.Items) > 0) {
+		return a, c.strange("it does not say where the log goes on")
+	}
+	return a, nil
+}
+
+// given makes a query of the pairs whose value is not empty.
+func given(pairs ...string) url.Values {
+	query := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			query.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return query
+}
