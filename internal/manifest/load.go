@@ -64,7 +64,23 @@ func Parse(files map[string][]byte) (*Set, error) { return ParseWith(context.Bac
 // ParseWith is [Parse] that asks the forge for the number of each login.
 func ParseWith(ctx context.Context, r Resolver, files map[string][]byte) (*Set, error) {
 	b := &builder{lookup: lookup(ctx, r)}
-	found := false
+	docs, err := b.parse(files)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range docs {
+		b.read(d)
+	}
+	if len(docs)+len(b.problems) == 0 && len(files) > 0 {
+		return nil, errors.New("there are no manifests in the given files")
+	}
+	return b.set()
+}
+
+// parse reads the documents of files in the order of their names. What is wrong
+// with the YAML itself is among the builder's problems.
+func (b *builder) parse(files map[string][]byte) ([]*sy.Document, error) {
+	var all []*sy.Document
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		docs, err := sy.Parse(name, files[name])
 		var problem *sy.Problem
@@ -73,15 +89,9 @@ func ParseWith(ctx context.Context, r Resolver, files map[string][]byte) (*Set, 
 		} else if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
-		found = found || err != nil || len(docs) > 0
-		for _, d := range docs {
-			b.read(d)
-		}
+		all = append(all, docs...)
 	}
-	if !found && len(files) > 0 {
-		return nil, errors.New("there are no manifests in the given files")
-	}
-	return b.set()
+	return all, nil
 }
 
 func expand(path string) ([]string, error) {
