@@ -26,7 +26,7 @@ var table = []row{
 	{"cmd/guest", "the helper inside containers", []string{"internal/guestproto"}, []string{"golang.org/x/sys"}},
 
 	{"internal/web", "webhooks, API, pages: thin handlers",
-		plus(domain, "internal/engine", "internal/queue", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
+		plus(domain, "internal/engine", "internal/queue", "internal/signin", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
 	{"internal/engine", "the steps, the reconciler, the ports they need",
 		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/manifest",
 			"internal/present", "internal/prompt", "internal/queue", "internal/sandbox"), []string{"golang.org/x/sync"}},
@@ -84,11 +84,13 @@ var table = []row{
 	{"internal/client", "the API from outside, and the contexts of its users",
 		[]string{"internal/agent/activity", "internal/policy", "internal/task", "internal/token"}, yaml},
 	{"internal/token", "API tokens: text, hash, scope", []string{"internal/audit", "internal/forge", "internal/policy"}, nil},
+	{"internal/signin", "people prove who they are: GitHub, OpenID Connect", []string{"internal/forge", "internal/policy", "internal/task", "internal/token"},
+		[]string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}},
 	{"internal/deploy", "profiles, parameters, runs",
 		[]string{"internal/approval", "internal/forge", "internal/sandbox", "internal/secret", "internal/task"}, nil},
 	{"internal/queue", "durable jobs", nil, []string{river}},
 	{"internal/store", "both databases",
-		plus(domain, "internal/engine", "internal/manifest", "internal/queue", "internal/secret", "internal/token"),
+		plus(domain, "internal/engine", "internal/manifest", "internal/queue", "internal/secret", "internal/signin", "internal/token"),
 		[]string{"github.com/uptrace/bun", "github.com/jackc/pgx/v5", "modernc.org/sqlite", river}},
 }
 
