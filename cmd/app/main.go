@@ -31,6 +31,7 @@ type cli struct {
 	Sandbox sandboxCmd `cmd:"" help:"Look at containers, workspaces and cached bases on this node."`
 	Tasks   tasksCmd   `cmd:"" help:"Look at tasks."`
 	Audit   auditCmd   `cmd:"" help:"Look at the audit log."`
+	Secrets secretsCmd `cmd:"" help:"Store, list and remove secrets; nothing prints one."`
 	Tokens  tokensCmd  `cmd:"" help:"Make, list and revoke API tokens."`
 	Whoami  whoamiCmd  `cmd:"" help:"Ask a server whose an API token is, and what it reaches."`
 	Version versionCmd `cmd:"" help:"Print the version."`

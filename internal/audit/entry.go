@@ -39,6 +39,9 @@ const (
 	ManifestsApplied  Action = "manifests.applied"
 	ManifestsRefused  Action = "manifests.refused"
 	StorageRemoved    Action = "storage.removed"
+	SecretSet         Action = "secret.set"
+	SecretRemoved     Action = "secret.removed"
+	SecretsResealed   Action = "secret.key_changed"
 )
 
 // System is the actor of what CoderFlow does by itself.

@@ -40,14 +40,18 @@ func (r *Runner) Inspect(ctx context.Context, name string) (sandbox.Status, erro
 // engineStatus is what the engine itself says.
 func engineStatus(name string, found container.InspectResponse) sandbox.Status {
 	labels := found.Config.Labels
+	started, finished := engineTime(found.State.StartedAt), engineTime(found.State.FinishedAt)
+	if !finished.IsZero() && finished.Before(started) {
+		started = finished // the engine may note the start of a very short container after its end
+	}
 	return sandbox.Status{
 		Name: name, ID: found.ID, ImageID: found.Image,
 		Labels:     sandbox.Labels{Task: labels[labelTask], Purpose: labels[labelPurpose]},
 		State:      state(found.State.Status),
 		ExitCode:   -1,
 		OOMKilled:  found.State.OOMKilled,
-		StartedAt:  engineTime(found.State.StartedAt),
-		FinishedAt: engineTime(found.State.FinishedAt),
+		StartedAt:  started,
+		FinishedAt: finished,
 		Detail:     found.State.Error,
 	}
 }
