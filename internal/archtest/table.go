@@ -26,7 +26,7 @@ var table = []row{
 	{"cmd/guest", "the helper inside containers", []string{"internal/guestproto"}, []string{"golang.org/x/sys"}},
 
 	{"internal/web", "webhooks, API, pages: thin handlers",
-		plus(domain, "internal/engine", "internal/queue", "internal/signin", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
+		plus(domain, "internal/agent/activity", "internal/engine", "internal/manifest", "internal/queue", "internal/signin", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
 	{"internal/engine", "the steps, the reconciler, the ports they need",
 		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/manifest",
 			"internal/present", "internal/prompt", "internal/queue", "internal/sandbox"), []string{"golang.org/x/sync"}},
@@ -66,7 +66,7 @@ var table = []row{
 		[]string{"internal/approval", "internal/forge", "internal/guestproto", "internal/task"},
 		[]string{"golang.org/x/text", "github.com/bluekeyes/go-gitdiff"}},
 	{"internal/guestproto", "the protocol of the helper in containers", nil, nil},
-	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/task"}, nil},
+	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/secret", "internal/task"}, nil},
 	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
 		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec"}},
 	{"internal/doctor", "what is wrong with an installation, and how to mend it",

@@ -28,6 +28,8 @@ const (
 	Home      = "/home/coder"
 	Tmp       = "/tmp"
 	SocketDir = "/run/coderflow"
+	// SecretsDir has a file for each secret of the container, if it has any.
+	SecretsDir = "/run/secrets"
 
 	// GatewaySocket is where the gateway listens for this one container, and
 	// GatewayAddress where the helper forwards to it from.

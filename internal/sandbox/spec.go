@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
+	"github.com/coderflow/coderflow/internal/secret"
 )
 
 // Spec describes one container completely. Two specs with the same Digest are the same container.
@@ -22,7 +23,10 @@ type Spec struct {
 	Env       map[string]string // no secrets: the agent and the engine can read it
 	Workspace Workspace
 	Inputs    Inputs
-	SocketDir string // host directory for the gateway's socket, at /run/coderflow, read-only; empty for none
+	// Secrets are files below /run/secrets by their names, in memory, for the container's user to read. Only their names
+	// are part of the digest: a value has no other form than its name.
+	Secrets   []secret.Value `json:",omitempty"`
+	SocketDir string         // host directory for the gateway's socket, at /run/coderflow, read-only; empty for none
 	Network   Network
 	Runtime   string `json:",omitempty"` // OCI runtime, as the engine names it, such as runsc; empty for its default
 	Limits    Limits
@@ -60,6 +64,7 @@ var RuntimeRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 var (
 	nameRule   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
 	envRule    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	secretRule = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
 	commitRule = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
@@ -91,9 +96,21 @@ func (s Spec) Validate() error {
 	} {
 		problems.check(len(input) <= maxInput, "inputs."+name, "is longer than %d bytes", maxInput)
 	}
+	problems.add(s.secretProblems()...)
 	problems.add(s.Inputs.homeProblems()...)
 	problems.add(s.Limits.problems("limits.")...)
 	return problems.err("container spec")
+}
+
+func (s Spec) secretProblems() []error {
+	var problems fieldErrors
+	seen := map[string]bool{}
+	for _, value := range s.Secrets {
+		name := value.Name()
+		problems.check(secretRule.MatchString(name) && !seen[name], "secrets", "%q is not the name of a file, or is there twice", name)
+		seen[name] = true
+	}
+	return problems
 }
 
 func (i Inputs) homeProblems() []error {

@@ -127,7 +127,14 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 	if err := r.writeSpecInputs(spec, spec.Digest(imageID), w); err != nil {
 		return err
 	}
+	secrets, err := r.writeSecrets(caller, spec, spec.Digest(imageID))
+	if err != nil {
+		return err
+	}
 	config, host := r.taskContainer(spec, imageID, w)
+	if secrets != "" {
+		host.Mounts = append(host.Mounts, readOnlyBind(secrets, guestproto.SecretsDir))
+	}
 	_, err = r.createContainer(caller, spec.Name, config, host)
 	return err
 }
@@ -178,6 +185,9 @@ func (r *Runner) taskContainer(spec sandbox.Spec, imageID string, w workspace) (
 
 // restoreInputs writes the files of a container that was made before, if they are gone.
 func (r *Runner) restoreInputs(ctx context.Context, spec sandbox.Spec, digest string) error {
+	if _, err := r.writeSecrets(ctx, spec, digest); err != nil {
+		return err
+	}
 	if _, err := os.Stat(r.inputsDir(spec.Name, digest)); err == nil {
 		return nil
 	}

@@ -92,6 +92,9 @@ func (r *Runner) Remove(caller context.Context, name string) error {
 			return engineError(caller, "removing container "+name, err)
 		}
 	}
+	if err := r.ForgetSecrets(name); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(r.inputsRoot(name)); err != nil {
 		return fmt.Errorf("removing the inputs of container %s: %w", name, err)
 	}

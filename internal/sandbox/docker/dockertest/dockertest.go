@@ -68,6 +68,7 @@ func New(t testing.TB, options ...func(*docker.Config)) *World {
 	world := &World{Runner: runner, Config: config, Engine: engine}
 	t.Cleanup(func() {
 		world.removeAll(t)
+		_ = os.RemoveAll(world.SecretsRoot())
 		_ = runner.Close()
 	})
 	return world
