@@ -162,6 +162,7 @@ type stream struct {
 	count    int    // significant bytes since the start
 	spans    []span // in order, apart from each other
 	replaced int
+	inPlace  bool // what is replaced keeps its length
 }
 
 func newStream(r *Redactor) *stream {
@@ -219,10 +220,18 @@ func (s *stream) release(out []byte, until int64) []byte {
 	for len(s.spans) > 0 && s.spans[0].from < until {
 		first := &s.spans[0]
 		out = s.take(out, first.from, true)
+		if s.inPlace && first.to > until {
+			return out // whoever begins again within it would not know it
+		}
 		if !first.marked {
 			first.marked = true
 			s.replaced++
-			out = append(out, mark(s.r.names[first.owner])...)
+			if !s.inPlace {
+				out = append(out, mark(s.r.names[first.owner])...)
+			}
+		}
+		if s.inPlace {
+			out = s.overwrite(out, first, min(first.to, until))
 		}
 		out = s.take(out, min(first.to, until), false)
 		if first.to > until {
