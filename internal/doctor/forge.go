@@ -202,7 +202,7 @@ func (f *forgeChecks) installations(ctx context.Context) Finding {
 		if i.Suspended {
 			return warning("the installation of "+i.Account+" is suspended", "its repositories cannot be worked on", "unsuspend it: "+i.URL)
 		}
-		if missing := lacking(i.Permissions, github.AppPermissions()); len(missing) > 0 {
+		if missing := lacking(i.Permissions, github.InstallationPermissions(i.Organization)); len(missing) > 0 {
 			return problem(fmt.Sprintf("the installation of %s has not accepted %s", i.Account, strings.Join(missing, ", ")),
 				"steps of tasks there fail for want of them", "an owner of "+i.Account+" accepts the new permissions: "+i.URL).with("missing", missing)
 		}

@@ -17,6 +17,19 @@ type Repository struct {
 	Fork          bool
 }
 
+// TeamRef names a team of an organization at a forge. The ids are the identity;
+// Organization and Slug are how the forge calls it at present.
+type TeamRef struct {
+	Host           string
+	OrganizationID string
+	ID             string
+	Organization   string
+	Slug           string
+}
+
+// Key is the team's identity as text, "github:9919/42".
+func (t TeamRef) Key() string { return t.Host + ":" + t.OrganizationID + "/" + t.ID }
+
 // Issue is an issue, or the conversation side of a pull request.
 type Issue struct {
 	Number        int

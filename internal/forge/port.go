@@ -120,6 +120,16 @@ type Deployments interface {
 	SetDeploymentState(ctx context.Context, ref RepositoryRef, id string, state DeploymentState, description, url string) error
 }
 
+// Teams reads who is in a team of an organization.
+type Teams interface {
+	// TeamMembers returns everybody in the team, by the ids of the organization and
+	// the team, which a rename does not change. It fails with ErrNotFound if the
+	// team is gone or not shown to us: that is not an empty team.
+	TeamMembers(ctx context.Context, organizationID, teamID string) ([]User, error)
+	// TeamBySlug finds a team by the names that it has now, or fails with ErrNotFound.
+	TeamBySlug(ctx context.Context, host, organization, slug string) (TeamRef, error)
+}
+
 // TokenSource mints credentials for git, each for exactly one repository (by
 // id) with the least permissions.
 type TokenSource interface {
@@ -141,6 +151,7 @@ type Forge interface {
 	Reviews
 	Checks
 	Deployments
+	Teams
 	TokenSource
 	// Self is the account under which CoderFlow writes to this forge.
 	Self(ctx context.Context) (User, error)

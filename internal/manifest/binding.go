@@ -20,7 +20,7 @@ func (b Binding) check(w wrong) {
 		w("metadata.name", "want a letter or underscore, then up to 63 letters, digits, hyphens and underscores; this is %q", b.Name)
 	}
 	if b.Subject.IsZero() {
-		w("spec.subject", "want HOST:ID, for example github:583231, github:@LOGIN or team:NAME")
+		w("spec.subject", "want HOST:ID, for example github:583231 or service:NAME, github:@LOGIN or team:NAME")
 	}
 	if _, _, err := policy.ParseResource(b.Resource); err != nil {
 		w("spec.resource", "%v", err)
@@ -72,9 +72,12 @@ func (b *builder) checkReferences(s *Set, binding placed[Binding]) {
 		b.add(doc.Problem("spec.resource", "there is no team %q%s", name, sy.Nearest(name, s.teamNames())))
 	}
 	role, known := s.role(v.Role)
+	service := policy.CheckService(v.Subject.Subject, role)
 	switch {
 	case !known && v.Role != "":
 		b.add(doc.Problem("spec.role", "unknown role %q%s", v.Role, sy.Nearest(v.Role, s.roleNames())))
+	case service != nil:
+		b.add(doc.Problem("spec.role", "%v", service))
 	case !known || err != nil || role.Fits(kind):
 	case role.Name == policy.ServerAdmin:
 		b.add(doc.Problem("spec.resource", "%s is a role on \"*\" only; environment-admin is the one for an environment", role.Name))

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/deploy"
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
@@ -25,9 +24,10 @@ type builder struct {
 	roles        []placed[policy.Role]
 	teams        []placed[Team]
 	bindings     []placed[Binding]
+	providers    []placed[GitProvider]
 	problems     []*sy.Problem
 	// lookup asks the forge who has a login; nil: it cannot be asked.
-	lookup func(login string) (forge.User, error)
+	lookup *asker
 }
 
 func (b *builder) add(problems ...*sy.Problem) { b.problems = append(b.problems, problems...) }
@@ -68,7 +68,7 @@ func (r *reporter) wrong(path, format string, args ...any) {
 func (b *builder) set() (*Set, error) {
 	s := &Set{
 		Environments: map[string]Environment{}, Profiles: map[string]map[string]deploy.Profile{},
-		Roles: map[string]policy.Role{}, Teams: map[string]Team{}, policies: &policies{},
+		Roles: map[string]policy.Role{}, Teams: map[string]Team{}, Providers: map[string]GitProvider{}, policies: &policies{},
 	}
 	folded := map[string]string{}
 	for _, e := range b.environments {
@@ -83,6 +83,7 @@ func (b *builder) set() (*Set, error) {
 	b.addRoles(s)
 	b.addTeams(s)
 	b.addBindings(s)
+	b.addProviders(s)
 	if err := sy.Join(b.problems); err != nil {
 		return nil, err
 	}
@@ -140,6 +141,11 @@ func (s *Set) normalize() {
 	for name, t := range s.Teams {
 		slices.SortFunc(t.Members, func(a, b Principal) int { return cmp.Compare(a.String(), b.String()) })
 		s.Teams[name] = t
+	}
+	for name, p := range s.Providers {
+		slices.SortFunc(p.Repositories, func(a, b Repository) int { return cmp.Compare(a.Ref().Key(), b.Ref().Key()) })
+		slices.Sort(p.Operations)
+		s.Providers[name] = p
 	}
 	slices.SortFunc(s.Bindings, func(a, b Binding) int { return cmp.Compare(a.Name, b.Name) })
 }

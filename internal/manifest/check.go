@@ -80,9 +80,14 @@ func (e *Environment) checkRepositories(w wrong) {
 	if len(e.Repositories) == 0 {
 		w("spec.repositories", "name at least one repository")
 	}
+	checkRepositories(w, e.Repositories)
+}
+
+// checkRepositories also gives each its default host.
+func checkRepositories(w wrong, repositories []Repository) {
 	seen := map[string]bool{}
-	for i := range e.Repositories {
-		r := &e.Repositories[i]
+	for i := range repositories {
+		r := &repositories[i]
 		at := fmt.Sprintf("spec.repositories[%d]", i)
 		switch r.Host {
 		case "", forge.GitHub:

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/deploy"
@@ -19,12 +18,10 @@ const (
 	KindRole              = "Role"
 	KindTeam              = "Team"
 	KindRoleBinding       = "RoleBinding"
+	KindGitProvider       = "GitProvider"
 )
 
-var (
-	kinds      = []string{KindEnvironment, KindDeploymentProfile, KindRole, KindTeam, KindRoleBinding}
-	laterKinds = []string{"GitProvider"}
-)
+var kinds = []string{KindEnvironment, KindDeploymentProfile, KindRole, KindTeam, KindRoleBinding, KindGitProvider}
 
 // envelope is what every manifest looks like.
 type envelope[M, S any] struct {
@@ -96,8 +93,8 @@ func (b *builder) read(d *sy.Document) {
 		b.readTeam(d)
 	case kind == KindRoleBinding:
 		b.readBinding(d)
-	case slices.Contains(laterKinds, kind):
-		b.add(d.Problem("kind", "%s is not supported by this version yet", kind))
+	case kind == KindGitProvider:
+		b.readProvider(d)
 	case kind == "":
 		b.add(outline...)
 	default:

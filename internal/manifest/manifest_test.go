@@ -159,7 +159,8 @@ kind: Service
 		`b.yaml:12:17: spec.subject: subject "alice": want HOST:ID`,
 		`spec.role: unknown role "developr"; did you mean "developer"?`,
 		`spec.resource: there is no environment "prod"`,
-		`b.yaml:15:7: kind: GitProvider is not supported by this version yet`,
+		`b.yaml:17:7: spec.credential: this key is required`,
+		`b.yaml:17:7: spec: name either a team or repositories`,
 		`b.yaml:19:13: apiVersion: want coderflow.dev/v1, not "v1"`,
 		`c.yaml:1:`,
 	} {

@@ -51,12 +51,17 @@ func (s *Set) Objects() ([]Object, error) {
 		}
 	}
 	for _, name := range s.teamNames() {
-		if err := add(KindTeam, name, named{name}, teamSpec{s.Teams[name].Description, s.Teams[name].Members}, teamSpec{}); err != nil {
+		if err := add(KindTeam, name, named{name}, teamSpecOf(s.Teams[name]), teamSpec{}); err != nil {
 			return nil, err
 		}
 	}
 	for _, b := range s.Bindings {
 		if err := add(KindRoleBinding, b.Name, named{b.Name}, bindingSpec{b.Subject, b.Role, b.Resource}, bindingSpec{}); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Providers)) {
+		if err := add(KindGitProvider, name, named{name}, s.Providers[name].spec(), providerSpec{}); err != nil {
 			return nil, err
 		}
 	}
@@ -75,6 +80,8 @@ func object(kind, name string, metadata, spec, byDefault any) (Object, error) {
 	}
 	return Object{kind, name, append(body, entry{"metadata", m}, entry{"spec", n})}, nil
 }
+
+func teamSpecOf(t Team) teamSpec { return teamSpec{t.Description, t.Members, t.Forge} }
 
 func defaultProfile() profileSpec { return profileSpec{Timeout: sy.Duration(defaultDeployTimeout)} }
 
@@ -136,7 +143,7 @@ func Select(objects []Object, kind, name string) ([]Object, error) {
 
 // kindNamed finds a kind by what people call it.
 func kindNamed(word string) (string, error) {
-	short := map[string]string{"profile": KindDeploymentProfile, "binding": KindRoleBinding}
+	short := map[string]string{"profile": KindDeploymentProfile, "binding": KindRoleBinding, "provider": KindGitProvider}
 	singular := strings.TrimSuffix(strings.ToLower(word), "s")
 	if kind, ok := short[singular]; ok {
 		return kind, nil

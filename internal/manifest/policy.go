@@ -50,16 +50,16 @@ func (s *Set) Policy(admins ...forge.Subject) *policy.Policy {
 func (s *Set) policy(admins []string) *policy.Policy {
 	p := &policy.Policy{
 		Version: s.Version, Environments: map[string]policy.Environment{}, Roles: s.Roles, Teams: map[string]policy.Team{},
+		Providers: map[string]string{},
 	}
 	for name, e := range s.Environments {
 		p.Environments[name] = s.policyEnvironment(name, e)
 	}
+	for name, provider := range s.Providers {
+		p.Providers[name] = provider.digest()
+	}
 	for name, t := range s.Teams {
-		team := policy.Team{Name: name, Description: t.Description}
-		for _, m := range t.Members {
-			team.Members = append(team.Members, policy.Member{Subject: m.Subject, Login: m.Login})
-		}
-		p.Teams[name] = team
+		p.Teams[name] = s.policyTeam(t)
 	}
 	for _, b := range s.Bindings {
 		p.Bindings = append(p.Bindings, b.policyBinding())
@@ -77,6 +77,7 @@ func (s *Set) policy(admins []string) *policy.Policy {
 		sum := sha256.Sum256([]byte(strings.Join(admins, "\n")))
 		p.Version += "+admins." + hex.EncodeToString(sum[:4])
 	}
+	p.Version += s.membersVersion()
 	return p.Compile()
 }
 

@@ -13,6 +13,8 @@ import (
 //	github:583231            a person, by the forge's own number
 //	github:583231 (octocat)  the same; the login is for readers and decides nothing
 //	github:@octocat          a login, which is looked up once, when it is applied
+//	service:deploy-pipeline  a program, by the name that it is bound and has tokens by
+//	oidc:entra/ID            a person who signs in with an OpenID Connect provider
 //	team:NAME                a team
 //
 // In a finished [Set] no principal is a bare login: what is kept is the number,

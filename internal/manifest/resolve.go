@@ -22,28 +22,83 @@ func (f ResolverFunc) UserByLogin(ctx context.Context, host, login string) (forg
 	return f(ctx, host, login)
 }
 
-// lookup is a resolver that asks for each login once.
-func lookup(ctx context.Context, r Resolver) func(login string) (forge.User, error) {
+// TeamResolver is a [Resolver] that also finds teams.
+type TeamResolver interface {
+	// TeamBySlug returns the team, or an error that is forge.ErrNotFound.
+	TeamBySlug(ctx context.Context, host, organization, slug string) (forge.TeamRef, error)
+}
+
+// asker asks a resolver for each login once.
+type asker struct {
+	ctx   context.Context //nolint:containedctx // of one load
+	from  Resolver
+	known map[string]answer // by login, in lower case
+	down  error             // the forge does not answer: it is not asked again for every login
+}
+
+type answer struct {
+	user forge.User
+	err  error
+}
+
+func lookup(ctx context.Context, r Resolver) *asker {
 	if r == nil {
 		return nil
 	}
-	type answer struct {
-		user forge.User
-		err  error
+	return &asker{ctx: ctx, from: r, known: map[string]answer{}}
+}
+
+func (a *asker) user(login string) (forge.User, error) {
+	key := strings.ToLower(login)
+	if known, asked := a.known[key]; asked || a.down != nil {
+		return known.user, errors.Join(known.err, a.down)
 	}
-	known := map[string]answer{}
-	var down error // the forge does not answer: it is not asked again for every login
-	return func(login string) (forge.User, error) {
-		key := strings.ToLower(login)
-		if a, asked := known[key]; asked || down != nil {
-			return a.user, errors.Join(a.err, down)
-		}
-		user, err := r.UserByLogin(ctx, forge.GitHub, login)
-		if err != nil && !errors.Is(err, forge.ErrNotFound) {
-			down = err
-		}
-		known[key] = answer{user, err}
-		return user, err
+	user, err := a.from.UserByLogin(a.ctx, forge.GitHub, login)
+	a.note(err)
+	a.known[key] = answer{user, err}
+	return user, err
+}
+
+func (a *asker) note(err error) {
+	if err != nil && !errors.Is(err, forge.ErrNotFound) {
+		a.down = err
+	}
+}
+
+func (a *asker) team(f *ForgeTeam) (forge.TeamRef, error) {
+	teams, can := a.from.(TeamResolver)
+	if !can {
+		return forge.TeamRef{}, errors.New("it is not asked for teams here; give both ids")
+	}
+	if a.down != nil {
+		return forge.TeamRef{}, a.down
+	}
+	ref, err := teams.TeamBySlug(a.ctx, f.Host, f.Organization, f.Team)
+	a.note(err)
+	return ref, err
+}
+
+// resolveTeam puts the numbers of a team at the forge beside its names.
+func (b *builder) resolveTeam(f *ForgeTeam, r *reporter) {
+	if f.TeamID != "" || len(r.reported) > 0 {
+		return
+	}
+	const path = "spec.forge"
+	if b.lookup == nil {
+		r.wrong(path, "only `coderflow apply` asks the forge for the numbers of a team; write organizationID and teamID here")
+		return
+	}
+	found, err := b.lookup.team(f)
+	switch {
+	case errors.Is(err, forge.ErrNotFound):
+		r.wrong(path, "%s shows no team %s/%s to the App; is the App installed on the organization, with the permission members: read?", f.Host, f.Organization, f.Team)
+	case err != nil:
+		r.wrong(path, "the forge could not be asked for team %s/%s: %v", f.Organization, f.Team, err)
+	case found.Host != f.Host || !repositoryID.MatchString(found.ID) || !repositoryID.MatchString(found.OrganizationID) || !strings.EqualFold(found.Slug, f.Team):
+		r.wrong(path, "the forge answered about another team than %s/%s", f.Organization, f.Team)
+	default:
+		f.OrganizationID, f.TeamID = ForgeID(found.OrganizationID), ForgeID(found.ID)
+		f.Organization, f.Team = found.Organization, found.Slug
 	}
 }
 
@@ -56,7 +111,7 @@ func (b *builder) resolve(p Principal, path string, w wrong) Principal {
 		w(path, "@%s is a login, and only `coderflow apply` asks the forge for its number; write %s:ID here", p.Login, forge.GitHub)
 		return Principal{}
 	}
-	user, err := b.lookup(p.Login)
+	user, err := b.lookup.user(p.Login)
 	switch {
 	case errors.Is(err, forge.ErrNotFound):
 		w(path, "there is no account @%s at %s", p.Login, forge.GitHub)

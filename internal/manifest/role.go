@@ -10,25 +10,10 @@ import (
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
 
-// Team is people who are bound together. Teams do not nest: a member is a person.
-type Team struct {
-	Name        string      `json:"name"`
-	Description string      `json:"description,omitempty"`
-	Members     []Principal `json:"members,omitempty"`
-}
-
 type roleSpec struct {
 	Description string              `yaml:"description"`
 	Permissions []policy.Permission `yaml:"permissions,required"`
 }
-
-type teamSpec struct {
-	Description string      `yaml:"description"`
-	Members     []Principal `yaml:"members"`
-}
-
-// maxMembers bounds a team.
-const maxMembers = 1000
 
 func (b *builder) readRole(d *sy.Document) {
 	var m envelope[named, roleSpec]
@@ -71,40 +56,6 @@ func checkRole(w wrong, r policy.Role) {
 	}
 }
 
-func (b *builder) readTeam(d *sy.Document) {
-	var m envelope[named, teamSpec]
-	report := b.reporter(d, quotesHelp(d.Decode(&m)))
-	team := Team{Name: m.Metadata.Name, Description: m.Spec.Description, Members: m.Spec.Members}
-	for i, member := range team.Members {
-		team.Members[i] = b.resolve(member, fmt.Sprintf("spec.members[%d]", i), report.wrong)
-	}
-	team.check(report.wrong)
-	b.teams = append(b.teams, placed[Team]{team, d})
-}
-
-func (t Team) check(w wrong) {
-	if !bindingName.MatchString(t.Name) {
-		w("metadata.name", "want a letter or underscore, then up to 63 letters, digits, hyphens and underscores; this is %q", t.Name)
-	}
-	checkLine(w, "spec.description", t.Description, 1<<10)
-	if len(t.Members) > maxMembers {
-		w("spec.members", "a team has at most %d members", maxMembers)
-	}
-	seen := map[Principal]bool{}
-	for i, m := range t.Members {
-		at := fmt.Sprintf("spec.members[%d]", i)
-		switch {
-		case m.Team != "":
-			w(at, "teams do not nest: name the members of %q here, or bind both teams", m.Team)
-		case m.Subject.IsZero():
-			w(at, "want HOST:ID, for example github:583231, or github:@LOGIN")
-		case seen[m.same()]:
-			w(at, "%s is listed twice", m.Subject)
-		}
-		seen[m.same()] = true
-	}
-}
-
 func (b *builder) addRoles(s *Set) {
 	for _, r := range b.roles {
 		for other := range s.Roles {
@@ -113,17 +64,6 @@ func (b *builder) addRoles(s *Set) {
 			}
 		}
 		s.Roles[r.value.Name] = r.value
-	}
-}
-
-func (b *builder) addTeams(s *Set) {
-	for _, t := range b.teams {
-		for other := range s.Teams {
-			if strings.EqualFold(other, t.value.Name) && other != "" {
-				b.add(t.doc.Problem("metadata.name", "there is already a team %q", other))
-			}
-		}
-		s.Teams[t.value.Name] = t.value
 	}
 }
 
@@ -143,5 +83,3 @@ func (s *Set) roleNames() []string {
 	}
 	return append(names, slices.Sorted(maps.Keys(s.Roles))...)
 }
-
-func (s *Set) teamNames() []string { return slices.Sorted(maps.Keys(s.Teams)) }

@@ -33,6 +33,7 @@ var manifestTypes = map[string]reflect.Type{
 	KindRole:              reflect.TypeFor[envelope[named, roleSpec]](),
 	KindTeam:              reflect.TypeFor[envelope[named, teamSpec]](),
 	KindRoleBinding:       reflect.TypeFor[envelope[named, bindingSpec]](),
+	KindGitProvider:       reflect.TypeFor[envelope[named, providerSpec]](),
 }
 
 type schema = map[string]any
@@ -51,7 +52,9 @@ var leaves = map[reflect.Type]schema{
 	reflect.TypeFor[sy.Duration]():              {"type": "string", "pattern": "^([0-9.]+(ns|us|ms|s|m|h))+$|^0$"},
 	reflect.TypeFor[RepositoryID]():             {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
 	reflect.TypeFor[scalar]():                   {"type": []any{"string", "number", "boolean"}},
-	reflect.TypeFor[Principal]():                {"type": "string", "pattern": `^(github:([1-9][0-9]*|@)|azuredevops:|team:)`},
+	reflect.TypeFor[Principal]():                {"type": "string", "pattern": `^(github:([1-9][0-9]*|@)|azuredevops:|service:[a-z]|oidc:[a-z]|team:)`},
+	reflect.TypeFor[ForgeID]():                  {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
+	reflect.TypeFor[Operation]():                enum([]Operation{Fetch, Push}),
 	reflect.TypeFor[policy.Permission]():        enum(policy.PermissionNames()),
 	reflect.TypeFor[policy.CommitMessageRule](): enum([]policy.CommitMessageRule{policy.MessageProposed, policy.MessageWritten}),
 }
@@ -60,6 +63,8 @@ var leaves = map[reflect.Type]schema{
 var particular = map[string]schema{
 	"Agent.Preset":         enum(agent.Names()),
 	"parameterSpec.Type":   enum([]string{"string", "number", "boolean", "select"}),
+	"ForgeTeam.Host":       enum([]string{"github"}),
+	"providerSpec.Host":    enum([]string{"github"}),
 	"bindingSpec.Resource": {"type": "string", "pattern": `^(environment/[^/]+|team/[^/]+|server|\*)$`},
 }
 

@@ -29,10 +29,13 @@ type Set struct {
 	Roles        map[string]policy.Role               // custom ones
 	Teams        map[string]Team
 	Bindings     []Binding // ordered by name
+	Providers    map[string]GitProvider
 
 	canonical []byte
 	// digests of each environment's own configuration, as it was applied.
-	digests  map[string]string
+	digests map[string]string
+	// members are who is in the teams at the forge; see [Set.WithMembers].
+	members  map[string]Membership
 	policies *policies
 }
 
@@ -46,6 +49,7 @@ type canonicalSet struct {
 	Roles        []policy.Role    `json:"roles,omitempty"`
 	Teams        []Team           `json:"teams,omitempty"`
 	Bindings     []Binding        `json:"bindings"`
+	Providers    []GitProvider    `json:"gitProviders,omitempty"`
 }
 
 // seal computes the canonical form and the version.
@@ -62,6 +66,9 @@ func (s *Set) seal() error {
 	}
 	for _, name := range s.teamNames() {
 		c.Teams = append(c.Teams, s.Teams[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Providers)) {
+		c.Providers = append(c.Providers, s.Providers[name])
 	}
 	if err := s.digest(); err != nil {
 		return err
@@ -144,6 +151,9 @@ func (b *builder) readStored(c canonicalSet) {
 	for _, team := range c.Teams {
 		r := b.stored(KindTeam, team.Name)
 		team.check(r.wrong)
+		if team.Forge != nil {
+			b.resolveTeam(team.Forge, r)
+		}
 		b.teams = append(b.teams, placed[Team]{team, r.doc})
 	}
 	for _, binding := range c.Bindings {
@@ -151,6 +161,11 @@ func (b *builder) readStored(c canonicalSet) {
 		binding.Subject = b.resolve(binding.Subject, "spec.subject", r.wrong)
 		binding.check(r.wrong)
 		b.bindings = append(b.bindings, placed[Binding]{binding, r.doc})
+	}
+	for _, provider := range c.Providers {
+		r := b.stored(KindGitProvider, provider.Name)
+		provider.check(r.wrong)
+		b.providers = append(b.providers, placed[GitProvider]{provider, r.doc})
 	}
 }
 

@@ -64,6 +64,7 @@ type change struct {
 	removed, put []Binding // a changed binding is both
 	members      []membership
 	environments []string // that differ in any way, by name
+	providers    []string // git providers that differ, by name
 
 	order []string
 	found map[string][]Reason
@@ -94,6 +95,13 @@ func newChange(actor Authority, before, after *Policy) *change {
 	for _, name := range unionKeys(before.Environments, after.Environments) {
 		if !sameEnvironment(before.Environments, after.Environments, name) {
 			c.environments = append(c.environments, name)
+		}
+	}
+	for _, name := range unionKeys(before.Providers, after.Providers) {
+		old, existed := before.Providers[name]
+		now, exists := after.Providers[name]
+		if existed != exists || old != now {
+			c.providers = append(c.providers, name)
 		}
 	}
 	return c

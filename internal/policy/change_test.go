@@ -53,7 +53,7 @@ func base() *Policy {
 func copied(p *Policy) *Policy {
 	c := &Policy{
 		Version: p.Version + "'", Environments: maps.Clone(p.Environments), Roles: maps.Clone(p.Roles),
-		Teams: maps.Clone(p.Teams), Bindings: slices.Clone(p.Bindings),
+		Teams: maps.Clone(p.Teams), Bindings: slices.Clone(p.Bindings), Providers: maps.Clone(p.Providers),
 	}
 	for name, team := range c.Teams {
 		team.Members = slices.Clone(team.Members)
@@ -147,6 +147,9 @@ func TestThreat49EachRuleRefusesWhatNoOtherDoes(t *testing.T) {
 				e.Repositories = []string{"github:100", "github:200"}
 				p.Environments["staging"] = e
 			}},
+		{"a git provider is changed by whoever looks after the server", "2",
+			func(p *Policy) { p.Providers = map[string]string{"partners": "read"} },
+			func(p *Policy) { p.Providers["partners"] = "write" }},
 		{"a service approves nothing, is no server admin and in no team", "1", nil,
 			func(p *Policy) {
 				p.Bindings = append(p.Bindings, bind("pipeline", "deploy-pipeline", "environment-admin", "environment/staging"))

@@ -104,6 +104,8 @@ type Policy struct {
 	Roles        map[string]Role // custom ones; a predefined name means the predefined role
 	Teams        map[string]Team
 	Bindings     []Binding
+	// Providers has a hash of each git provider, which tells that it changed.
+	Providers map[string]string
 
 	compiled *index
 }

@@ -19,6 +19,7 @@ var changeRules = []changeRule{
 	{name: "an environment is changed by whoever manages it", check: environmentsAreManaged},
 	{name: "a profile is changed by whoever manages profiles there", check: profilesAreManaged},
 	{name: "a shared repository is listed by whoever manages both environments", check: sharedRepositories},
+	{name: "a git provider is changed by whoever looks after the server", check: providersAreManaged},
 	{name: "a service approves nothing, is no server admin and in no team", always: true, check: servicesStayServices},
 	{name: "somebody stays server admin", always: true, check: lastServerAdmin},
 }
@@ -196,6 +197,14 @@ func sharedRepositories(c *change) {
 					repository, EnvironmentsManage, ServerAdmin, list(c.was.people(EnvironmentsManage, Everything)))))
 			}
 		}
+	}
+}
+
+// providersAreManaged: a provider decides with which of the server's credentials
+// things are pushed.
+func providersAreManaged(c *change) {
+	for _, name := range c.providers {
+		c.needs(fmt.Sprintf("git provider %q", name), ServerManage, Server, "changing a git provider")
 	}
 }
 

@@ -32,6 +32,7 @@ type Forge struct {
 	users   []*user
 	apps    []*app
 	repos   []*repository
+	teams   []*team
 	tokens  map[string]*installationToken
 	codes   map[string]*app // of the App-manifest flow, one use each
 	notices []Notification

@@ -54,7 +54,7 @@ func DefaultApp() AppManifest {
 		Name: "CoderFlow", URL: "https://coderflow.dev", Description: "Turns issues into reviewed changes.",
 		Events: []string{"issues", "issue_comment", "pull_request", "pull_request_review", "push", "check_run"},
 		Permissions: map[string]string{"metadata": "read", "contents": "write", "issues": "write",
-			"pull_requests": "write", "checks": "write", "deployments": "write", "statuses": "write"},
+			"pull_requests": "write", "checks": "write", "deployments": "write", "statuses": "write", "members": "read"},
 	}
 }
 

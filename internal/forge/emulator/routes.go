@@ -15,7 +15,7 @@ const inRepo = "/repos/{owner}/{repo}"
 // routeTable is everything that the REST API knows; the first match counts.
 func (f *Forge) routeTable() []route {
 	var all []route
-	for _, group := range [][]route{appRoutes(), userRoutes(), repoRoutes(), issueRoutes(), pullRoutes(), checkRoutes()} {
+	for _, group := range [][]route{appRoutes(), userRoutes(), teamRoutes(), repoRoutes(), issueRoutes(), pullRoutes(), checkRoutes()} {
 		all = append(all, group...)
 	}
 	return all

@@ -19,10 +19,12 @@ type AppFacts struct {
 
 // InstallationFacts is one installation. Its permissions lag behind the App's until its account accepts new ones.
 type InstallationFacts struct {
-	Account     string
-	URL         string
-	Suspended   bool
-	Permissions map[string]string
+	Account string
+	// Organization tells that the account is one; only there are there teams.
+	Organization bool
+	URL          string
+	Suspended    bool
+	Permissions  map[string]string
 }
 
 // Examine reads what GitHub says about our App and the first hundred of its installations.
@@ -45,7 +47,7 @@ func (a *Adapter) Examine(ctx context.Context) (AppFacts, error) {
 			return AppFacts{}, err
 		}
 		facts.Installations = append(facts.Installations, InstallationFacts{
-			Account: i.GetAccount().GetLogin(), URL: i.GetHTMLURL(), Suspended: i.SuspendedAt != nil, Permissions: permissions,
+			Account: i.GetAccount().GetLogin(), Organization: i.GetAccount().GetType() == "Organization", URL: i.GetHTMLURL(), Suspended: i.SuspendedAt != nil, Permissions: permissions,
 		})
 	}
 	return facts, nil

@@ -18,11 +18,25 @@ type call struct {
 	ref     forge.RepositoryRef
 	id      int64
 	op      operation
+	// organization is set for what concerns no repository; ref and id are zero then.
+	organization account
+}
+
+func (c *call) scope() scope {
+	return scope{repository: c.id, organization: c.organization, permissions: permissionsOf[c.op]}
+}
+
+// cacheKey keeps the answers for one repository or organization apart.
+func (c *call) cacheKey() string {
+	if c.organization != (account{}) {
+		return c.organization.String()
+	}
+	return strconv.FormatInt(c.id, 10)
 }
 
 // RoundTrip implements http.RoundTripper.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
-	want := scope{repository: c.id, permissions: permissionsOf[c.op]}
+	want := c.scope()
 	granted, err := c.adapter.tokens.token(req.Context(), c.ref, want)
 	if err != nil {
 		return nil, errors.Join(err, closeBody(req))
@@ -54,7 +68,7 @@ func (c *call) send(req *http.Request, g grant) (*http.Response, error) {
 	}
 	authorized := req.Clone(req.Context())
 	authorized.Header.Set("Authorization", "Bearer "+g.token.Value.Reveal())
-	res, err := c.adapter.cache.send(strconv.FormatInt(c.id, 10), c.adapter.wire, authorized)
+	res, err := c.adapter.cache.send(c.cacheKey(), c.adapter.wire, authorized)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ const (
 	opReadReviews      operation = "read reviews"
 	opSetGate          operation = "set the check run"
 	opDeployments      operation = "write the deployment"
+	opReadTeam         operation = "read the team"
 	opFetch            operation = "fetch with git"
 	opPush             operation = "push with git"
 )
@@ -66,6 +67,7 @@ var permissionsOf = map[operation]permissions{
 	opReadReviews:      {"metadata": read, "pull_requests": read},
 	opSetGate:          {"metadata": read, "checks": write},
 	opDeployments:      {"metadata": read, "deployments": write},
+	opReadTeam:         {"members": read}, // of the organization; no repository is named
 	opFetch:            {"metadata": read, "contents": read},
 	opPush:             {"metadata": read, "contents": write},
 }
@@ -82,6 +84,16 @@ func AppPermissions() map[string]string {
 		}
 	}
 	return union
+}
+
+// InstallationPermissions is what an installation must have accepted: on a
+// person's account, GitHub leaves out what organizations alone have.
+func InstallationPermissions(organization bool) map[string]string {
+	wanted := AppPermissions()
+	if !organization {
+		delete(wanted, "members")
+	}
+	return wanted
 }
 
 // String is the canonical form, "contents=read metadata=read".
@@ -106,6 +118,7 @@ func (p permissions) request() *gh.InstallationPermissions {
 		Contents:     level("contents"),
 		Deployments:  level("deployments"),
 		Issues:       level("issues"),
+		Members:      level("members"),
 		Metadata:     level("metadata"),
 		PullRequests: level("pull_requests"),
 	}

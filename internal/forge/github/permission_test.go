@@ -99,6 +99,7 @@ func (w *world) exerciseAll() {
 	deployment, err := a.EnsureDeployment(ctx, w.ref, forge.Deployment{Commit: pr.Head.Commit, Environment: "prod", Task: "r1"})
 	w.must(err)
 	w.must(a.SetDeploymentState(ctx, w.ref, deployment.ID, forge.DeploymentSuccess, "done", ""))
+	w.members(w.team("anna"))
 	ok(a.Self(ctx))
 	w.must(a.Ping(ctx))
 }

@@ -25,15 +25,17 @@ const (
 
 // scope is what a token is good for.
 type scope struct {
-	repository  int64
-	permissions permissions
+	repository   int64   // 0: no repository, but what is the organization's
+	organization account // zero with a repository
+	permissions  permissions
 }
 
-func (s scope) key() tokenKey { return tokenKey{s.repository, s.permissions.String()} }
+func (s scope) key() tokenKey { return tokenKey{s.repository, s.organization, s.permissions.String()} }
 
 type tokenKey struct {
-	repository  int64
-	permissions string
+	repository   int64
+	organization account
+	permissions  string
 }
 
 // grant is a token and whose rate limit it uses.
@@ -116,6 +118,9 @@ func (m *minter) drop(want scope, refused grant) {
 // mint finds the installation and asks it for a token. An installation that is
 // gone (the App was installed anew) is looked up once more.
 func (m *minter) mint(ctx context.Context, ref forge.RepositoryRef, want scope) (grant, error) {
+	if want.repository == 0 {
+		return m.mintForOrganization(ctx, want)
+	}
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	installation, known, err := m.installation(ctx, ref, want.repository)
@@ -145,14 +150,15 @@ func (m *minter) mint(ctx context.Context, ref forge.RepositoryRef, want scope) 
 func (m *minter) ask(ctx context.Context, installation int64, want scope) (forge.Token, error) {
 	tr := ghinstallation.NewFromAppsTransport(m.appTransport(), installation)
 	tr.BaseURL = strings.TrimSuffix(m.adapter.api.String(), "/")
-	tr.InstallationTokenOptions = &gh.InstallationTokenOptions{
-		RepositoryIDs: []int64{want.repository}, Permissions: want.permissions.request(),
+	tr.InstallationTokenOptions = &gh.InstallationTokenOptions{Permissions: want.permissions.request()}
+	if want.repository != 0 {
+		tr.InstallationTokenOptions.RepositoryIDs = []int64{want.repository}
 	}
 	value, err := tr.Token(ctx)
 	if err != nil {
 		return forge.Token{}, mintError(err)
 	}
-	if err := checkNarrowed(tr, want.repository); err != nil {
+	if err := checkNarrowed(tr, want); err != nil {
 		return forge.Token{}, err
 	}
 	expires, _, err := tr.Expiry()
@@ -165,15 +171,39 @@ func (m *minter) ask(ctx context.Context, installation int64, want scope) (forge
 	}, nil
 }
 
-// checkNarrowed refuses a token that covers anything but the one repository.
-func checkNarrowed(tr *ghinstallation.Transport, repository int64) error {
+// checkNarrowed refuses a token that covers anything but the one repository, or,
+// for an organization, that has another permission than the wanted one.
+func checkNarrowed(tr *ghinstallation.Transport, want scope) error {
+	if want.repository == 0 {
+		return checkOrganization(tr, want.permissions)
+	}
 	covered, err := tr.Repositories()
 	if err != nil {
 		return fmt.Errorf("token's repositories: %w", err)
 	}
-	if len(covered) != 1 || covered[0].GetID() != repository {
+	if len(covered) != 1 || covered[0].GetID() != want.repository {
 		return fmt.Errorf("the forge returned a token for %d repositories, not for repository %d alone: %w",
-			len(covered), repository, forge.ErrForbidden)
+			len(covered), want.repository, forge.ErrForbidden)
+	}
+	return nil
+}
+
+// checkOrganization: a token without a repository covers all of the
+// installation's, so it may have no permission on what is in them. GitHub adds
+// metadata: read to every token.
+func checkOrganization(tr *ghinstallation.Transport, want permissions) error {
+	granted, err := tr.Permissions()
+	if err != nil {
+		return fmt.Errorf("token's permissions: %w", err)
+	}
+	got, err := levels(&granted)
+	if err != nil {
+		return err
+	}
+	for name, level := range got {
+		if want[name] != level && (name != "metadata" || level != read) {
+			return fmt.Errorf("the forge returned a token with %s: %s, which was not asked for: %w", name, level, forge.ErrForbidden)
+		}
 	}
 	return nil
 }

@@ -73,6 +73,23 @@ var cornerSteps = []step{
 			Title: github.String("X"), Head: github.String("x"), Base: github.String("main"), Draft: github.Bool(true),
 		}))
 	}},
+	{"an organization's team", func(w *world) {
+		id, err := w.forge.CreateTeam("acme", "The Reviewers")
+		w.check(err)
+		for _, login := range []string{"alice", "bob"} {
+			w.check(w.forge.AddTeamMember("acme", "the-reviewers", login))
+		}
+		found := must(w.bob.Teams.GetTeamBySlug(w.ctx, "acme", "the-reviewers"))
+		must(w.bob.Teams.ListTeamMembersBySlug(w.ctx, "acme", "the-reviewers", nil))
+		some := must(w.bob.Teams.ListTeamMembersByID(w.ctx, found.GetOrganization().GetID(), id,
+			&github.TeamListTeamMembersOptions{Role: "all", ListOptions: github.ListOptions{PerPage: 1}}))
+		if len(some) != 1 || found.GetID() != id || found.GetMembersCount() != 2 {
+			panic(fmt.Errorf("%v has %v", found, some))
+		}
+		refused[*github.Team](404)(w.carol.Teams.GetTeamBySlug(w.ctx, "acme", "the-reviewers")) // not of the organization
+		refused[*github.Team](404)(w.bot.Teams.GetTeamBySlug(w.ctx, "acme", "the-reviewers"))   // installed elsewhere
+		refused[*github.Team](401)(w.nobody.Teams.GetTeamBySlug(w.ctx, "acme", "the-reviewers"))
+	}},
 	{"a person is renamed", func(w *world) {
 		w.check(w.forge.RenameUser("carol", "caroline"))
 		must(w.bot.Users.Get(w.ctx, "caroline"))

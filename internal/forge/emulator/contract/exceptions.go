@@ -39,8 +39,16 @@ var generalAnswers = map[int]string{
 // Repositories.GetByID uses them. They are held to the description of the same path by name.
 var byNumber = regexp.MustCompile(`^/repositories/[0-9]+(/|$)`)
 
+// teamByNumber are the paths by the ids of an organization and a team, which the reference has in words only: “You can
+// also specify a team by org_id and team_id using the route GET /organizations/{org_id}/team/{team_id}/members”. They
+// are held to the description of the same path by names.
+var teamByNumber = regexp.MustCompile(`^/organizations/[0-9]+/team/[0-9]+(/members)$`)
+
 // describedPath is the path under which the description has an operation.
 func describedPath(path string) string {
+	if found := teamByNumber.FindStringSubmatch(path); found != nil {
+		return "/orgs/by-number/teams/number" + found[1]
+	}
 	if found := byNumber.FindString(path); found != "" {
 		return strings.TrimSuffix("/repos/by/number/"+strings.TrimPrefix(path, found), "/")
 	}
