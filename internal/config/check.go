@@ -49,6 +49,7 @@ func (l *loader) check(raw file) Config {
 	c.Admins = l.admins(raw.Admins)
 	c.Log = l.log(raw.Log)
 	c.Models = l.models(raw.Models)
+	c.OIDC = l.oidc(raw.OIDC)
 	if raw.Worker.Concurrency < 1 || raw.Worker.Concurrency > maxConcurrency {
 		l.wrong("worker.concurrency", "want between 1 and %d", maxConcurrency)
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	Log         Log
 	Sandbox     Sandbox
 	Models      map[string]Model // providers by name
+	OIDC        []OIDC           // by name
 }
 
 // Database says where state is kept.
@@ -51,10 +52,21 @@ type GitHub struct {
 	OAuth         *OAuth // nil: not configured
 }
 
-// OAuth is the App's client, for people who sign in to the console.
+// OAuth is the App's client, for people who sign in.
 type OAuth struct {
 	ClientID     string
 	ClientSecret forge.Secret
+}
+
+// OIDC is a client at an OpenID Connect provider, for people who sign in.
+type OIDC struct {
+	Name         string
+	Title        string // that people read
+	Issuer       string // exactly as the provider says it
+	ClientID     string
+	ClientSecret forge.Secret // empty: a public client
+	SubjectClaim string       // of the ID token, which identifies a person for ever
+	Scopes       []string     // beside openid
 }
 
 // AzureDevOps is an organization and how to reach it.
@@ -114,9 +126,6 @@ func (c Config) Unserved() []string {
 	var sentences []string
 	if c.AzureDevOps != nil {
 		sentences = append(sentences, "azureDevOps is configured, but this version serves GitHub only")
-	}
-	if c.GitHub != nil && c.GitHub.OAuth != nil {
-		sentences = append(sentences, "github.oauth is configured, but nobody can sign in with it in this version")
 	}
 	return sentences
 }

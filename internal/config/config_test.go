@@ -81,7 +81,7 @@ func TestVariablesOverrideTheFile(t *testing.T) {
 		c.Worker.Concurrency != 2 || c.GitHub.OAuth.ClientID != "id" {
 		t.Errorf("%+v", c)
 	}
-	if len(c.Unserved()) != 1 {
+	if len(c.Unserved()) != 0 {
 		t.Errorf("Unserved = %v", c.Unserved())
 	}
 }

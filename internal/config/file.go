@@ -20,6 +20,8 @@ type file struct {
 	Sandbox     sandboxFile  `yaml:"sandbox"`
 	// Models are the providers of models by the name that environments use.
 	Models map[string]modelFile `yaml:"models"`
+	// OIDC are the OpenID Connect providers by the name that subjects have.
+	OIDC map[string]oidcFile `yaml:"oidc"`
 }
 
 type dockerFile struct {
@@ -40,6 +42,15 @@ type githubFile struct {
 type oauthFile struct {
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
+}
+
+type oidcFile struct {
+	Title            string   `yaml:"title"`
+	Issuer           string   `yaml:"issuer,required"`
+	ClientID         string   `yaml:"clientID,required"`
+	ClientSecretFile string   `yaml:"clientSecretFile"`
+	SubjectClaim     string   `yaml:"subjectClaim"`
+	Scopes           []string `yaml:"scopes"`
 }
 
 type azureFile struct {
@@ -120,6 +131,21 @@ github:
   appID: 1
   privateKeyFile: /etc/coderflow/github.pem          # mode 0600
   webhookSecretFile: /etc/coderflow/webhook-secret   # mode 0600
+
+# People sign in with their GitHub account: client id and secret of the App, whose
+# device flow has to be on. Remove the # once you have them.
+#  oauth:
+#    clientID: Iv1.0123456789abcdef
+#    clientSecretFile: /etc/coderflow/github-client-secret   # mode 0600
+
+# … or with an OpenID Connect provider, as oidc:NAME/ID.
+#oidc:
+#  entra:
+#    title: Entra ID
+#    issuer: https://login.microsoftonline.com/TENANT/v2.0
+#    clientID: 00000000-0000-0000-0000-000000000000
+#    clientSecretFile: /etc/coderflow/entra-client-secret   # mode 0600
+#    subjectClaim: oid
 
 # Who may do everything: HOST:ID. https://api.github.com/users/LOGIN shows the id.
 admins: ["github:583231"]

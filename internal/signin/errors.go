@@ -54,3 +54,31 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() error { return e.Cause }
 
 func refused(text string, cause error) error { return &RefusedError{text, cause} }
+
+// UnreachableError is a provider that could not be asked, or whose answer says
+// nothing about the person.
+type UnreachableError struct {
+	Provider string
+	cause    error
+}
+
+// Error implements error.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("the provider %s could not be asked: %v", e.Provider, e.cause)
+}
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.cause }
+
+// asked tells a provider's refusal from not reaching it.
+func asked(p Provider, err error) error {
+	if err == nil || errors.As(err, new(*RefusedError)) {
+		return err
+	}
+	for _, known := range []error{ErrPending, ErrSlowDown, ErrDenied, ErrGone, ErrNoDeviceFlow} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return &UnreachableError{p.Name(), err}
+}

@@ -78,7 +78,7 @@ func (s *Service) StartDevice(ctx context.Context, provider, address string) (De
 	}
 	code, err := p.StartDevice(ctx)
 	if err != nil {
-		return DeviceStart{}, fmt.Errorf("start a device flow at %s: %w", provider, err)
+		return DeviceStart{}, asked(p, err)
 	}
 	now := s.now()
 	code.Interval = min(max(code.Interval, defaultInterval), maxInterval)
@@ -159,7 +159,7 @@ func (s *Service) StartBrowser(ctx context.Context, provider, next, address stri
 	secrets := Secrets{State: newSecret(), Nonce: newSecret(), Verifier: forge.Secret(oauth2.GenerateVerifier())}
 	start := BrowserStart{Cookie: newSecret(), ExpiresAt: now.Add(browserLife)}
 	if start.Address, err = p.AuthURL(ctx, s.redirect(p), secrets); err != nil {
-		return BrowserStart{}, fmt.Errorf("start a sign-in at %s: %w", provider, err)
+		return BrowserStart{}, asked(p, err)
 	}
 	err = s.o.Store.OpenFlow(ctx, Flow{
 		ID: hashed(secrets.State), Kind: Browser, Provider: provider, Address: address, Browser: hashed(start.Cookie),
@@ -204,7 +204,7 @@ func (s *Service) FinishBrowser(ctx context.Context, r Return) (Result, error) {
 	who, err := p.Exchange(ctx, s.redirect(p), r.Callback, Secrets{State: r.State, Nonce: f.Nonce, Verifier: f.Secret})
 	if err != nil {
 		s.o.Logger.InfoContext(ctx, "sign-in failed", "provider", f.Provider, "flow", Browser, "error", err)
-		return Result{}, err
+		return Result{}, asked(p, err)
 	}
 	return s.finish(ctx, p, f, who, BrowserTokenLife)
 }

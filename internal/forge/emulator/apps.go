@@ -108,7 +108,8 @@ func (f *Forge) writeAppFiles(a *app) error {
 		return fmt.Errorf("emulator: %w", err)
 	}
 	return errors.Join(os.WriteFile(file, []byte(a.pem()), 0o600),
-		os.WriteFile(f.appFile(a, "webhook-secret"), []byte(a.webhookSecret+"\n"), 0o600))
+		os.WriteFile(f.appFile(a, "webhook-secret"), []byte(a.webhookSecret+"\n"), 0o600),
+		os.WriteFile(f.appFile(a, "client-secret"), []byte(a.clientSecret+"\n"), 0o600))
 }
 
 // pem is the private key in the PKCS #1 form that GitHub hands out.

@@ -15,6 +15,8 @@ type caller struct {
 	user  *user              // the person, or the bot of an installation token
 	app   *app               // of an App JWT or installation token
 	token *installationToken // nil for people and App JWTs
+	// grant is set if an App acts as the person, by a token of theirs.
+	grant *userToken
 }
 
 func (w caller) anonymous() bool { return w.user == nil && w.app == nil }
@@ -78,6 +80,9 @@ func (f *Forge) bearer(value string) (caller, error) {
 		}
 		return caller{user: t.installation.app.bot, app: t.installation.app, token: t}, nil
 	}
+	if t := f.oauth.tokens[value]; t != nil && f.opts.Now().Before(t.expires) {
+		return caller{user: t.user, grant: t}, nil
+	}
 	for _, u := range f.users {
 		if u.token != "" && u.token == value {
 			return caller{user: u}, nil
@@ -115,13 +120,16 @@ func (f *Forge) appFromJWT(value string) (caller, error) {
 
 // authorize checks the route's declared demands; c.repo is resolved already.
 func (c *call) authorize() error {
+	if c.who.grant != nil && c.route.pattern != "/user" {
+		return unsupported("%s %s with a person's token for an App", c.r.Method, c.route.pattern)
+	}
 	switch c.route.auth {
 	case authApp:
 		if !c.who.isApp() {
 			return failure(http.StatusUnauthorized, "A JSON web token could not be decoded")
 		}
 		return nil
-	case authNone:
+	case authNone, authClient:
 		return nil
 	}
 	if c.who.isApp() {

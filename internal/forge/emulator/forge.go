@@ -35,6 +35,7 @@ type Forge struct {
 	teams   []*team
 	tokens  map[string]*installationToken
 	codes   map[string]*app // of the App-manifest flow, one use each
+	oauth   oauthState
 	notices []Notification
 	unknown []string
 	fault   func(*http.Request) *Fault
@@ -64,7 +65,7 @@ func New(opts Options) (*Forge, error) {
 		return nil, fmt.Errorf("emulator: making %s: %w", dir, err)
 	}
 	f := &Forge{opts: opts, log: opts.Logger, lastID: 1000,
-		tokens: map[string]*installationToken{}, codes: map[string]*app{}}
+		tokens: map[string]*installationToken{}, codes: map[string]*app{}, oauth: newOAuthState()}
 	if f.git, err = newGit(dir); err != nil {
 		return nil, err
 	}
@@ -116,19 +117,22 @@ func (f *Forge) Close() error {
 
 // Info is what a client needs to know, as printed by `coderflow forge --json`.
 type Info struct {
-	BaseURL           string           `json:"baseURL"`
-	APIURL            string           `json:"apiURL"`
-	GraphQLURL        string           `json:"graphqlURL"`
-	GitURL            string           `json:"gitURL"`
-	HTMLURL           string           `json:"htmlURL"`
-	AppID             int64            `json:"appID"`
-	AppSlug           string           `json:"appSlug"`
-	InstallationID    int64            `json:"installationID"`
-	PrivateKeyFile    string           `json:"privateKeyFile"`
-	WebhookSecret     string           `json:"webhookSecret"`
-	WebhookSecretFile string           `json:"webhookSecretFile"`
-	Users             []UserInfo       `json:"users"`
-	Repositories      []RepositoryInfo `json:"repositories"`
+	BaseURL           string `json:"baseURL"`
+	APIURL            string `json:"apiURL"`
+	GraphQLURL        string `json:"graphqlURL"`
+	GitURL            string `json:"gitURL"`
+	HTMLURL           string `json:"htmlURL"`
+	AppID             int64  `json:"appID"`
+	AppSlug           string `json:"appSlug"`
+	InstallationID    int64  `json:"installationID"`
+	PrivateKeyFile    string `json:"privateKeyFile"`
+	WebhookSecret     string `json:"webhookSecret"`
+	WebhookSecretFile string `json:"webhookSecretFile"`
+	// The App's client, with which people sign in.
+	ClientID         string           `json:"clientID"`
+	ClientSecretFile string           `json:"clientSecretFile"`
+	Users            []UserInfo       `json:"users"`
+	Repositories     []RepositoryInfo `json:"repositories"`
 }
 
 // UserInfo names a person and the token that acts as that person.
@@ -152,6 +156,7 @@ func (f *Forge) Info() Info {
 	info := Info{BaseURL: f.base, APIURL: f.apiURL(""), GraphQLURL: f.base + "/api/graphql", GitURL: f.base,
 		HTMLURL: f.base + "/", AppID: a.id, AppSlug: a.slug, PrivateKeyFile: f.appFile(a, "private-key.pem"),
 		WebhookSecret: a.webhookSecret, WebhookSecretFile: f.appFile(a, "webhook-secret"),
+		ClientID: a.clientID, ClientSecretFile: f.appFile(a, "client-secret"),
 		Users: []UserInfo{}, Repositories: []RepositoryInfo{}}
 	if len(a.installations) > 0 {
 		info.InstallationID = a.installations[0].id

@@ -34,7 +34,7 @@ func (f *Forge) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	who, err := f.authenticate(r)
-	if err == nil && (who.anonymous() || who.isApp()) {
+	if err == nil && (who.anonymous() || who.isApp() || who.grant != nil) {
 		err = failure(http.StatusUnauthorized, "This endpoint requires you to be authenticated.")
 	}
 	if err != nil {

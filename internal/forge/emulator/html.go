@@ -54,6 +54,8 @@ func (s *site) register(mux *http.ServeMux) {
 	protect := http.NewCrossOriginProtection()
 	for pattern, serve := range map[string]http.HandlerFunc{
 		"GET /{$}": s.home, "GET /-/style.css": s.style, "POST /-/act-as": s.actAs,
+		"GET /login/oauth/authorize": s.authorizePage, "POST /login/oauth/authorize": s.authorize,
+		"GET /login/device": s.devicePage, "POST /login/device": s.device,
 		"GET /apps/{slug}": s.app, "GET /{owner}/{repo}": s.overview, "GET /{owner}/{repo}/issues": s.issues,
 		"GET /{owner}/{repo}/issues/new": s.newIssue, "POST /{owner}/{repo}/issues": s.createIssue,
 		"GET /{owner}/{repo}/issues/{number}": s.issue, "POST /{owner}/{repo}/issues/{number}/comments": s.comment,

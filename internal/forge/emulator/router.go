@@ -21,6 +21,7 @@ const (
 	authSomeone        // a person's or an installation token
 	authApp            // an App JWT
 	authNone           // nobody is asked
+	authClient         // an App's client id and secret
 )
 
 // route is one row of the route table: what may be asked, by whom, and who answers.
@@ -113,7 +114,11 @@ func (c *call) answer() (response, error) {
 		return response{}, unsupported("%s %s", c.r.Method, path)
 	}
 	var err error
-	if c.who, err = c.f.authenticate(c.r); err != nil {
+	authenticate := c.f.authenticate
+	if c.route.auth == authClient {
+		authenticate = c.f.authenticateClient
+	}
+	if c.who, err = authenticate(c.r); err != nil {
 		return response{}, err
 	}
 	if err := c.findRepo(); err != nil {
@@ -261,6 +266,8 @@ func (f *Forge) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(apiPrefix+"/", faulty(rest))
 	mux.Handle("POST /api/graphql", faulty(graphQL))
+	mux.Handle("POST /login/device/code", faulty(f.serveOAuth((*Forge).startDevice)))
+	mux.Handle("POST /login/oauth/access_token", faulty(f.serveOAuth((*Forge).accessToken)))
 	git := faulty(http.HandlerFunc(f.serveGit))
 	pages := f.htmlHandler()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

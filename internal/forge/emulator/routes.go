@@ -32,6 +32,7 @@ func appRoutes() []route {
 		{method: post, pattern: "/app/hook/deliveries/{n:delivery_id}/attempts", auth: authApp, serve: (*call).redeliver},
 		{method: get, pattern: inRepo + "/installation", auth: authApp, serve: (*call).getRepoInstallation},
 		{method: post, pattern: "/app-manifests/{code}/conversions", auth: authNone, serve: (*call).convertManifest},
+		{method: remove, pattern: "/applications/{client_id}/token", auth: authClient, serve: (*call).deleteAppToken},
 		{method: get, pattern: "/installation/repositories", auth: authSomeone, serve: (*call).listInstallationRepos},
 		{method: remove, pattern: "/installation/token", auth: authSomeone, serve: (*call).revokeToken},
 	}
