@@ -46,7 +46,9 @@ type Options struct {
 	// Metrics writes the figures of the process; nil: there are none.
 	Metrics http.Handler
 	// API are the parts of /api/v1; nil: there is none.
-	API    *API
+	API *API
+	// SignIn lets people sign in, which needs API; nil: nobody can.
+	SignIn *SignIn
 	Logger *slog.Logger
 	Now    func() time.Time
 }
@@ -83,6 +85,9 @@ func (s *server) routes() []route {
 	}
 	if s.API != nil {
 		table = append(table, s.apiRoutes()...)
+	}
+	if s.API != nil && s.SignIn != nil {
+		table = append(table, s.signInRoutes()...)
 	}
 	return table
 }
