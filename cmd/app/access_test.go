@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/policy"
 )
 
@@ -160,11 +161,11 @@ func TestWhatIsInForceIsShownAndAppliesAgain(t *testing.T) {
 	if log := d.must("audit"); !strings.Contains(log, `"changes":["changed Environment staging","changed Team builders"]`) {
 		t.Errorf("the change is not in the audit log: %s", log)
 	}
-	var history []appliedVersion
+	var history []client.AppliedVersion
 	if err := json.Unmarshal([]byte(d.must("get", "--history", "-o", "json")), &history); err != nil {
 		t.Fatal(err)
 	}
-	if len(history) != 2 || history[0].Seq != 2 || !strings.HasPrefix(history[0].By, "local:") || history[0].At.IsZero() {
+	if len(history) != 2 || !strings.HasPrefix(history[0].AppliedBy, "local:") || history[0].AppliedAt.IsZero() {
 		t.Errorf("the history is %+v", history)
 	}
 	if out, code := d.run("apply", "-f", whole, "--if-version", history[1].Version); code != 1 || !strings.Contains(out, history[0].Version) {
@@ -202,7 +203,7 @@ func TestOfManyAppliedAtOnceEachIsComparedWithWhatItReplaces(t *testing.T) {
 		})
 	}
 	all.Wait()
-	var history []appliedVersion
+	var history []client.AppliedVersion
 	if err := json.Unmarshal([]byte(d.must("get", "--history", "-o", "json")), &history); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +225,7 @@ func TestAccessIsExplained(t *testing.T) {
 		{[]string{"explain", "github:1001", "roles:manage", "server"}, 0, []string{"server configuration: admins"}},
 		{[]string{"explain", "alice", "tasks:approve", "environment/staging"}, refusedStatus, []string{"✗ alice (github:1002) lacks", "an environment-admin of staging (bob) or a server-admin (github:1001) can grant it"}},
 		{[]string{"explain", "github:7", "teams:manage", "team/builders"}, refusedStatus, []string{"a team-admin of builders (carol) or a server-admin"}},
-		{[]string{"explain", "alice", "tasks:aprove", "environment/staging"}, 1, []string{`did you mean "tasks:approve"?`}},
+		{[]string{"explain", "alice", "tasks:aprove", "environment/staging"}, usageStatus, []string{`did you mean "tasks:approve"?`}},
 		{[]string{"explain", "nobody", "tasks:view", "environment/staging"}, 1, []string{"give HOST:ID"}},
 		{[]string{"who", "deployments:execute", "environment/staging"}, 0, []string{"bob-approves", "dora-ships", "github:1001"}},
 		{[]string{"who", "teams:manage", "environment/staging"}, 1, []string{"means nothing"}},

@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"io"
 
+	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
 )
@@ -27,18 +27,35 @@ func objectsOf(changes []manifest.Change) []string {
 // maxShownValue bounds one side of a shown difference, in bytes.
 const maxShownValue = 200
 
-// printChanges shows what a new set changes: "+" is added, "-" removed, "~"
-// changed, with each key that differs below it.
-func printChanges(w io.Writer, changes []manifest.Change) {
-	if len(changes) == 0 {
-		fmt.Fprintln(w, "nothing changes")
-	}
-	marks := map[manifest.Act]string{manifest.Added: "+", manifest.Changed: "~", manifest.Removed: "-"}
+// changesOf are changes as the API gives them.
+func changesOf(changes []manifest.Change) []client.Change {
+	actions := map[manifest.Act]string{manifest.Added: "add", manifest.Changed: "change", manifest.Removed: "remove"}
+	list := []client.Change{}
 	for _, c := range changes {
-		fmt.Fprintf(w, "%s %s %s\n", marks[c.Act], c.Kind, c.Name)
+		change := client.Change{Action: actions[c.Act], Object: client.ObjectNamed(c.Kind, c.Name)}
 		for _, f := range c.Fields {
-			fmt.Fprintf(w, "    %s: %s → %s\n", f.Path, shownValue(f.Old), shownValue(f.New))
+			change.Diff = append(change.Diff, fmt.Sprintf("%s: %s → %s", f.Path, shownValue(f.Old), shownValue(f.New)))
 		}
+		list = append(list, change)
+	}
+	return list
+}
+
+// drawChanges shows what a new set changes: "+" is added, "-" removed, "~"
+// changed, with each key that differs below it.
+func drawChanges(t *table, changes []client.Change, hidden int) {
+	if len(changes)+hidden == 0 {
+		t.line("nothing changes")
+	}
+	marks := map[string]string{"add": "+", "change": "~", "remove": "-"}
+	for _, c := range changes {
+		t.line("%s %s %s", marks[c.Action], c.Kind, c.FullName())
+		for _, line := range c.Diff {
+			t.line("    %s", line)
+		}
+	}
+	if hidden > 0 {
+		t.line("and %d changes that you may not see", hidden)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -145,9 +144,3 @@ func shortID(id string) string {
 }
 
 func megabytes(size int64) string { return fmt.Sprintf("%.0f MB", float64(size)/1e6) }
-
-func printJSON(s streams, value any) error {
-	encoder := json.NewEncoder(s.out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
-}

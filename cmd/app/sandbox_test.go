@@ -77,7 +77,7 @@ func TestWhatTasksLeaveCanBeLookedInto(t *testing.T) {
 	if out, _, _ = w.command("", "sandbox", "ls"); strings.Contains(out, "shell") {
 		t.Errorf("the shell left something behind:\n%s", out)
 	}
-	if _, said, code = w.command("", "sandbox", "export", "aaaaaaaaaaaa"); code != 1 || !strings.Contains(said, "there is no task") {
+	if _, said, code = w.command("", "sandbox", "export", "aaaaaaaaaaaa"); code != notFoundStatus || !strings.Contains(said, "there is no task") {
 		t.Errorf("an unknown task: %d, %s", code, said)
 	}
 }

@@ -2,44 +2,61 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/agent"
 	"github.com/coderflow/coderflow/internal/agent/activity"
-	"github.com/coderflow/coderflow/internal/store"
+	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
 type tasksActivityCmd struct {
-	configFlag
-	Task string `arg:"" help:"Task id."`
-	JSON bool   `help:"Print each event as JSON, one a line, in full."`
+	taskFlags
+	outputFlag
+	JSON bool `hidden:"" help:"The same as -o json."`
 }
 
-// Run prints the events of a task's agent. They are the agent's word.
+// Help implements kong.HelpProvider.
+func (tasksActivityCmd) Help() string {
+	return `These are the agent's own words. -o json prints each event in full, one a line, -o yaml one a document.
+
+Examples:
+
+  coderflow tasks activity zzp6hr35kqtq
+  coderflow tasks activity zzp6hr35kqtq -o json`
+}
+
+// Run prints the events of a task's agent.
 func (c tasksActivityCmd) Run(ctx context.Context, s streams) error {
-	return c.with(ctx, func(db *store.Store) error {
-		t, err := findTask(ctx, db, c.Task)
+	if c.JSON {
+		c.Output = "json"
+	}
+	show := func(e activity.Event) error { return c.printEach(s, e, e.Line()) }
+	_, err := askTask(ctx, c.whereFlags, s, c.Task,
+		func(l local, t task.Task) (done struct{}, err error) { return done, l.activity(ctx, t, show) },
+		func(server *client.Client) (done struct{}, err error) {
+			return done, activityAt(ctx, server, c.Task, show)
+		})
+	return err
+}
+
+// activityAt hands over what the server has so far.
+func activityAt(ctx context.Context, server *client.Client, id string, each func(activity.Event) error) error {
+	for next := int64(0); ; {
+		part, err := server.Activity(ctx, id, next)
 		if err != nil {
 			return err
 		}
-		parser := activity.NewParser(formatOf(t))
-		for offset := int64(0); ; {
-			piece, err := db.ReadLog(ctx, "task/"+c.Task, offset, 64<<10)
-			if err != nil {
-				return err
-			}
-			if len(piece) == 0 {
-				return c.print(s, parser.Close())
-			}
-			offset += int64(len(piece))
-			if err := c.print(s, parser.Feed(piece)); err != nil {
+		for _, event := range part.Items {
+			if err := each(event); err != nil {
 				return err
 			}
 		}
-	})
+		if part.End || part.Next == next {
+			return nil
+		}
+		next = part.Next
+	}
 }
 
 // formatOf is how the task's agent writes; before it started nothing is written.
@@ -50,20 +67,4 @@ func formatOf(t task.Task) activity.Format {
 		return activity.Text
 	}
 	return preset.Output
-}
-
-func (c tasksActivityCmd) print(s streams, events []activity.Event) error {
-	encoder := json.NewEncoder(s.out)
-	for _, event := range events {
-		var err error
-		if c.JSON {
-			err = encoder.Encode(event)
-		} else if line := event.Line(); line != "" {
-			_, err = fmt.Fprintln(s.out, visible(line))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

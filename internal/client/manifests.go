@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/policy"
@@ -14,6 +15,22 @@ type Object struct {
 	Kind        string `json:"kind"`
 	Name        string `json:"name"`
 	Environment string `json:"environment,omitempty"` // of a deployment profile
+}
+
+// ObjectNamed takes a full name apart: that of a profile is ENVIRONMENT/NAME.
+func ObjectNamed(kind, name string) Object {
+	if environment, short, found := strings.Cut(name, "/"); found {
+		return Object{kind, short, environment}
+	}
+	return Object{Kind: kind, Name: name}
+}
+
+// FullName is the name with the environment that it is in.
+func (o Object) FullName() string {
+	if o.Environment == "" {
+		return o.Name
+	}
+	return o.Environment + "/" + o.Name
 }
 
 // Manifest is one that is in force.

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"github.com/coderflow/coderflow/internal/client"
+)
+
+type tasksCmd struct {
+	List     tasksListCmd     `cmd:"" default:"withargs" help:"List tasks, newest first."`
+	Show     tasksShowCmd     `cmd:"" help:"Show one task."`
+	Logs     tasksLogsCmd     `cmd:"" help:"Print the output of a task's container."`
+	Diff     tasksDiffCmd     `cmd:"" help:"Print the diff that is up for approval."`
+	Cancel   tasksCancelCmd   `cmd:"" help:"Stop a task."`
+	Activity tasksActivityCmd `cmd:"" help:"Print what a task's agent did, in readable form."`
+	Models   tasksModelsCmd   `cmd:"" help:"Print what a task did through the model gateway: spending, hosts, refusals."`
+}
+
+type tasksListCmd struct {
+	whereFlags
+	outputFlag
+	State       string `placeholder:"STATE,…" predictor:"state" help:"Only tasks in one of these states."`
+	Environment string `placeholder:"NAME" help:"Only tasks of this environment."`
+	Repository  string `placeholder:"HOST:ID" help:"Only tasks of this repository, by the forge's own id: github:1296269."`
+	Limit       int    `default:"50" help:"How many at the most."`
+}
+
+// Help implements kong.HelpProvider.
+func (tasksListCmd) Help() string {
+	return `Examples:
+
+  coderflow tasks
+  coderflow tasks list --state queued,running --environment staging
+  coderflow tasks list --repository github:1296269 --limit 5 -o json`
+}
+
+// Run lists tasks.
+func (c tasksListCmd) Run(ctx context.Context, s streams) error {
+	if c.Limit < 1 {
+		return usage("--limit: want at least 1")
+	}
+	filter := client.TaskFilter{State: c.State, Environment: c.Environment, Repository: c.Repository, Limit: c.Limit}
+	tasks, err := ask(ctx, c.whereFlags, s,
+		func(l local) ([]client.Task, error) { return l.tasks(ctx, filter) },
+		func(server *client.Client) ([]client.Task, error) { return server.Tasks(ctx, filter) })
+	if err != nil {
+		return err
+	}
+	return c.print(s, tasks, func(t *table) {
+		t.row("TASK", "STATE", "ENVIRONMENT", "REPOSITORY", "ISSUE", "PULL REQUEST", "REQUESTED BY", "CREATED")
+		for _, task := range tasks {
+			t.row(task.ID, task.State, task.Environment, task.Repository.Name, task.Issue, task.PullRequest, task.Requester.Login,
+				task.CreatedAt.UTC().Format(minutes))
+		}
+	})
+}
+
+// minutes is how tables show a time, in UTC.
+const minutes = "2006-01-02 15:04"
