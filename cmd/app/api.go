@@ -15,9 +15,12 @@ import (
 // apiStore is the store in the API's words.
 type apiStore struct{ *store.Store }
 
-func newAPI(db *store.Store, policies web.Policies) *web.API {
+func newAPI(db *store.Store, policies web.Policies, site apiSite) *web.API {
 	s := apiStore{db}
-	return &web.API{Tokens: s, Policies: policies, Tasks: s, Records: s}
+	return &web.API{
+		Tokens: s, TokenDesk: s, Policies: policies, Tasks: s, Records: s,
+		Manifests: apiManifests{db, site}, Site: site, Format: formatOf,
+	}
 }
 
 // TokenRefused implements web.Tokens.
@@ -60,27 +63,14 @@ func (s apiStore) CancelTask(ctx context.Context, c web.Cancellation) error {
 	})
 }
 
-// auditLook bounds how many entries one page looks at.
-const auditLook = 1000
-
-// AuditPage implements web.Records. It looks at a bounded part of the log, so
-// that a page of an environment in which little happens may be short or empty
-// before the log's end.
+// AuditPage implements web.Records.
 func (s apiStore) AuditPage(ctx context.Context, q web.AuditQuery) (page []audit.Entry, next int64, err error) {
-	looked, err := s.AuditEntries(ctx, store.AuditFilter{Task: q.Task, AfterSeq: q.After, Limit: auditLook})
+	page, err = s.AuditEntries(ctx, store.AuditFilter{Task: q.Task, Environment: q.Environment, AfterSeq: q.After, Limit: q.Limit})
 	if err != nil {
 		return nil, 0, err
 	}
-	for i, e := range looked {
-		if q.Environment == "" || e.Environment == q.Environment {
-			page = append(page, e)
-		}
-		if len(page) == q.Limit && i < len(looked)-1 {
-			return page, e.Seq, nil
-		}
-	}
-	if len(looked) == auditLook {
-		next = looked[len(looked)-1].Seq
+	if len(page) > 0 && len(page) == q.Limit {
+		next = page[len(page)-1].Seq
 	}
 	return page, next, nil
 }

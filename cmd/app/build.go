@@ -123,7 +123,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	h.handler = web.New(web.Options{
 		Inbox: h.engine, GitHub: githubHook{hook}, Logger: log, Now: time.Now,
 		Probes: probes(db, h.runner, hub), Metrics: figures.handler(),
-		API: newAPI(db, rules),
+		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}),
 	})
 	return nil
 }

@@ -72,9 +72,10 @@ func (t *Tx) writeAudit(ctx context.Context) error {
 
 // AuditFilter selects audit entries; a zero field selects all.
 type AuditFilter struct {
-	Task     string
-	AfterSeq int64
-	Limit    int // 0 means 100, at most 1000
+	Task        string
+	Environment string
+	AfterSeq    int64
+	Limit       int // 0 means 100, at most 1000
 }
 
 // AuditEntries lists entries in order.
@@ -83,6 +84,9 @@ func (s *Store) AuditEntries(ctx context.Context, f AuditFilter) ([]audit.Entry,
 	query := s.read.NewSelect().Model(&rows).Where("seq > ?", f.AfterSeq).Order("seq").Limit(limit(f.Limit))
 	if f.Task != "" {
 		query.Where("task = ?", text(f.Task))
+	}
+	if f.Environment != "" {
+		query.Where("environment = ?", text(f.Environment))
 	}
 	if err := s.fetch(ctx, query); err != nil {
 		return nil, fmt.Errorf("list audit entries: %w", err)

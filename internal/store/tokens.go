@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/token"
 )
 
@@ -116,11 +117,35 @@ func (s *Store) TokenByHash(ctx context.Context, hash token.Hash) (token.Token, 
 	return row.token()
 }
 
+// Token returns a token by its id, ended or not, or task.ErrNotFound.
+func (s *Store) Token(ctx context.Context, id string) (token.Token, error) {
+	var row tokenRow
+	if err := s.fetch(ctx, s.read.NewSelect().Model(&row).Where("id = ?", text(id))); err != nil {
+		return token.Token{}, fmt.Errorf("read token %s: %w", id, err)
+	}
+	return row.token()
+}
+
 // Tokens lists tokens, newest first, those that ended included, at most 1000.
 func (s *Store) Tokens(ctx context.Context) ([]token.Token, error) {
+	return s.tokens(ctx, forge.Subject{})
+}
+
+// TokensOf is [Store.Tokens] of one owner.
+func (s *Store) TokensOf(ctx context.Context, owner forge.Subject) ([]token.Token, error) {
+	if owner.IsZero() {
+		return nil, errors.New("list the tokens of an owner: nobody is named")
+	}
+	return s.tokens(ctx, owner)
+}
+
+func (s *Store) tokens(ctx context.Context, owner forge.Subject) ([]token.Token, error) {
 	var rows []tokenRow
-	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Order("created_at DESC", "id").Limit(1000))
-	if err != nil {
+	query := s.read.NewSelect().Model(&rows).Order("created_at DESC", "id").Limit(1000)
+	if !owner.IsZero() {
+		query.Where("owner = ?", owner.String())
+	}
+	if err := s.fetch(ctx, query); err != nil {
 		return nil, fmt.Errorf("list the tokens: %w", err)
 	}
 	list := make([]token.Token, 0, len(rows))
@@ -132,4 +157,25 @@ func (s *Store) Tokens(ctx context.Context) ([]token.Token, error) {
 		list = append(list, t)
 	}
 	return list, nil
+}
+
+// tokensLock begins the key of the advisory lock under which PostgreSQL counts an
+// owner's tokens. Its value means nothing.
+const tokensLock = 0x746f6b73
+
+// LiveTokens counts the owner's tokens that are good at the time. Until the
+// transaction ends nobody else counts them, so that a bound on them holds.
+func (t *Tx) LiveTokens(ctx context.Context, owner forge.Subject, when time.Time) (int, error) {
+	if t.dialect == queue.Postgres {
+		if _, err := t.exec(ctx, t.tx.NewRaw("SELECT pg_advisory_xact_lock(?, hashtext(?))", tokensLock, owner.String())); err != nil {
+			return 0, fmt.Errorf("wait for the tokens of %s: %w", owner, err)
+		}
+	}
+	var n int
+	err := t.scan(ctx, t.tx.NewSelect().Model((*tokenRow)(nil)).ColumnExpr("COUNT(*)").
+		Where("owner = ?", owner.String()).Where("revoked_at IS NULL").Where("expires_at > ?", at(when)), &n)
+	if err != nil {
+		return 0, fmt.Errorf("count the tokens of %s: %w", owner, err)
+	}
+	return n, nil
 }

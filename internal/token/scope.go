@@ -28,14 +28,36 @@ func (s Scope) Within(permission policy.Permission, resource string) policy.Reas
 	there := policy.Yes("the token is not narrowed to environments")
 	if s.Environments != nil {
 		there = policy.Reason{
-			OK: slices.ContainsFunc(s.Environments, func(name string) bool {
-				return policy.EnvironmentResource(name) == resource
-			}),
+			OK:   s.Reaches(resource),
 			Text: fmt.Sprintf("the token is narrowed to the environments %s; %s is asked for", names(s.Environments), resource),
 		}
 	}
 	return policy.All("the token reaches it", allowed, there)
 }
+
+// Reaches reports whether the resource is among those that the scope is narrowed
+// to, if it is. What it leaves out by permission is for [Scope.Within].
+func (s Scope) Reaches(resource string) bool {
+	return s.Environments == nil || slices.ContainsFunc(s.Environments, func(name string) bool {
+		return policy.EnvironmentResource(name) == resource
+	})
+}
+
+// Covers reports whether the other scope reaches nothing that this one does not.
+func (s Scope) Covers(other Scope) bool {
+	return within(s.Permissions, other.Permissions) && within(s.Environments, other.Environments)
+}
+
+// within compares two limits; nil is none.
+func within[S comparable](limit, other []S) bool {
+	if limit == nil {
+		return true
+	}
+	return other != nil && !slices.ContainsFunc(other, func(v S) bool { return !slices.Contains(limit, v) })
+}
+
+// Narrowed reports whether the scope leaves anything out.
+func (s Scope) Narrowed() bool { return s.Permissions != nil || s.Environments != nil }
 
 func names[S ~string](list []S) string {
 	texts := make([]string, len(list))

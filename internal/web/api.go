@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/agent/activity"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
@@ -83,7 +84,13 @@ type API struct {
 	Policies Policies
 	Tasks    Tasks
 	Records  Records
-	Limits   Limits
+	// Manifests are the versions of the manifests, Site what they meet here.
+	Manifests Manifests
+	Site      Site
+	TokenDesk TokenDesk
+	// Format is how the task's agent writes.
+	Format func(task.Task) activity.Format
+	Limits Limits
 }
 
 // place is where a row's permission is needed.
@@ -98,16 +105,27 @@ const (
 	onTask place = "task"
 	// onServer: on the server, or in the environment that the query names.
 	onServer place = "server or environment"
+	// onResource: on the resource that the query names.
+	onResource place = "resource"
+	// onObjects: the handler decides about each object; the row says by what.
+	onObjects place = "objects"
 )
 
 // apiRow is one row of the API's table.
 type apiRow struct {
 	method, path string
-	permission   policy.Permission // empty on onSelf
+	permission   policy.Permission // empty on onSelf and onObjects
 	on           place
+	// who says in words who may what, of a row onObjects.
+	who string
+	// orServer: whoever holds this on the server may do it too.
+	orServer policy.Permission
+	// oneself: everybody may ask it about themselves.
+	oneself bool
 	// requester: whoever requested the task may do it too.
 	requester bool
 	query     []string // parameters; every other is refused
+	body      *form    // nil: it takes none
 	handle    func(*call) error
 }
 
@@ -119,16 +137,35 @@ func (s *server) apiRows() []apiRow {
 	const get, post = http.MethodGet, http.MethodPost
 	return []apiRow{
 		{method: get, path: "/whoami", on: onSelf, handle: whoami},
+		{method: get, path: "/permissions", on: onSelf, handle: listPermissions},
+		{method: get, path: "/roles", on: onSelf, handle: listRoles},
+		{method: get, path: "/access/explain", permission: policy.BindingsManage, on: onResource, oneself: true,
+			query: []string{"permission", "resource", "subject"}, handle: explainAccess},
+		{method: get, path: "/access/who", permission: policy.BindingsManage, on: onResource,
+			query: []string{"permission", "resource"}, handle: whoHolds},
 		{method: get, path: "/environments", permission: policy.EnvironmentsView, on: onEnvironments, handle: listEnvironments},
 		{method: get, path: "/tasks", permission: policy.TasksView, on: onEnvironments,
 			query: []string{"state", "environment", "repository", "limit", "cursor"}, handle: listTasks},
 		{method: get, path: "/tasks/:id", permission: policy.TasksView, on: onTask, handle: showTask},
 		{method: get, path: "/tasks/:id/log", permission: policy.TasksView, on: onTask,
 			query: []string{"offset", "limit", "follow"}, handle: taskLog},
+		{method: get, path: "/tasks/:id/activity", permission: policy.TasksView, on: onTask,
+			query: []string{"offset", "limit"}, handle: taskActivity},
 		{method: get, path: "/tasks/:id/diff", permission: policy.TasksView, on: onTask, handle: taskDiff},
 		{method: get, path: "/tasks/:id/models", permission: policy.TasksView, on: onTask, handle: taskModels},
 		{method: get, path: "/tasks/:id/deployments", permission: policy.DeploymentsView, on: onTask, handle: taskDeployments},
 		{method: post, path: "/tasks/:id/cancel", permission: policy.TasksCancel, on: onTask, requester: true, handle: cancelTask},
+		{method: get, path: "/manifests", on: onObjects, who: "each object, by the caller's permission to see it",
+			query: []string{"kind", "name", "environment"}, handle: readManifests},
+		{method: get, path: "/manifests/history", permission: policy.EnvironmentsManage, on: onEnvironments, orServer: policy.ServerManage,
+			query: []string{"limit", "cursor"}, handle: manifestHistory},
+		{method: post, path: "/manifests", on: onObjects, who: "each object, by policy.CheckChange",
+			body: taking[changeBody](maxManifests), handle: changeManifests},
+		{method: get, path: "/tokens", on: onObjects, who: "each token, by whose it is",
+			query: []string{"owner", "all"}, handle: listTokens},
+		{method: post, path: "/tokens", on: onObjects, who: "what the token that is used reaches",
+			body: taking[tokenBody](maxBody), handle: makeToken},
+		{method: post, path: "/tokens/:id/revoke", on: onObjects, who: "each token, by whose it is", handle: revokeToken},
 		{method: get, path: "/audit", permission: policy.AuditView, on: onServer,
 			query: []string{"environment", "task", "limit", "cursor"}, handle: listAudit},
 	}
@@ -136,10 +173,7 @@ func (s *server) apiRows() []apiRow {
 
 // access says in the table of all routes who may call the row.
 func (r apiRow) access() access {
-	if r.on == onSelf {
-		return "API token"
-	}
-	return access("API token: " + string(r.permission) + " on " + string(r.on))
+	return access("API token" + r.decides())
 }
 
 func (s *server) apiRoutes() []route {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/agent/activity"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
@@ -37,6 +38,7 @@ type apiWorld struct {
 	fails   error // of every read of the rules
 	output  bytes.Buffer
 	handler http.Handler
+	ruleBook
 }
 
 var (
@@ -56,19 +58,24 @@ func newAPIWorld(t *testing.T, limits Limits, bindings ...policy.Binding) *apiWo
 		t: t, now: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC), tokens: map[token.Hash]token.Token{}, secrets: map[string]token.Value{},
 		log: []byte("first\nsecond\n"),
 	}
-	w.policy = (&policy.Policy{Version: "v1", Bindings: bindings, Environments: map[string]policy.Environment{
-		"staging": {Name: "staging"}, "production": {Name: "production"},
-	}}).Compile()
 	for id, environment := range map[task.ID]string{here: "staging", there: "production"} {
 		w.tasks = append(w.tasks, task.Task{
 			ID: id, State: task.Running, Environment: environment, BaseBranch: "main", Requester: forge.User{Subject: requester},
 			Repository: forge.RepositoryRef{Host: forge.GitHub, ID: "1", Owner: "acme", Name: "x"}, CreatedAt: w.now, UpdatedAt: w.now,
 		})
 	}
+	texts := []string{teamYAML("x")}
+	for _, b := range bindings {
+		texts = append(texts, bindingYAML(b.Name, b.Subject.String(), b.Role, b.Resource))
+	}
+	w.rule(texts...)
 	slices.SortFunc(w.tasks, func(a, b task.Task) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	w.handler = New(Options{
 		Inbox: &inbox{}, GitHub: hook{}, Metrics: http.NotFoundHandler(),
-		API:    &API{Tokens: w, Policies: w, Tasks: w, Records: w, Limits: limits},
+		API: &API{
+			Tokens: w, Policies: w, Tasks: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w,
+			Format: func(task.Task) activity.Format { return activity.Text },
+		},
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.output, mu: &w.mu}, nil)), Now: w.clock,
 	})
 	return w

@@ -76,16 +76,16 @@ func (s *server) unauthenticated(c *call, challenge, text string) error {
 	return &apiError{status: http.StatusUnauthorized, text: text, challenge: challenge}
 }
 
-var errNoToken = errors.New("an API token is needed: send the header Authorization: Bearer cfp_…; `coderflow tokens create` makes one")
+var errNoBearer = errors.New("an API token is needed: send the header Authorization: Bearer cfp_…; `coderflow tokens create` makes one")
 
 func bearer(h http.Header) (token.Value, error) {
 	lines := h.Values(echo.HeaderAuthorization)
 	if len(lines) != 1 {
-		return token.Value{}, errNoToken
+		return token.Value{}, errNoBearer
 	}
 	scheme, text, _ := strings.Cut(lines[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return token.Value{}, errNoToken
+		return token.Value{}, errNoBearer
 	}
 	value, err := token.Parse(text)
 	if err != nil {

@@ -32,6 +32,9 @@ type call struct {
 	environments []string
 	// environment is, for a row onServer, what the query names; empty: the server.
 	environment string
+	// resource is, for a row onResource, what the query names.
+	resource string
+	body     any // of a row that takes one
 }
 
 // guard lets a request through to the row's handler, or refuses it: who, how
@@ -62,8 +65,10 @@ func (c *call) permit() error {
 		return fmt.Errorf("read the rules in force: %w", err)
 	}
 	switch c.row.on {
-	case onSelf:
+	case onSelf, onObjects:
 		return nil
+	case onResource:
+		return c.permitResource()
 	case onEnvironments:
 		return c.permitSome()
 	case onTask:
@@ -96,7 +101,11 @@ func (c *call) where(permission policy.Permission) []string {
 
 // permitSome names no environment: which there are is not for everybody.
 func (c *call) permitSome() error {
-	if c.environments = c.where(c.row.permission); len(c.environments) == 0 {
+	c.environments = c.where(c.row.permission)
+	if c.row.orServer != "" && c.holds(c.row.orServer, policy.Server).OK {
+		return nil
+	}
+	if len(c.environments) == 0 {
 		return c.refused(c.row.permission, "environment/*", policy.No(fmt.Sprintf(
 			"%s holds %q in no environment that this token reaches; an environment-admin of one or a server-admin can bind a role",
 			c.user.Subject, c.row.permission)))

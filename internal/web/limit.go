@@ -97,6 +97,8 @@ type seats struct {
 	taken map[string]int
 }
 
+func newSeats(each int) *seats { return &seats{each: each, taken: map[string]int{}} }
+
 // take returns a function that frees the place, or false if there is none.
 func (s *seats) take(key string) (free func(), ok bool) {
 	s.mu.Lock()

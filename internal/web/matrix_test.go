@@ -1,9 +1,11 @@
 package web
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -39,6 +41,7 @@ func TestEveryRouteOfTheAPIHasAPermission(t *testing.T) {
 		case !known:
 			t.Errorf("%s %s has no row", r.Method, r.Path)
 		case row.on == onSelf && row.permission == "":
+		case row.on == onObjects && row.permission == "" && row.who != "":
 		case !row.permission.Known():
 			t.Errorf("%s %s has no permission", r.Method, r.Path)
 		case row.permission == policy.TasksApprove:
@@ -75,23 +78,22 @@ func callers() []caller {
 func TestThreat49MatrixOfRoutesRolesAndEnvironments(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	fmt.Fprintf(&out, "%-52s", "")
+	fmt.Fprintf(&out, "%-91s", "")
 	for _, who := range callers() {
 		fmt.Fprintf(&out, "  %s", who.name)
 	}
 	out.WriteString("\n")
 	for _, row := range newServer(Options{API: &API{}}).apiRows() {
 		for _, on := range instances(row) {
-			fmt.Fprintf(&out, "%-52s", row.method+" "+on)
+			fmt.Fprintf(&out, "%-91s", row.method+" "+on.name())
 			for _, who := range callers() {
 				w := newAPIWorld(t, Limits{}, who.bindings...)
-				w.policy.Teams = map[string]policy.Team{"x": {Name: "x"}}
-				w.policy.Compile()
+				w.token("other", requester, token.Scope{})
 				var secret string
 				if who.signed {
 					secret = w.token("k", owner, token.Scope{})
 				}
-				fmt.Fprintf(&out, "  %-*d", len(who.name), w.ask(row.method, on, secret).Code)
+				fmt.Fprintf(&out, "  %-*d", len(who.name), on.ask(w, secret).Code)
 			}
 			out.WriteString("\n")
 		}
@@ -99,23 +101,82 @@ func TestThreat49MatrixOfRoutesRolesAndEnvironments(t *testing.T) {
 	golden(t, "testdata/matrix.txt", regexp.MustCompile(`(?m) +$`).ReplaceAllString(out.String(), ""))
 }
 
-// instances are the addresses of a row: of its own, another and no environment.
-func instances(row apiRow) []string {
+// instance is a request that a row answers.
+type instance struct{ method, path, body string }
+
+// name leaves out what is the same in every body.
+func (i instance) name() string {
+	return i.path + strings.NewReplacer(`{"mode":"merge","dryRun":true,"files":{"a.yaml":"`, " ", `"}}`, "", "{}", "").Replace(" "+i.body)
+}
+
+func (i instance) ask(w *apiWorld, secret string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	body := i.body
+	for _, environment := range []string{"staging", "production", "nowhere"} {
+		encoded, _ := json.Marshal(bindingYAML("new", "github:99", "viewer", "environment/"+environment))
+		body = strings.ReplaceAll(body, `"a viewer of `+environment+`"`, string(encoded))
+	}
+	if i.method == http.MethodPost {
+		return w.send(i.path, secret, body)
+	}
+	return w.ask(i.method, i.path, secret)
+}
+
+// instances are requests of a row: of its own, another and no environment.
+func instances(row apiRow) []instance {
+	list := func(paths ...string) (all []instance) {
+		for _, path := range paths {
+			all = append(all, instance{row.method, path, ""})
+		}
+		return all
+	}
 	switch row.on {
 	case onTask:
-		var list []string
+		var paths []string
 		for _, id := range []task.ID{here, there, none} {
-			list = append(list, strings.Replace(row.path, ":id", string(id), 1))
+			paths = append(paths, strings.Replace(row.path, ":id", string(id), 1))
 		}
-		return list
+		return list(paths...)
 	case onServer:
-		return []string{row.path, row.path + "?environment=staging", row.path + "?environment=production", row.path + "?environment=nowhere"}
+		return list(row.path, row.path+"?environment=staging", row.path+"?environment=production", row.path+"?environment=nowhere")
+	case onResource:
+		ask := row.path + "?permission=tasks:view&resource="
+		if !row.oneself {
+			ask = row.path + "?permission=bindings:manage&resource="
+			return list(ask+"server", ask+"team/x", ask+"environment/staging", ask+"environment/production", ask+"environment/nowhere")
+		}
+		other := row.path + "?permission=tasks:view&subject=github:99&resource="
+		return list(ask+"environment/staging", other+"environment/staging", other+"environment/production", ask+"environment/production", ask+"environment/nowhere")
 	case onEnvironments:
 		if slices.Contains(row.query, "environment") {
-			return []string{row.path, row.path + "?environment=production", row.path + "?environment=nowhere"}
+			return list(row.path, row.path+"?environment=production", row.path+"?environment=nowhere")
 		}
+	case onObjects:
+		return objectInstances(row, list)
 	}
-	return []string{row.path}
+	return list(row.path)
+}
+
+func objectInstances(row apiRow, list func(...string) []instance) []instance {
+	var all []instance
+	switch row.method + " " + row.path {
+	case "GET /manifests":
+		one := row.path + "?kind=environment&name="
+		return list(row.path, one+"staging", one+"production", one+"nowhere")
+	case "POST /manifests":
+		for _, environment := range []string{"staging", "production", "nowhere"} {
+			all = append(all, instance{row.method, row.path, `{"mode":"merge","dryRun":true,"files":{"a.yaml":"a viewer of ` + environment + `"}}`})
+		}
+	case "GET /tokens":
+		return list(row.path, row.path+"?all=true", row.path+"?owner=github:8")
+	case "POST /tokens":
+		for _, body := range []string{`{"name":"t","expires":"5m"}`, `{"name":"t","expires":"5m","owner":"service:ci"}`, `{"name":"t","expires":"5m","owner":"github:8"}`} {
+			all = append(all, instance{row.method, row.path, body})
+		}
+	default:
+		return list("/tokens/k/revoke", "/tokens/other/revoke", "/tokens/none/revoke")
+	}
+	return all
 }
 
 func golden(t *testing.T, file, got string) {
@@ -140,12 +201,13 @@ func TestThreat49AnotherEnvironmentIsLikeNone(t *testing.T) {
 	t.Parallel()
 	w := newAPIWorld(t, Limits{}, policy.Binding{Name: "b", Subject: owner, Role: "environment-admin", Resource: "environment/staging"})
 	secret := w.token("k", owner, token.Scope{})
+	w.token("other", requester, token.Scope{})
 	for _, row := range newServer(Options{API: &API{}}).apiRows() {
 		list := instances(row)
-		if row.on == onSelf || len(list) < 3 {
+		if row.on == onSelf || len(list) < 3 || row.body != nil || row.path == "/tokens" {
 			continue
 		}
-		hidden, absent := w.ask(row.method, list[len(list)-2], secret), w.ask(row.method, list[len(list)-1], secret)
+		hidden, absent := list[len(list)-2].ask(w, secret), list[len(list)-1].ask(w, secret)
 		text := func(header http.Header, body string) string {
 			id := header.Get("X-Request-Id")
 			header.Del("X-Request-Id")

@@ -169,7 +169,7 @@ func TestTheDescriptionAndTheServerAgree(t *testing.T) {
 		path := regexp.MustCompile(`:([a-z]+)`).ReplaceAllString(row.path, "{$1}")
 		routes[row.method+" "+path] = true
 		keys := []string{"paths", path, strings.ToLower(row.method)}
-		if said, _ := d.at(append(keys, "x-permission")...); row.on != onSelf && said != string(row.permission) {
+		if said, _ := d.at(append(keys, "x-permission")...); row.permission != "" && said != string(row.permission) || row.permission == "" && said != nil {
 			t.Errorf("%s %s takes %q, described is %v", row.method, path, row.permission, said)
 		}
 		d.sameParameters(t, row, keys)

@@ -19,6 +19,7 @@ type apiError struct {
 	permission policy.Permission
 	resource   string
 	reason     *policy.Reason
+	problems   []string
 	retry      time.Duration // 0: no Retry-After
 	challenge  string        // WWW-Authenticate; empty: none
 }
@@ -29,6 +30,7 @@ func (e *apiError) Error() string { return e.text }
 // write puts the refusal into headers and body.
 func (e *apiError) write(h http.Header, body *answer) {
 	body.Error, body.Permission, body.Resource, body.Reason = e.text, string(e.permission), e.resource, e.reason
+	body.Problems = e.problems
 	if e.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retry.Seconds()))))
 	}

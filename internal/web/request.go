@@ -1,13 +1,8 @@
 package web
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -60,9 +55,6 @@ func requestID(c echo.Context) string {
 	return id
 }
 
-// maxBody bounds what the API reads.
-const maxBody = 64 << 10
-
 // readForm reads query and body. Nothing that is not understood is passed over:
 // whoever sends it believes that it does something.
 func (c *call) readForm() error {
@@ -86,36 +78,6 @@ func (r apiRow) parameters() string {
 		return "this takes none"
 	}
 	return "this takes " + strings.Join(r.query, ", ")
-}
-
-// readBody takes no body, or an empty JSON object where the method has one: no
-// row has anything to say in it yet.
-func (c *call) readBody() error {
-	r := c.Request()
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return &apiError{status: http.StatusRequestEntityTooLarge, text: "the body is larger than 64 KiB"}
-	}
-	if err != nil {
-		return bad("the body could not be read")
-	}
-	if len(body) == 0 {
-		return nil
-	}
-	if r.Method == http.MethodGet {
-		return bad("this takes no body")
-	}
-	media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
-	if err != nil || media != echo.MIMEApplicationJSON || r.Header.Get(echo.HeaderContentEncoding) != "" {
-		return &apiError{status: http.StatusUnsupportedMediaType, text: "want a body of type application/json, not compressed"}
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	var none *struct{}
-	if err := decoder.Decode(&none); err != nil || none == nil || decoder.More() {
-		return bad("want no body or an empty JSON object")
-	}
-	return nil
 }
 
 // number reads a query parameter between two bounds.

@@ -97,7 +97,9 @@ type server struct {
 	// calls and failures are nil without an API.
 	calls, failures *limiter
 	followers       *seats
-	limits          Limits
+	// changes of manifests under way: of one subject, of everybody.
+	changes, allChanges *seats
+	limits              Limits
 }
 
 func newServer(o Options) *server {
@@ -105,7 +107,8 @@ func newServer(o Options) *server {
 	if o.API != nil {
 		s.limits = o.API.Limits.withDefaults()
 		s.calls, s.failures = newLimiter(s.limits.Calls, o.Now), newLimiter(s.limits.Failures, o.Now)
-		s.followers = &seats{each: s.limits.Followers, taken: map[string]int{}}
+		s.followers = newSeats(s.limits.Followers)
+		s.changes, s.allChanges = newSeats(1), newSeats(changesAtOnce)
 	}
 	return s
 }
@@ -142,7 +145,9 @@ type answer struct {
 	Permission string         `json:"permission,omitempty"`
 	Resource   string         `json:"resource,omitempty"`
 	Reason     *policy.Reason `json:"reason,omitempty"`
-	RequestID  string         `json:"requestId,omitempty"`
+	// Problems are the mistakes in what was sent, each in one line.
+	Problems  []string `json:"problems,omitempty"`
+	RequestID string   `json:"requestId,omitempty"`
 }
 
 // fail maps errors to answers in one place. What is inside stays inside.
