@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
@@ -38,19 +39,78 @@ func (s engineStore) TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, er
 
 // rules are the manifests in force. For every decision the store is asked which
 // version that is, so that a revoked role is revoked everywhere at once; only
-// when it is another one than last time is it read, checked and compiled.
+// when it is another one than last time is it read, checked and compiled. The
+// members of teams at the forge are put into it anew each time.
 type rules struct {
 	store  *store.Store
 	admins []forge.Subject
 	image  string // for environments that name none
+	// teams asks the forge for members of teams; nil: only what is stored is known.
+	teams *engine.Memberships
 
-	mu   sync.Mutex
-	last store.Manifest // without its content
-	set  *manifest.Set  // of last
+	mu     sync.Mutex
+	last   store.Manifest // without its content
+	set    *manifest.Set  // of last, without members
+	joined map[string]*manifest.Set
 }
 
 // Manifests implements engine.Manifests.
 func (r *rules) Manifests(ctx context.Context) (*manifest.Set, error) {
+	return r.current(ctx, engine.MembershipAge)
+}
+
+// current is what is in force. Members of teams at the forge that are known since
+// longer than reread are read again first.
+func (r *rules) current(ctx context.Context, reread time.Duration) (*manifest.Set, error) {
+	set, err := r.inForce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	teams := set.ForgeTeams()
+	if len(teams) == 0 {
+		return set, nil
+	}
+	members, err := r.memberships().Current(ctx, teams, reread)
+	if err != nil {
+		return nil, err
+	}
+	return r.join(set, members), nil
+}
+
+func (r *rules) memberships() *engine.Memberships {
+	if r.teams != nil {
+		return r.teams
+	}
+	return storedMembers(r.store)
+}
+
+// storedMembers knows what the server read, for commands beside it.
+func storedMembers(db *store.Store) *engine.Memberships {
+	return &engine.Memberships{Store: db, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
+}
+
+// join keeps the sets of the last few memberships, each with its compiled policy.
+func (r *rules) join(set *manifest.Set, members map[string]manifest.Membership) *manifest.Set {
+	joined := set.WithMembers(members)
+	key := joined.MembersKey()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.set != set { // another version is in force by now
+		return joined
+	}
+	if known, ok := r.joined[key]; ok {
+		return known
+	}
+	if len(r.joined) >= maxJoined {
+		clear(r.joined)
+	}
+	r.joined[key] = joined
+	return joined
+}
+
+const maxJoined = 8
+
+func (r *rules) inForce(ctx context.Context) (*manifest.Set, error) {
 	newest, err := r.store.ManifestHistory(ctx, 1)
 	if err != nil {
 		return nil, fmt.Errorf("read which manifests are in force: %w", err)
@@ -71,7 +131,7 @@ func (r *rules) Manifests(ctx context.Context) (*manifest.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.set = set.WithImage(r.image)
+	r.set, r.joined = set.WithImage(r.image), map[string]*manifest.Set{}
 	active.Content = nil
 	r.last = active
 	return r.set, nil
@@ -89,9 +149,22 @@ func parseStored(m store.Manifest) (*manifest.Set, error) {
 	return set, nil
 }
 
-// Policy implements approval.Policies.
+// Policy implements approval.Policies and web.Policies.
 func (r *rules) Policy(ctx context.Context) (*policy.Policy, error) {
 	set, err := r.Manifests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return set.Policy(r.admins...), nil
+}
+
+// gateRules are the rules for approvals: who left a team at the forge a moment
+// ago does not approve any more.
+type gateRules struct{ *rules }
+
+// Policy implements approval.Policies.
+func (r gateRules) Policy(ctx context.Context) (*policy.Policy, error) {
+	set, err := r.current(ctx, engine.ApprovalAge)
 	if err != nil {
 		return nil, err
 	}

@@ -85,12 +85,13 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
+	rules.teams = &engine.Memberships{Store: db, Forge: hub, Logger: log, Now: time.Now}
 	git, err := newGit(cfg, log)
 	if err != nil {
 		return err
 	}
 	gate := &approval.Gate{
-		Forge: hub, Ledger: db, Policies: rules, Read: command.ParseReview, Armory: rules, Now: time.Now,
+		Forge: hub, Ledger: db, Policies: gateRules{rules}, Read: command.ParseReview, Armory: rules, Now: time.Now,
 	}
 	figures := newFigures(db, log)
 	models, err := newModels(cfg, db, figures, log)
@@ -101,7 +102,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	h.engine = engine.New(engine.Options{
 		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models},
 		Bases:     sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
-		Manifests: rules, Gate: gate,
+		Manifests: rules, Gate: gate, Teams: rules.teams,
 		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},
 		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL,
 		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),

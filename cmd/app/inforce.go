@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -33,6 +34,13 @@ func readInForce(ctx context.Context, db *store.Store) (inForce, error) {
 	set, err := parseStored(active)
 	if err != nil {
 		return inForce{}, err
+	}
+	if teams := set.ForgeTeams(); len(teams) > 0 {
+		members, err := storedMembers(db).Current(ctx, teams, engine.MembershipAge)
+		if err != nil {
+			return inForce{}, err
+		}
+		set = set.WithMembers(members)
 	}
 	return inForce{active.Seq, active.Version, set}, nil
 }

@@ -45,8 +45,10 @@ type Options struct {
 	Bases     sandbox.EvictPolicy
 	Models    Models
 	Manifests Manifests
-	Gate      *approval.Gate
-	Deployer  *deploy.Executor
+	// Teams reads who is in teams at the forge; nil: nobody refreshes it.
+	Teams    *Memberships
+	Gate     *approval.Gate
+	Deployer *deploy.Executor
 	// Admins hold server-admin by the server's configuration.
 	Admins []forge.Subject
 	Logger *slog.Logger

@@ -83,6 +83,9 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 	}
 	seen := map[string]bool{}
 	var errs []error
+	if teams := set.ForgeTeams(); e.Teams != nil && len(teams) > 0 {
+		errs = append(errs, e.Teams.Refresh(ctx, teams))
+	}
 	for _, name := range slices.Sorted(maps.Keys(set.Environments)) {
 		for _, repository := range set.Environments[name].Repositories {
 			ref := repository.Ref()

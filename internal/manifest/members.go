@@ -59,8 +59,27 @@ func (s *Set) policyTeam(t Team) policy.Team {
 	return team
 }
 
+// MembersKey tells sets of one version with different members, or reasons why
+// there are none, apart.
+func (s *Set) MembersKey() string {
+	key := s.membersDigest()
+	for _, ref := range s.ForgeTeams() {
+		key += "\n" + ref.Key() + " " + s.members[ref.Key()].Unread
+	}
+	return key
+}
+
 // membersVersion says which members of teams at the forge a policy was made with.
 func (s *Set) membersVersion() string {
+	digest := s.membersDigest()
+	if digest == "" {
+		return ""
+	}
+	return "+members." + digest[:8]
+}
+
+// membersDigest is "" for a set without teams at the forge.
+func (s *Set) membersDigest() string {
 	var lines []string
 	for _, ref := range s.ForgeTeams() {
 		m, known := s.members[ref.Key()]
@@ -79,5 +98,5 @@ func (s *Set) membersVersion() string {
 	}
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
-	return "+members." + hex.EncodeToString(sum[:4])
+	return hex.EncodeToString(sum[:])
 }
