@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,23 +17,33 @@ var version = "dev"
 
 // cli is the whole command line.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Run the server: webhooks, the steps of tasks, and the search for lost deliveries."`
-	Demo    demoCmd    `cmd:"" help:"Play the whole story on a local forge, then stay up for trying it."`
-	Forge   forgeCmd   `cmd:"" help:"Run the local forge alone, for trying things and for test suites."`
-	Init    initCmd    `cmd:"" help:"Set up CoderFlow at a forge."`
-	Apply   applyCmd   `cmd:"" help:"Check manifests and put them in force."`
-	Get     getCmd     `cmd:"" help:"Print the manifests that are in force, or earlier versions."`
-	Access  accessCmd  `cmd:"" help:"Show who may do what, where, and why."`
-	Images  imagesCmd  `cmd:"" help:"Build and list the images of agents."`
-	Doctor  doctorCmd  `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database to this version. (serve does it too.)"`
-	Sandbox sandboxCmd `cmd:"" help:"Look at containers, workspaces and cached bases on this node."`
-	Tasks   tasksCmd   `cmd:"" help:"Look at tasks."`
-	Audit   auditCmd   `cmd:"" help:"Look at the audit log."`
-	Secrets secretsCmd `cmd:"" help:"Store, list and remove secrets; nothing prints one."`
-	Tokens  tokensCmd  `cmd:"" help:"Make, list and revoke API tokens."`
-	Whoami  whoamiCmd  `cmd:"" help:"Ask a server whose an API token is, and what it reaches."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Run the server: webhooks, the steps of tasks, and the search for lost deliveries."`
+	Demo       demoCmd       `cmd:"" help:"Play the whole story on a local forge, then stay up for trying it."`
+	Forge      forgeCmd      `cmd:"" help:"Run the local forge alone, for trying things and for test suites."`
+	Init       initCmd       `cmd:"" help:"Set up CoderFlow at a forge."`
+	Context    contextCmd    `cmd:"" help:"Name servers, and choose the one that commands work at."`
+	Apply      applyCmd      `cmd:"" help:"Check manifests and put them in force."`
+	Delete     deleteCmd     `cmd:"" help:"Remove manifests from what is in force."`
+	Get        getCmd        `cmd:"" help:"Print the manifests that are in force, or earlier versions."`
+	Access     accessCmd     `cmd:"" help:"Show who may do what, where, and why."`
+	Images     imagesCmd     `cmd:"" help:"Build and list the images of agents."`
+	Doctor     doctorCmd     `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
+	Migrate    migrateCmd    `cmd:"" help:"Bring the database to this version. (serve does it too.)"`
+	Sandbox    sandboxCmd    `cmd:"" help:"Look at containers, workspaces and cached bases on this node."`
+	Tasks      tasksCmd      `cmd:"" help:"Look at tasks, and stop them."`
+	Audit      auditCmd      `cmd:"" help:"Look at the audit log."`
+	Secrets    secretsCmd    `cmd:"" help:"Store, list and remove secrets; nothing prints one."`
+	Tokens     tokensCmd     `cmd:"" help:"Make, list and revoke API tokens."`
+	Whoami     whoamiCmd     `cmd:"" help:"Tell whose the token is and what it reaches."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes commands in your shell."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+}
+
+// Help implements kong.HelpProvider.
+func (cli) Help() string {
+	return `Commands with a --context work on the database of this machine or at a server: docs/cli.md has the rule.
+
+Exit status: 0 done, 1 failed, 2 wrong command line, 3 refused by the policy, 4 not found.`
 }
 
 // streams are where a command writes: results to out, progress and logs to err.
@@ -58,8 +67,7 @@ type exitError struct {
 func (e *exitError) Error() string { return e.cause.Error() }
 func (e *exitError) Unwrap() error { return e.cause }
 
-// run is main without the process around it. Exit status 2 is a wrong command
-// line, 1 is anything else that failed.
+// run is main without the process around it. statusOf has the exit statuses.
 func run(ctx context.Context, args []string, s streams) (code int) {
 	exited := -1
 	parser, err := kong.New(&cli{},
@@ -77,6 +85,10 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	if args[0] == completeCommand {
+		complete(parser.Model.Node, args[1:], s.out)
+		return 0
+	}
 	command, err := parser.Parse(args)
 	if exited >= 0 { // --help
 		return exited
@@ -86,11 +98,8 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		return 2
 	}
 	if err := command.Run(); err != nil {
-		fmt.Fprintln(s.err, "coderflow:", err)
-		if exit := (*exitError)(nil); errors.As(err, &exit) {
-			return exit.code
-		}
-		return 1
+		fmt.Fprintln(s.err, "coderflow:", visible(err.Error())) // some of it is what a server wrote
+		return statusOf(err)
 	}
 	return 0
 }

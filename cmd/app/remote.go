@@ -22,7 +22,7 @@ import (
 // server. docs/cli.md has the rule.
 type whereFlags struct {
 	Config    string `short:"c" type:"path" group:"Where:" help:"Work on this machine, on the database of this configuration file ($CODERFLOW_CONFIG)."`
-	Context   string `placeholder:"NAME" group:"Where:" help:"Work at the server of this context ($CODERFLOW_CONTEXT). See 'coderflow context'."`
+	Context   string `placeholder:"NAME" predictor:"context" group:"Where:" help:"Work at the server of this context ($CODERFLOW_CONTEXT). See 'coderflow context'."`
 	Server    string `placeholder:"URL" group:"Where:" help:"Work at the server at this address, with --token-file."`
 	TokenFile string `type:"path" group:"Where:" help:"File with an API token, for --server."`
 }
