@@ -45,7 +45,9 @@ const (
 // same two functions), so that the flow is always played with the least permissions.
 func startForge(ctx context.Context, o emulator.Options) (*emulator.Forge, error) {
 	o.App = &emulator.AppManifest{
-		Name: "CoderFlow", URL: "https://coderflow.dev", Events: github.AppEvents(), Permissions: github.AppPermissions(),
+		// Where people come back to after signing in; on this machine the port is free.
+		CallbackURLs: []string{"http://127.0.0.1/auth/github/callback"},
+		Name:         "CoderFlow", URL: "https://coderflow.dev", Events: github.AppEvents(), Permissions: github.AppPermissions(),
 	}
 	hub, err := emulator.New(o)
 	if err != nil {
@@ -147,6 +149,9 @@ metadata:
 spec:
   description: Publishes the landed commit
   timeout: 2m
+{{- if .Secrets}}
+  secrets: [{{.Secrets}}]
+{{- end}}
   parameters:
     - {name: channel, description: Where it goes, type: select, options: [beta, stable], default: beta}
   script: |
@@ -173,14 +178,15 @@ type installation struct {
 
 // settings are what an installation can differ in.
 type settings struct {
-	Agent  string // shell text of the agent; empty: the demo's
-	Preset string // of an agent with a command of its own, instead of Agent
-	Memory string // of the agent's container; empty: 512MiB
-	Limits string // more limits of it, each after a comma
-	Spec   string // more lines for the environment's spec
-	Script string // shell text of the profile publish; empty: the demo's
-	Listen string // of the server
-	Extra  string // more lines for coderflow.yaml
+	Agent   string // shell text of the agent; empty: the demo's
+	Preset  string // of an agent with a command of its own, instead of Agent
+	Memory  string // of the agent's container; empty: 512MiB
+	Limits  string // more limits of it, each after a comma
+	Spec    string // more lines for the environment's spec
+	Secrets string // names of the profile's secrets
+	Script  string // shell text of the profile publish; empty: the demo's
+	Listen  string // of the server
+	Extra   string // more lines for coderflow.yaml
 }
 
 func (s settings) withDefaults() (settings, error) {
@@ -202,6 +208,15 @@ func (s settings) withDefaults() (settings, error) {
 	return s, nil
 }
 
+// publicURL is where people reach the server; of a port that is not known yet it
+// is the usual one.
+func (s settings) publicURL() string {
+	if strings.HasSuffix(s.Listen, ":0") {
+		return "http://127.0.0.1:8080"
+	}
+	return "http://" + s.Listen
+}
+
 // install writes configuration and manifests for a server on the local forge.
 func install(dir string, info emulator.Info, s settings) (installation, error) {
 	s, err := s.withDefaults()
@@ -211,7 +226,7 @@ func install(dir string, info emulator.Info, s settings) (installation, error) {
 	var manifests strings.Builder
 	err = demoManifests.Execute(&manifests, map[string]any{
 		"Repository": sampleRepo, "RepositoryID": info.Repositories[0].ID, "Script": s.Script,
-		"Agent": s.Agent, "Preset": s.Preset, "Memory": cmp.Or(s.Memory, "512MiB"), "Spec": s.Spec, "Limits": s.Limits,
+		"Agent": s.Agent, "Preset": s.Preset, "Memory": cmp.Or(s.Memory, "512MiB"), "Spec": s.Spec, "Limits": s.Limits, "Secrets": s.Secrets,
 		"Maria": userID(info, maria), "Tom": userID(info, tom),
 	})
 	if err != nil {
@@ -222,7 +237,7 @@ func install(dir string, info emulator.Info, s settings) (installation, error) {
 	}
 	in := installation{dir: dir, config: filepath.Join(dir, "coderflow.yaml")}
 	text := fmt.Sprintf(`listen: %s
-publicURL: http://127.0.0.1:8080
+publicURL: %s
 dataDir: %s
 bootstrap: manifests
 github:
@@ -232,8 +247,10 @@ github:
   appID: %d
   privateKeyFile: %s
   webhookSecretFile: %s
+  oauth: {clientID: %s, clientSecretFile: %s}
 %s
-`, s.Listen, filepath.Join(dir, "data"), info.APIURL, info.GraphQLURL, info.GitURL, info.AppID, info.PrivateKeyFile, info.WebhookSecretFile, s.Extra)
+`, s.Listen, s.publicURL(), filepath.Join(dir, "data"), info.APIURL, info.GraphQLURL, info.GitURL, info.AppID, info.PrivateKeyFile, info.WebhookSecretFile,
+		info.ClientID, info.ClientSecretFile, s.Extra)
 	if host := os.Getenv("DOCKER_HOST"); host != "" {
 		text += fmt.Sprintf("docker: {host: %q}\n", host)
 	}

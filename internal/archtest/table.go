@@ -110,6 +110,7 @@ var programs = []place{
 	{"internal/gitops", "git with pinned settings, on bare repositories"},
 	{"internal/forge/emulator", "the local forge serves git; it is a forge, not the host of agents"},
 	{"cmd/guest", "runs inside the container"},
+	{"cmd/app/login_browser.go", "a person's own browser, for a sign-in at their terminal; an address is its one argument"},
 	{"internal/agent/image", "npm gets the packages of agents, by hash, and runs nothing of them"},
 }
 
