@@ -89,6 +89,7 @@ func (w *apiWorld) put(set *manifest.Set, by string) {
 func newRuledWorld(t *testing.T, texts ...string) *apiWorld {
 	t.Helper()
 	w := newAPIWorld(t, Limits{Calls: Rate{Burst: 1 << 20, Every: 1}})
+	w.seq, w.history = 0, nil
 	w.rule(texts...)
 	return w
 }

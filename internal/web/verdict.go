@@ -135,6 +135,9 @@ func (e *edit) told(d policy.Decision) policy.Reason {
 		branch, known := branches[object]
 		delete(branches, object)
 		switch {
+		case change.Kind == manifest.KindRole && !e.sight.holds(policy.RolesManage, policy.Server):
+			// Where a role is bound is for those who manage roles.
+			say(policy.No(object, e.was.Policy.HoldsOn(e.c.user, policy.RolesManage, policy.Server)))
 		case e.shows(change):
 			if known && !branch.OK {
 				say(against(branch))
