@@ -110,6 +110,9 @@ func (g Grant) Credential(ctx context.Context, source pushTokens) (Credential, e
 	return Credential{repository: g.record.Repository.Key(), token: token}, nil
 }
 
+// Source names where the credential is from, for the audit log.
+func (c Credential) Source() string { return c.token.Source }
+
 // TokenFor returns the token if the credential was minted for the grant's repository.
 func (c Credential) TokenFor(g Grant) (forge.Token, error) {
 	if err := g.Check(); err != nil {

@@ -121,6 +121,7 @@ var minters = []place{{"internal/approval/gate.go", "Gate.Redeem, after it read 
 var pushers = []place{
 	{"internal/approval/grant.go", "Grant.Credential: landing"},
 	{"internal/engine/propose.go", "publication of the inert proposal"},
+	{"internal/engine/credential.go", "finds the credential for those two; itself a PushToken, so that its users are held too"},
 }
 
 // unsafely are where Go's type safety may be left, by which a grant's unexported

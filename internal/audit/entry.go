@@ -21,6 +21,7 @@ const (
 	TaskCreated       Action = "task.created"
 	TaskMoved         Action = "task.moved"
 	TaskCancelWanted  Action = "task.cancel_requested"
+	BaseFetched       Action = "base.fetched"
 	ContainerIntent   Action = "container.start_intended"
 	ContainerStarted  Action = "container.started"
 	ContainerEnded    Action = "container.ended"

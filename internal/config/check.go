@@ -49,6 +49,7 @@ func (l *loader) check(raw file) Config {
 	c.Admins = l.admins(raw.Admins)
 	c.Log = l.log(raw.Log)
 	c.Models = l.models(raw.Models)
+	c.GitCredentials = l.gitCredentials(raw.GitCredentials)
 	c.OIDC = l.oidc(raw.OIDC)
 	if raw.Worker.Concurrency < 1 || raw.Worker.Concurrency > maxConcurrency {
 		l.wrong("worker.concurrency", "want between 1 and %d", maxConcurrency)
@@ -220,6 +221,10 @@ func (l *loader) admins(texts []string) []forge.Subject {
 				key += "[" + strconv.Itoa(i) + "]"
 			}
 			l.wrong(key, "%v", err)
+			continue
+		}
+		if subject.Kind() != forge.Person {
+			l.wrong("admins["+strconv.Itoa(i)+"]", "%s is a service, which is never server admin; bind it the roles that it needs", subject)
 			continue
 		}
 		if !slices.Contains(admins, subject) {

@@ -25,7 +25,9 @@ type Config struct {
 	Log         Log
 	Sandbox     Sandbox
 	Models      map[string]Model // providers by name
-	OIDC        []OIDC           // by name
+	// GitCredentials are what GitProvider manifests name.
+	GitCredentials map[string]forge.Secret
+	OIDC           []OIDC // by name
 }
 
 // Database says where state is kept.

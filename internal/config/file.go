@@ -20,6 +20,8 @@ type file struct {
 	Sandbox     sandboxFile  `yaml:"sandbox"`
 	// Models are the providers of models by the name that environments use.
 	Models map[string]modelFile `yaml:"models"`
+	// GitCredentials are tokens for git by the name that git providers use.
+	GitCredentials map[string]gitCredentialFile `yaml:"gitCredentials"`
 	// OIDC are the OpenID Connect providers by the name that subjects have.
 	OIDC map[string]oidcFile `yaml:"oidc"`
 }
@@ -84,6 +86,10 @@ type sandboxFile struct {
 	// The cache of checked-out commits.
 	BaseAge  sy.Duration `yaml:"baseAge"`
 	BaseSize sy.Size     `yaml:"baseSize"`
+}
+
+type gitCredentialFile struct {
+	TokenFile string `yaml:"tokenFile"`
 }
 
 type modelFile struct {

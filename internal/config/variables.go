@@ -91,7 +91,7 @@ func (l *loader) override(raw *file, environ []string) {
 		if !strings.HasPrefix(name, prefix) || otherVariable(name) {
 			continue
 		}
-		if value != "" && (l.overrideModel(raw, name, value) || l.overrideOIDC(raw, name, value)) {
+		if value != "" && (l.overrideModel(raw, name, value) || l.overrideGitCredential(raw, name, value) || l.overrideOIDC(raw, name, value)) {
 			continue
 		}
 		key, known := byName[squeeze(name)]

@@ -49,6 +49,8 @@ type Options struct {
 	Teams    *Memberships
 	Gate     *approval.Gate
 	Deployer *deploy.Executor
+	// GitCredentials are what git providers name.
+	GitCredentials GitCredentials
 	// Admins hold server-admin by the server's configuration.
 	Admins []forge.Subject
 	Logger *slog.Logger

@@ -35,9 +35,9 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 	if err != nil {
 		return e.approvalFell(ctx, w, err)
 	}
-	credential, err := grant.Credential(ctx, e.Forge)
+	credential, err := grant.Credential(ctx, source{e, grant.Author()})
 	if err != nil {
-		return err
+		return e.pushFailed(ctx, w, err)
 	}
 	outcome, err := e.Git.Land(ctx, grant, credential, e.Forge.GitURL(w.t.Repository))
 	if err != nil {
@@ -47,6 +47,7 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 	return e.move(ctx, w, task.Landed, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.PushDone, map[string]any{
 			"approval": grant.ApprovalID(), "commit": commit, "ref": grant.Ref(), "outcome": outcome,
+			"credential": credential.Source(),
 		})
 	})
 }
@@ -81,7 +82,11 @@ func (e *Engine) pushFound(ctx context.Context, w *work) error {
 // pushFailed tells a moved branch and a refusal of the forge from an error that
 // is worth another try.
 func (e *Engine) pushFailed(ctx context.Context, w *work, err error) error {
-	moved, refused := (*gitops.MovedError)(nil), (*gitops.PushRefusedError)(nil)
+	moved, refused, unusable := (*gitops.MovedError)(nil), (*gitops.PushRefusedError)(nil), (*CredentialError)(nil)
+	if errors.As(err, &unusable) {
+		refused = &gitops.PushRefusedError{Words: unusable.Error()}
+		err = refused
+	}
 	switch {
 	case errors.As(err, &moved):
 		return ended(task.Superseded, "somebody else moved the branch %s before the push; nothing was pushed", w.t.ID.Branch())

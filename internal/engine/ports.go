@@ -21,6 +21,7 @@ type Forge interface {
 	forge.Checks
 	forge.Deployments
 	forge.TokenSource
+	forge.Credentials
 	Self(ctx context.Context) (forge.User, error)
 }
 

@@ -126,7 +126,10 @@ func (e *Engine) pinBase(ctx context.Context, w *work) error {
 	if branch == "" {
 		branch = repository.DefaultBranch
 	}
-	remote, err := e.remote(ctx, w.t.Repository)
+	remote, err := e.remote(ctx, w.t.Repository, w.t.Requester)
+	if refused := (*CredentialError)(nil); errors.As(err, &refused) {
+		return failed(err, "%v; whoever looks after the server can renew it", refused)
+	}
 	if err != nil {
 		return err
 	}
@@ -137,11 +140,15 @@ func (e *Engine) pinBase(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", branch, err)
 	}
-	return e.save(ctx, w, func(t *task.Task) { t.BaseBranch, t.BaseCommit = branch, commit }, nil)
+	return e.save(ctx, w, func(t *task.Task) { t.BaseBranch, t.BaseCommit = branch, commit }, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, audit.System, audit.BaseFetched, map[string]any{
+			"branch": branch, "commit": commit, "credential": remote.Token.Source,
+		})
+	})
 }
 
-func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef) (gitops.Remote, error) {
-	token, err := e.Forge.ReadToken(ctx, ref)
+func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef, who forge.User) (gitops.Remote, error) {
+	token, err := source{e, who}.ReadToken(ctx, ref)
 	if err != nil {
 		return gitops.Remote{}, fmt.Errorf("get a token to read %s: %w", ref.FullName(), err)
 	}

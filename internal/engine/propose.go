@@ -41,7 +41,8 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 	if err := e.carry(ctx, w, &p); err != nil {
 		return err
 	}
-	if err := e.publish(ctx, w, p); err != nil {
+	credential, err := e.publish(ctx, w, p)
+	if err != nil {
 		return err
 	}
 	pr, err := e.openPullRequest(ctx, w, p)
@@ -53,6 +54,7 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalPublished, map[string]any{
 			"pullRequest": pr.URL, "draft": pr.Draft, "carrier": p.Carrier, "digest": p.Digest,
+			"credential": credential,
 		})
 	})
 }
@@ -169,24 +171,28 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal) error {
 	})
 }
 
-func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal) error {
-	token, err := e.Forge.PushToken(ctx, p.Repository)
+// publish pushes the proposal branch and names the credential that did.
+func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal) (credential string, err error) {
+	token, err := source{e, w.t.Requester}.PushToken(ctx, p.Repository)
+	if refused := (*CredentialError)(nil); errors.As(err, &refused) {
+		return "", failed(err, "%v; whoever looks after the server can renew it", refused)
+	}
 	if err != nil {
-		return fmt.Errorf("get a token to publish the proposal: %w", err)
+		return "", fmt.Errorf("get a token to publish the proposal: %w", err)
 	}
 	remote := gitops.Remote{Repository: p.Repository, URL: e.Forge.GitURL(p.Repository), Token: token}
 	err = e.Git.PublishProposal(ctx, remote, p.Task, p.Carrier, "")
 	moved, refused := (*gitops.MovedError)(nil), (*gitops.PushRefusedError)(nil)
 	switch {
 	case errors.As(err, &moved):
-		return failed(err, "the branch %s exists already and is not ours", w.t.ID.Branch())
+		return "", failed(err, "the branch %s exists already and is not ours", w.t.ID.Branch())
 	case errors.As(err, &refused):
-		return failed(err, "the forge refused the proposal branch: %s", refused.Words)
+		return "", failed(err, "the forge refused the proposal branch: %s", refused.Words)
 	case err != nil:
-		return fmt.Errorf("publish the proposal: %w", err)
+		return "", fmt.Errorf("publish the proposal: %w", err)
 	}
 	e.Failpoint("proposal-pushed")
-	return nil
+	return token.Source, nil
 }
 
 // openPullRequest finds the task's pull request by its head branch or opens it.

@@ -142,6 +142,14 @@ type TokenSource interface {
 	GitURL(ref RepositoryRef) string
 }
 
+// Credentials tests credentials that somebody else made than the adapter.
+type Credentials interface {
+	// CheckCredential asks the forge whether the credential can fetch from the
+	// repository or, if push is set, push to it. It fails with ErrForbidden or
+	// ErrNotFound if the forge refuses it.
+	CheckCredential(ctx context.Context, ref RepositoryRef, credential Secret, push bool) error
+}
+
 // Forge is everything an adapter offers. Consumers declare the part they need.
 type Forge interface {
 	Repositories
@@ -153,6 +161,7 @@ type Forge interface {
 	Deployments
 	Teams
 	TokenSource
+	Credentials
 	// Self is the account under which CoderFlow writes to this forge.
 	Self(ctx context.Context) (User, error)
 	// Ping tells whether the forge answers, for /readyz.

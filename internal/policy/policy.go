@@ -125,6 +125,14 @@ func (p *Policy) index() *index {
 	return newIndex(p)
 }
 
+// TeamsOf are the teams that somebody is in, in order.
+func (p *Policy) TeamsOf(subject forge.Subject) []string {
+	if subject.IsZero() {
+		return nil
+	}
+	return slices.Clone(p.index().teams[subject])
+}
+
 // Decide tells whether the user holds the permission in the environment and why.
 // Whatever is not granted by a binding is refused.
 func (p *Policy) Decide(user forge.User, permission Permission, environment string) Decision {

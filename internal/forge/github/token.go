@@ -274,6 +274,8 @@ func (m *minter) appTransport() *ghinstallation.AppsTransport {
 const (
 	appItself = 0
 	anybody   = -1
+	// administrators are all credentials that they gave, together.
+	administrators = -2
 )
 
 // appWire is below ghinstallation: limits, and no credential in what errors hold.
