@@ -102,6 +102,18 @@ func TestAnAnswerIsGoodOnce(t *testing.T) {
 	}
 }
 
+// Mix-up: the code of one provider is never sent to another, whatever address the
+// browser is led to.
+func TestTheCodeOfOneProviderIsNotSentToAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.browse("own")
+	r.Provider = "other"
+	if _, err := w.service.FinishBrowser(t.Context(), r); err == nil || w.other.Exchanged != 0 {
+		t.Errorf("%v; the other was asked %d times", err, w.other.Exchanged)
+	}
+}
+
 // A provider that names itself in its answers is held to it (RFC 9207).
 func TestAProviderThatNamesItselfIsHeldToIt(t *testing.T) {
 	t.Parallel()

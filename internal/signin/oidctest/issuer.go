@@ -42,8 +42,8 @@ type Issuer struct {
 	// Interval is what it asks of those who poll, and enforces.
 	Interval time.Duration
 	Now      func() time.Time
-	// Asked counts the questions about device codes.
-	Asked int
+	// Asked counts the questions about device codes, Exchanged those about codes.
+	Asked, Exchanged int
 
 	t       testing.TB
 	key     *rsa.PrivateKey
@@ -214,6 +214,7 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 }
 
 func (i *Issuer) tokenOfCode(w http.ResponseWriter, form url.Values) {
+	i.Exchanged++
 	q, found := i.codes[form.Get("code")]
 	delete(i.codes, form.Get("code"))
 	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
