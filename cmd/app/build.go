@@ -100,7 +100,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	}
 	h.closers = append(h.closers, models)
 	h.engine = engine.New(engine.Options{
-		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models},
+		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Secrets: models.vault,
 		Bases:     sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
 		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},

@@ -30,6 +30,7 @@ const maxTranscript = 64 << 20
 // models is the gateway in the engine's words.
 type models struct {
 	gateway   *gateway.Gateway
+	vault     *vault
 	providers map[string]gateway.Provider
 	db        *store.Store
 }
@@ -43,6 +44,7 @@ func newModels(cfg config.Config, db *store.Store, f *figures, log *slog.Logger)
 		}
 		m.providers[name] = provider
 	}
+	m.vault = newVault(cfg, db, m.providers)
 	m.gateway = gateway.New(gateway.Options{
 		Dir:    filepath.Join(cfg.DataDir, "gateway"),
 		Ledger: ledger{db, f}, Journal: journal{db}, Logger: log, Now: time.Now,
@@ -86,6 +88,11 @@ func (m modelsOf) Open(ctx context.Context, t task.Task, env manifest.Environmen
 	for _, provider := range m.providers { // nothing that another environment's agent may not see either
 		s.Secrets = append(s.Secrets, provider.Key)
 	}
+	known, err := m.vault.all(ctx, env.Name)
+	if err != nil {
+		return "", err
+	}
+	s.Secrets = append(s.Secrets, known...)
 	if env.Model != nil {
 		provider, why := usable(env, m.providers)
 		if why != "" {

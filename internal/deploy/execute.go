@@ -12,6 +12,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/secret"
 )
 
 // Digest identifies what the admin wrote, so that an approval can be held to
@@ -52,7 +53,8 @@ func (r Run) VolumeName() string { return "coderflow-deploy-" + r.ID }
 var ErrNotArmed = errors.New("the approval did not arm this deployment")
 
 // Create makes the container of a run and does not start it.
-func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Profile) (sandbox.Container, error) {
+// secrets are those that the profile names.
+func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Profile, secrets []secret.Value) (sandbox.Container, error) {
 	armed, err := armedBy(g, run)
 	if err != nil {
 		return sandbox.Container{}, err
@@ -60,7 +62,9 @@ func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Prof
 	if p.Digest() != armed.Version {
 		return sandbox.Container{}, fmt.Errorf("profile %s was changed since the approval: %w", p.Name, ErrNotArmed)
 	}
-	return x.Containers.Create(ctx, x.spec(run, p))
+	spec := x.spec(run, p)
+	spec.Secrets = secrets
+	return x.Containers.Create(ctx, spec)
 }
 
 // Start starts the created container of a run. It looks at the container first:

@@ -21,6 +21,9 @@ type Profile struct {
 	Image       string      `json:"image,omitempty"` // empty: the server's, see Executor.Image
 	Script      string      `json:"script"`
 	Parameters  []Parameter `json:"parameters,omitempty"`
+	// Secrets are the names of those that a run finds below /run/secrets, of the
+	// environment's context "deploy".
+	Secrets []string `json:"secrets,omitempty"`
 	// Timeout bounds one run.
 	Timeout time.Duration `json:"timeout"`
 }
@@ -29,8 +32,11 @@ type Profile struct {
 const (
 	MaxScript     = 64 << 10 // bytes
 	MaxParameters = 64
+	MaxSecrets    = 64
 	MaxTimeout    = 24 * time.Hour
 )
+
+var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
 
 var profileName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 
@@ -55,6 +61,14 @@ func (p Profile) CheckDefinition() error {
 		wrong("script", "is longer than %d KiB", MaxScript>>10)
 	case strings.ContainsRune(p.Script, 0):
 		wrong("script", "contains a NUL byte")
+	}
+	for i, name := range p.Secrets {
+		if !secretName.MatchString(name) || slices.Contains(p.Secrets[:i], name) {
+			wrong(fmt.Sprintf("secrets[%d]", i), "%q is not the name of a secret, or is there twice", name)
+		}
+	}
+	if len(p.Secrets) > MaxSecrets {
+		wrong("secrets", "want at most %d", MaxSecrets)
 	}
 	if p.Timeout < time.Second || p.Timeout > MaxTimeout {
 		wrong("timeout", "want between 1s and 24h, not %s", p.Timeout)

@@ -84,6 +84,13 @@ func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error 
 	if err != nil || !ok {
 		return err
 	}
+	secrets, err := e.deploySecrets(ctx, run.Environment, profile)
+	if missing := (*MissingSecretError)(nil); errors.As(err, &missing) {
+		return e.withhold(ctx, w, run, missing.Error())
+	}
+	if err != nil {
+		return err
+	}
 	err = e.workspace(ctx, run.Repository, sandbox.WorkspaceSpec{
 		Volume: run.VolumeName(), Commit: run.Commit, Image: e.Deployer.ImageFor(profile),
 		Labels: sandbox.Labels{Task: run.ID, Purpose: "deploy"},
@@ -91,7 +98,7 @@ func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error 
 	if err != nil {
 		return err
 	}
-	container, err := e.Deployer.Create(ctx, grant, *run, profile)
+	container, err := e.Deployer.Create(ctx, grant, *run, profile, secrets)
 	if errors.Is(err, sandbox.ErrImageMissing) {
 		run.State, run.Detail, run.FinishedAt = deploy.Failed, "the profile's image is not on this Docker engine", e.Now().UTC()
 		return e.endRun(ctx, w, run)
@@ -132,7 +139,8 @@ func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 }
 
 func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
-	if err := e.keepLog(ctx, run.Container, "deploy/"+run.ID); err != nil {
+	output := outputOf{run.Container, "deploy/" + run.ID, run.Environment}
+	if err := e.keepLog(ctx, output, false); err != nil {
 		return err
 	}
 	status, err := e.Deployer.Status(ctx, *run)
@@ -145,7 +153,7 @@ func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
 		run.Detail = "its container was removed before its exit was seen"
 		return e.endRun(ctx, w, run)
 	case sandbox.StateExited:
-		if err := e.keepLog(ctx, run.Container, "deploy/"+run.ID); err != nil {
+		if err := e.keepLog(ctx, output, true); err != nil {
 			return err
 		}
 		return e.runExited(ctx, w, run, status)
@@ -168,6 +176,9 @@ func (e *Engine) runExited(ctx context.Context, w *work, run *deploy.Run, status
 }
 
 func (e *Engine) endRun(ctx context.Context, w *work, run *deploy.Run) error {
+	if err := e.Sandbox.ForgetSecrets(run.ContainerName()); err != nil {
+		return err
+	}
 	if err := e.saveRun(ctx, w, run, audit.DeployEnded); err != nil {
 		return err
 	}

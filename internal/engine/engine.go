@@ -44,6 +44,7 @@ type Options struct {
 	// Bases says which cached bases are dropped.
 	Bases     sandbox.EvictPolicy
 	Models    Models
+	Secrets   Secrets
 	Manifests Manifests
 	// Teams reads who is in teams at the forge; nil: nobody refreshes it.
 	Teams    *Memberships
@@ -248,6 +249,9 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 	if reachesOut(from) && !reachesOut(to) {
 		// However the run ended. What was spent is recorded with it.
 		if err := e.closeModels(ctx, w.t.ID); err != nil {
+			return err
+		}
+		if err := e.Sandbox.ForgetSecrets(containerName(w.t.ID)); err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,7 @@ func TestCollectionReachesGitWholeOrWithItsError(t *testing.T) {
 	for _, end := range []error{io.EOF, guestproto.ErrTruncated} {
 		var kinds []gitops.ChangeKind
 		var failed error
-		for change, err := range New(Options{}).changes(&records{list: list, end: end}) {
+		for change, err := range New(Options{}).changes(&records{list: list, end: end}, &leaks{}) {
 			if err != nil {
 				failed = err
 				break

@@ -49,6 +49,8 @@ type Sandbox interface {
 	Start(ctx context.Context, spec sandbox.Spec) (sandbox.Container, error)
 	Inspect(ctx context.Context, name string) (sandbox.Status, error)
 	Stop(ctx context.Context, name string) error
+	// ForgetSecrets removes what a container that has ended was given. A name that is not known is fine.
+	ForgetSecrets(name string) error
 	Logs(ctx context.Context, name string, options sandbox.LogOptions, w io.Writer) (offset int64, err error)
 	Collect(ctx context.Context, spec sandbox.CollectSpec) (sandbox.Collection, error)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -94,6 +95,9 @@ func (e *Engine) describe(ctx context.Context, w *work, env manifest.Environment
 	spec, err := containerSpec(w.t, env, socketDir, c)
 	if err != nil {
 		return spec, failed(err, "environment %s cannot run this task: %v", env.Name, err)
+	}
+	if spec.Secrets, err = e.Secrets.Open(ctx, env.Name, secret.ForTask); err != nil {
+		return spec, fmt.Errorf("open the secrets of environment %s: %w", env.Name, err)
 	}
 	return spec, nil
 }

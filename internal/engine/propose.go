@@ -18,6 +18,7 @@ import (
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -76,12 +77,16 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 		return task.Proposal{}, fmt.Errorf("collect the workspace: %w", err)
 	}
 	defer collection.Close() //nolint:errcheck // the helper is removed by its label if this fails
+	redactor, err := e.Secrets.Redactor(ctx, env.Name)
+	if err != nil {
+		return task.Proposal{}, fmt.Errorf("read what must not be proposed: %w", err)
+	}
 	result, err := e.Git.BuildTree(ctx, gitops.BuildRequest{
 		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: 1,
-		Changes: e.changes(collection), Limits: env.Proposal.Build(),
+		Changes: e.changes(collection, &leaks{redactor: redactor}), Limits: env.Proposal.Build(),
 	})
 	if err != nil {
-		return task.Proposal{}, collectFailed(err)
+		return task.Proposal{}, collectFailed(err, redactor)
 	}
 	e.Failpoint("tree-built")
 	p := task.Proposal{
@@ -107,7 +112,7 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 
 // changes feeds a collection to git. Only the trailer proves that it is whole,
 // and BuildTree uses nothing before the sequence ended without an error.
-func (e *Engine) changes(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
+func (e *Engine) changes(c sandbox.Collection, l *leaks) iter.Seq2[gitops.Change, error] {
 	kinds := map[guestproto.Kind]gitops.ChangeKind{
 		guestproto.KindFile: gitops.Regular, guestproto.KindExecutable: gitops.Executable,
 		guestproto.KindSymlink: gitops.Symlink, guestproto.KindDeleted: gitops.Deleted,
@@ -117,7 +122,10 @@ func (e *Engine) changes(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
 		for {
 			record, err := c.Next()
 			if errors.Is(err, io.EOF) {
-				return
+				err = l.err()
+				if err == nil {
+					return
+				}
 			}
 			if err != nil {
 				yield(gitops.Change{}, err)
@@ -127,7 +135,7 @@ func (e *Engine) changes(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
 			if !known {
 				kind = gitops.Special
 			}
-			if !yield(gitops.Change{Path: record.Path, Kind: kind, Size: record.Size, Content: record.Content}, nil) {
+			if !yield(gitops.Change{Path: record.Path, Kind: kind, Size: record.Size, Content: l.watch(record.Path, record.Content)}, nil) {
 				return
 			}
 			e.Failpoint("change-read")
@@ -135,14 +143,18 @@ func (e *Engine) changes(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
 	}
 }
 
-// collectFailed names what no approval can lift.
-func collectFailed(err error) error {
-	refused, limit := (*gitops.RefusedError)(nil), (*guestproto.LimitError)(nil)
+// collectFailed names what no approval can lift. The names of files are the
+// agent's: they may be secrets.
+func collectFailed(err error, r *secret.Redactor) error {
+	leak, refused, limit := (*LeakError)(nil), (*gitops.RefusedError)(nil), (*guestproto.LimitError)(nil)
 	switch {
 	case errors.Is(err, gitops.ErrNoChange):
 		return ended(task.NoChange, "the agent changed nothing")
 	case errors.As(err, &refused):
-		return ended(task.Refused, "%s", refused.Error())
+		text, _ := r.Redact(refused.Error())
+		return ended(task.Refused, "%s", text)
+	case errors.As(err, &leak):
+		return ended(task.Refused, "%s", leak.Error())
 	case errors.As(err, &limit):
 		return ended(task.Refused, "%s", limit.Error())
 	}

@@ -22,7 +22,8 @@ const stopMargin = 10 * time.Second
 // watch looks at the running container: it keeps its output, enforces the
 // deadline from outside, and takes its end for what it is.
 func (e *Engine) watch(ctx context.Context, w *work) error {
-	if err := e.keepLog(ctx, w.t.Run.Container, "task/"+string(w.t.ID)); err != nil {
+	output := outputOf{w.t.Run.Container, "task/" + string(w.t.ID), w.t.Environment}
+	if err := e.keepLog(ctx, output, false); err != nil {
 		return err
 	}
 	status, err := e.Sandbox.Inspect(ctx, w.t.Run.Container)
@@ -35,7 +36,7 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 	case sandbox.StateGone:
 		return failed(nil, "the container is gone: somebody removed it")
 	}
-	if err := e.keepLog(ctx, w.t.Run.Container, "task/"+string(w.t.ID)); err != nil { // what came in between
+	if err := e.keepLog(ctx, output, true); err != nil { // what came in between
 		return err
 	}
 	w.t.Run.ExitCode, w.t.Run.Reason = status.ExitCode, string(status.Reason)
@@ -119,15 +120,19 @@ func (e *Engine) stillRunning(ctx context.Context, w *work, status sandbox.Statu
 	return nil
 }
 
-// keepLog moves output from the container to the store. What is stored already
-// is skipped by its offset, so nothing is stored twice.
-func (e *Engine) keepLog(ctx context.Context, container, stream string) error {
-	offset, err := e.Store.LogSize(ctx, stream)
+// outputOf is where output comes from and goes to, and whose secrets it may have.
+type outputOf struct{ container, stream, environment string }
+
+// keepLog moves output from the container to the store, redacted. What is stored
+// already is skipped by its offset, so nothing is stored twice; redaction leaves
+// offsets alone. complete says that the container has ended.
+func (e *Engine) keepLog(ctx context.Context, from outputOf, complete bool) error {
+	offset, err := e.Store.LogSize(ctx, from.stream)
 	if err != nil {
 		return fmt.Errorf("read how much output is kept: %w", err)
 	}
 	var output bytes.Buffer
-	next, err := e.Sandbox.Logs(ctx, container, sandbox.LogOptions{Offset: offset}, &output)
+	next, err := e.Sandbox.Logs(ctx, from.container, sandbox.LogOptions{Offset: offset}, &output)
 	if errors.Is(err, sandbox.ErrNotFound) {
 		return nil
 	}
@@ -137,7 +142,11 @@ func (e *Engine) keepLog(ctx context.Context, container, stream string) error {
 	if next <= offset {
 		return nil
 	}
-	if err := e.Store.AppendLog(ctx, stream, offset, output.Bytes()); err != nil {
+	clean, err := e.redact(ctx, from.environment, output.Bytes(), complete)
+	if err != nil || len(clean) == 0 {
+		return err
+	}
+	if err := e.Store.AppendLog(ctx, from.stream, offset, clean); err != nil {
 		return fmt.Errorf("keep the output: %w", err)
 	}
 	return nil

@@ -54,6 +54,7 @@ type profileSpec struct {
 	Image       string          `yaml:"image"`
 	Script      string          `yaml:"script,required"`
 	Timeout     sy.Duration     `yaml:"timeout"`
+	Secrets     []string        `yaml:"secrets"`
 	Parameters  []parameterSpec `yaml:"parameters"`
 }
 
@@ -116,7 +117,7 @@ func (b *builder) readProfile(d *sy.Document) {
 	report := b.reporter(d, d.Decode(&m))
 	p := deploy.Profile{
 		Name: m.Metadata.Name, Environment: m.Metadata.Environment, Description: m.Spec.Description,
-		Image: m.Spec.Image, Script: m.Spec.Script, Timeout: time.Duration(m.Spec.Timeout),
+		Image: m.Spec.Image, Script: m.Spec.Script, Timeout: time.Duration(m.Spec.Timeout), Secrets: m.Spec.Secrets,
 	}
 	for _, s := range m.Spec.Parameters {
 		parameter := deploy.Parameter{

@@ -86,7 +86,7 @@ func teamSpecOf(t Team) teamSpec { return teamSpec{t.Description, t.Members, t.F
 func defaultProfile() profileSpec { return profileSpec{Timeout: sy.Duration(defaultDeployTimeout)} }
 
 func specOf(p deploy.Profile) profileSpec {
-	spec := profileSpec{Description: p.Description, Image: p.Image, Script: p.Script, Timeout: sy.Duration(p.Timeout)}
+	spec := profileSpec{Description: p.Description, Image: p.Image, Script: p.Script, Timeout: sy.Duration(p.Timeout), Secrets: p.Secrets}
 	for _, parameter := range p.Parameters {
 		s := parameterSpec{
 			Name: parameter.Name, Description: parameter.Description, Type: string(parameter.Type), Pattern: parameter.Pattern,

@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/coderflow/coderflow/internal/secret"
+)
+
+// leaks looks for secrets in what a container leaves behind: names, contents,
+// targets of links. What has one is never stored.
+type leaks struct {
+	redactor *secret.Redactor
+	found    []string // redacted names of files
+	more     int
+	current  *leakReader
+}
+
+// LeakError is a change that has secrets in it. No approval can lift that.
+type LeakError struct {
+	Paths []string // redacted
+	More  int      // beyond those listed
+}
+
+// Error implements error.
+func (e *LeakError) Error() string {
+	text := "the change has secrets of this environment in " + strings.Join(e.Paths, ", ")
+	if e.More > 0 {
+		text += fmt.Sprintf(" and %d more files", e.More)
+	}
+	return text + "; nothing of it was stored"
+}
+
+const maxLeaks = 10
+
+// leakReader is a content that is looked at while it is read.
+type leakReader struct {
+	io.Reader
+	path    string
+	through *secret.Writer
+}
+
+// watch returns the content of a file to be read instead.
+func (l *leaks) watch(path string, content io.Reader) io.Reader {
+	l.finish()
+	clean, n := l.redactor.Redact(path)
+	if n > 0 {
+		l.note(clean)
+	}
+	if content == nil {
+		return nil
+	}
+	through := l.redactor.Writer(io.Discard)
+	l.current = &leakReader{Reader: io.TeeReader(content, through), path: clean, through: through}
+	return l.current
+}
+
+// finish looks at what the last content had. What was not read was not stored.
+func (l *leaks) finish() {
+	if l.current == nil {
+		return
+	}
+	_ = l.current.through.Close() // to nowhere
+	if l.current.through.Replaced() > 0 {
+		l.note(l.current.path)
+	}
+	l.current = nil
+}
+
+func (l *leaks) note(path string) {
+	quoted := fmt.Sprintf("%.200q", path)
+	switch {
+	case len(l.found) > 0 && l.found[len(l.found)-1] == quoted:
+	case len(l.found) < maxLeaks:
+		l.found = append(l.found, quoted)
+	default:
+		l.more++
+	}
+}
+
+// err is nil if nothing was found.
+func (l *leaks) err() error {
+	l.finish()
+	if len(l.found) == 0 {
+		return nil
+	}
+	return &LeakError{Paths: l.found, More: l.more}
+}
