@@ -63,7 +63,7 @@ func (a *application) put(ctx context.Context, db *store.Store, refusal error) e
 	if a.Output != "table" {
 		return a.report(policy.Decision{Allowed: true, Reason: policy.Yes("it is in force"), PolicyVersion: a.set.Version}, true)
 	}
-	_, err := fmt.Fprintln(a.out, "in force:", summary(a.set))
+	_, err := fmt.Fprintln(a.out, "in force: version", a.set.Version)
 	return err
 }
 
@@ -124,7 +124,7 @@ func (a *application) would(d policy.Decision) error {
 	if !d.Allowed {
 		return nil
 	}
-	_, err := fmt.Fprintln(a.out, "the manifests are in order:", summary(a.set))
+	_, err := fmt.Fprintln(a.out, "the manifests are in order: version", a.set.Version)
 	return err
 }
 
