@@ -7,6 +7,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/store"
@@ -17,8 +18,8 @@ import (
 // apiManifests are the versions of the manifests in the API's words. What an
 // apply on the server's machine does is done by the same functions.
 type apiManifests struct {
-	db   *store.Store
-	site apiSite
+	db    *store.Store
+	rules *rules
 }
 
 // InForce implements web.Manifests.
@@ -36,11 +37,22 @@ func (m apiManifests) InForce(ctx context.Context) (web.InForce, error) {
 	} else {
 		now.Set, err = parseStored(active)
 	}
+	if err == nil {
+		now.Set, err = withStoredMembers(ctx, m.db, now.Set)
+	}
 	if err != nil {
 		return web.InForce{}, err
 	}
-	now.Policy, err = m.site.PolicyOf(ctx, now.Set)
-	return now, err
+	decides := now.Set
+	if teams := now.Set.ForgeTeams(); len(teams) > 0 {
+		members, err := m.rules.memberships().Current(ctx, teams, engine.MembershipAge)
+		if err != nil {
+			return web.InForce{}, err
+		}
+		decides = m.rules.join(now.Set, members)
+	}
+	now.Policy = decides.Policy(m.rules.admins...)
+	return now, nil
 }
 
 // ManifestHistory implements web.Manifests.
@@ -86,14 +98,19 @@ func auditDetail(c web.ManifestChange) map[string]any {
 
 // apiSite is what manifests meet on this server.
 type apiSite struct {
-	manifest.Resolver
+	forgeNames
 	cfg config.Config
 }
 
-// PolicyOf implements web.Site.
-func (s apiSite) PolicyOf(_ context.Context, set *manifest.Set) (*policy.Policy, error) {
-	return set.Policy(s.cfg.Admins...), nil
+// forgeNames finds the numbers of people and teams at the forge.
+type forgeNames interface {
+	manifest.Resolver
+	manifest.TeamResolver
 }
+
+// PolicyOf implements web.Site. Who is in teams at the forge is no part of a
+// change, so that the forge is not asked about teams that somebody only names.
+func (s apiSite) PolicyOf(set *manifest.Set) *policy.Policy { return set.Policy(s.cfg.Admins...) }
 
 // CheckSet implements web.Site.
 func (s apiSite) CheckSet(set *manifest.Set, environment string) error {

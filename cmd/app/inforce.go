@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
-	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -35,12 +34,8 @@ func readInForce(ctx context.Context, db *store.Store) (inForce, error) {
 	if err != nil {
 		return inForce{}, err
 	}
-	if teams := set.ForgeTeams(); len(teams) > 0 {
-		members, err := storedMembers(db).Current(ctx, teams, engine.MembershipAge)
-		if err != nil {
-			return inForce{}, err
-		}
-		set = set.WithMembers(members)
+	if set, err = withStoredMembers(ctx, db, set); err != nil {
+		return inForce{}, err
 	}
 	return inForce{active.Seq, active.Version, set}, nil
 }

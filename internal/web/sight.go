@@ -101,6 +101,18 @@ func (s *sight) holds(permission policy.Permission, resource string) bool {
 	return held
 }
 
+// somewhere reports whether the caller holds the permission on any resource.
+func (s *sight) somewhere(permission policy.Permission) bool {
+	resources := []string{policy.Everything, policy.Server}
+	for name := range s.c.rules.Environments {
+		resources = append(resources, policy.EnvironmentResource(name))
+	}
+	for name := range s.c.rules.Teams {
+		resources = append(resources, policy.TeamResource(name))
+	}
+	return slices.ContainsFunc(resources, func(resource string) bool { return s.holds(permission, resource) })
+}
+
 // subjectOf names an object the way a decision about a change does.
 func subjectOf(kind, name string) string {
 	switch kind {
@@ -115,6 +127,10 @@ func subjectOf(kind, name string) string {
 		return "team " + strconv.Quote(name)
 	case manifest.KindRoleBinding:
 		return "binding " + strconv.Quote(name)
+	case manifest.KindGitProvider:
+		return "git provider " + strconv.Quote(name)
+	case manifest.KindGitProvider:
+		return "git provider " + strconv.Quote(name)
 	}
 	return ""
 }
