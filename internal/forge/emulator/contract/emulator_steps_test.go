@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/google/go-github/v62/github"
@@ -38,6 +39,33 @@ var steps = []step{
 		must(w.bot.Repositories.GetPermissionLevel(w.ctx, owner, repo, "bob"))
 		must(w.bot.Repositories.GetPermissionLevel(w.ctx, owner, repo, "carol"))
 		must(w.alice.RateLimit.Get(w.ctx))
+	}},
+	{"a person signs in at the App, which ends their token", func(w *world) {
+		secret, err := os.ReadFile(w.info.ClientSecretFile)
+		w.check(err)
+		post := func(path string, form url.Values) url.Values {
+			answer, err := http.PostForm(w.info.BaseURL+path, form)
+			w.check(err)
+			defer func() { _ = answer.Body.Close() }() // it was read
+			text, err := io.ReadAll(answer.Body)
+			w.check(err)
+			values, err := url.ParseQuery(string(text))
+			w.check(err)
+			return values
+		}
+		device := post("/login/device/code", url.Values{"client_id": {w.info.ClientID}})
+		answer, err := http.PostForm(device.Get("verification_uri"), url.Values{"user_code": {device.Get("user_code")}, "as": {"alice"}, "decision": {"authorize"}})
+		w.check(err)
+		w.check(answer.Body.Close())
+		token := post("/login/oauth/access_token", url.Values{
+			"client_id": {w.info.ClientID}, "device_code": {device.Get("device_code")}, "grant_type": {"urn:ietf:params:oauth:grant-type:device_code"},
+		}).Get("access_token")
+		if login := must(w.client(nil).WithAuthToken(token).Users.Get(w.ctx, "")).GetLogin(); login != "alice" {
+			panic(login + " signed in")
+		}
+		app := w.client(&github.BasicAuthTransport{Username: w.info.ClientID, Password: strings.TrimSpace(string(secret))})
+		done(app.Authorizations.Revoke(w.ctx, w.info.ClientID, token))
+		refused[*github.User](401)(w.client(nil).WithAuthToken(token).Users.Get(w.ctx, ""))
 	}},
 	{"repository and branches", func(w *world) {
 		r := must(w.alice.Repositories.Get(w.ctx, owner, repo))
