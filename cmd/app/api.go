@@ -15,11 +15,11 @@ import (
 // apiStore is the store in the API's words.
 type apiStore struct{ *store.Store }
 
-func newAPI(db *store.Store, policies web.Policies, site apiSite) *web.API {
+func newAPI(db *store.Store, rules *rules, site apiSite) *web.API {
 	s := apiStore{db}
 	return &web.API{
-		Tokens: s, TokenDesk: s, Policies: policies, Tasks: s, Records: s,
-		Manifests: apiManifests{db, site}, Site: site, Format: formatOf,
+		Tokens: s, TokenDesk: s, Policies: rules, Tasks: s, Records: s,
+		Manifests: apiManifests{db, rules}, Site: site, Format: formatOf,
 	}
 }
 

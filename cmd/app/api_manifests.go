@@ -37,9 +37,6 @@ func (m apiManifests) InForce(ctx context.Context) (web.InForce, error) {
 	} else {
 		now.Set, err = parseStored(active)
 	}
-	if err == nil {
-		now.Set, err = withStoredMembers(ctx, m.db, now.Set)
-	}
 	if err != nil {
 		return web.InForce{}, err
 	}
@@ -98,14 +95,8 @@ func auditDetail(c web.ManifestChange) map[string]any {
 
 // apiSite is what manifests meet on this server.
 type apiSite struct {
-	forgeNames
-	cfg config.Config
-}
-
-// forgeNames finds the numbers of people and teams at the forge.
-type forgeNames interface {
 	manifest.Resolver
-	manifest.TeamResolver
+	cfg config.Config
 }
 
 // PolicyOf implements web.Site. Who is in teams at the forge is no part of a

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
@@ -22,7 +19,7 @@ const (
 	maxManifests   = 1 << 20 // bytes of the body
 	maxFiles       = 200
 	maxFileName    = 200 // bytes
-	maxLookups     = 50  // logins that the forge is asked about
+	maxLookups     = 50  // names that the forge is asked about
 	lookupTime     = 15 * time.Second
 	changesAtOnce  = 4 // of everybody together; each reads up to maxManifests of YAML
 	maxShownText   = 500
@@ -149,8 +146,8 @@ func (c *call) edit(body *changeBody) (*edit, error) {
 	if err := e.checkSite(); err != nil {
 		return nil, err
 	}
-	e.rules, err = c.s.API.Site.PolicyOf(c.Request().Context(), e.after)
-	return e, err
+	e.rules = c.s.API.Site.PolicyOf(e.after)
+	return e, nil
 }
 
 // read parses what is given; mistakes are the caller's, all of them at once.
@@ -161,7 +158,7 @@ func (e *edit) read(body *changeBody) (*manifest.Set, error) {
 	}
 	ctx, cancel := context.WithTimeout(e.c.Request().Context(), lookupTime)
 	defer cancel()
-	logins := &lookups{Resolver: e.c.s.API.Site, s: e.sight}
+	logins := &lookups{site: e.c.s.API.Site, s: e.sight}
 	var set *manifest.Set
 	var err error
 	if body.Mode == modeMerge {
@@ -208,106 +205,10 @@ func (e *edit) checkSite() error {
 	return nil
 }
 
-// lookups asks the forge for a few logins, for those who could use the answer.
-type lookups struct {
-	manifest.Resolver
-	s    *sight
-	made int
-}
-
-// UserByLogin implements manifest.Resolver. What is wrong with the forge is in
-// the server's log.
-func (l *lookups) UserByLogin(ctx context.Context, host, login string) (forge.User, error) {
-	if !l.s.somewhere(policy.BindingsManage) && !l.s.somewhere(policy.TeamsManage) {
-		return forge.User{}, errors.New("logins are looked up only for those who manage bindings or a team somewhere")
-	}
-	if l.made++; l.made > maxLookups {
-		return forge.User{}, fmt.Errorf("at most %d logins are looked up in one change; write numbers", maxLookups)
-	}
-	user, err := l.Resolver.UserByLogin(ctx, host, login)
-	if err != nil && !errors.Is(err, forge.ErrNotFound) {
-		l.s.c.s.Logger.WarnContext(ctx, "a login was not looked up", "request", requestID(l.s.c), "error", err)
-		err = errors.New("it does not answer; the server's log has the details")
-	}
-	return user, err
-}
-
 // record is the change for the store.
 func (e *edit) record(refusals []string) ManifestChange {
 	return ManifestChange{
 		Was: e.was, Set: e.after, By: e.c.user.Subject.String(), Changes: e.changes, Refusals: refusals,
 		Token: e.c.token.ID, Request: requestID(e.c),
 	}
-}
-
-type changeView struct {
-	Action      string   `json:"action"` // add, change or remove
-	Kind        string   `json:"kind"`
-	Name        string   `json:"name"`
-	Environment string   `json:"environment,omitempty"`
-	Diff        []string `json:"diff"`
-}
-
-type changedView struct {
-	Version  string          `json:"version"`
-	Applied  bool            `json:"applied"`
-	Changes  []changeView    `json:"changes"`
-	Hidden   int             `json:"hidden"`
-	Decision policy.Decision `json:"decision"`
-}
-
-// answer shows the change, as far as the caller may see it.
-func (e *edit) answer(d policy.Decision, applied bool) error {
-	v := changedView{Version: e.after.Version, Applied: applied, Changes: []changeView{}, Decision: d}
-	for _, change := range e.changes {
-		if !e.shows(change) {
-			v.Hidden++
-			continue
-		}
-		v.Changes = append(v.Changes, viewChange(change))
-	}
-	if v.Hidden > 0 {
-		v.Decision.Reason.Because = nil
-	}
-	return e.c.JSON(http.StatusOK, v)
-}
-
-func viewChange(c manifest.Change) changeView {
-	environment, name := profileName(c.Kind, c.Name)
-	v := changeView{
-		Action: map[manifest.Act]string{manifest.Added: "add", manifest.Changed: "change", manifest.Removed: "remove"}[c.Act],
-		Kind:   c.Kind, Name: line(name, maxShownValue), Environment: line(environment, maxShownValue), Diff: []string{},
-	}
-	for _, f := range c.Fields {
-		v.Diff = append(v.Diff, line(f.Path, maxShownValue)+": "+shownValue(f.Old)+" → "+shownValue(f.New))
-	}
-	return v
-}
-
-// shownValue is one side of a difference: bounded, and quoted if it is more than
-// a plain word or line.
-func shownValue(text string) string {
-	bytes := len(text)
-	switch {
-	case bytes == 0:
-		return "(none)"
-	case bytes > maxShownValue:
-		return strconv.Quote(strings.ToValidUTF8(text[:maxShownValue], "")) + fmt.Sprintf("… (%d bytes)", bytes)
-	}
-	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
-		return quoted
-	}
-	return text
-}
-
-// somewhere reports whether the caller holds the permission on any resource.
-func (s *sight) somewhere(permission policy.Permission) bool {
-	resources := []string{policy.Everything, policy.Server}
-	for name := range s.c.rules.Environments {
-		resources = append(resources, policy.EnvironmentResource(name))
-	}
-	for name := range s.c.rules.Teams {
-		resources = append(resources, policy.TeamResource(name))
-	}
-	return slices.ContainsFunc(resources, func(resource string) bool { return s.holds(permission, resource) })
 }

@@ -200,7 +200,7 @@ func TestLoginsAreLookedUpWithinBounds(t *testing.T) {
 	for i := range maxLookups + 1 {
 		many = append(many, at("u"+strings.Repeat("x", i%40)+string(rune('a'+i/40))))
 	}
-	if answer := w.merge(bob, many...); answer.Code != 422 || !strings.Contains(answer.Body.String(), "at most 50 logins") {
+	if answer := w.merge(bob, many...); answer.Code != 422 || !strings.Contains(answer.Body.String(), "at most 50 names") {
 		t.Errorf("%d %.300s", answer.Code, answer.Body)
 	}
 }

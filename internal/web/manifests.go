@@ -50,11 +50,13 @@ type Manifests interface {
 
 // Site is what a set of manifests meets on this server.
 type Site interface {
-	// PolicyOf are the rules that the set makes here.
-	PolicyOf(ctx context.Context, set *manifest.Set) (*policy.Policy, error)
+	// PolicyOf are the rules that the set makes here, but for who is in teams at
+	// the forge.
+	PolicyOf(set *manifest.Set) *policy.Policy
 	// CheckSet says why this server cannot serve an environment of the set.
 	CheckSet(set *manifest.Set, environment string) error
 	manifest.Resolver
+	manifest.TeamResolver
 }
 
 type objectView struct {

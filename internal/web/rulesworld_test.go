@@ -173,8 +173,10 @@ func (w *apiWorld) NoteRefusedChange(_ context.Context, c ManifestChange) error 
 	return nil
 }
 
-func (w *apiWorld) PolicyOf(_ context.Context, set *manifest.Set) (*policy.Policy, error) {
-	return set.Policy(), nil
+func (w *apiWorld) PolicyOf(set *manifest.Set) *policy.Policy { return set.Policy() }
+
+func (w *apiWorld) TeamBySlug(context.Context, string, string, string) (forge.TeamRef, error) {
+	return forge.TeamRef{}, errors.New("dial tcp 10.0.0.1: password hunter2")
 }
 
 func (w *apiWorld) CheckSet(set *manifest.Set, environment string) error {

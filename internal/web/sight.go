@@ -129,8 +129,6 @@ func subjectOf(kind, name string) string {
 		return "binding " + strconv.Quote(name)
 	case manifest.KindGitProvider:
 		return "git provider " + strconv.Quote(name)
-	case manifest.KindGitProvider:
-		return "git provider " + strconv.Quote(name)
 	}
 	return ""
 }
