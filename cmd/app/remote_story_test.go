@@ -18,7 +18,11 @@ import (
 type seat struct {
 	t    *testing.T
 	home string
+	env  []string
 }
+
+// with is the seat with more in its environment.
+func (p *seat) with(env ...string) *seat { return &seat{p.t, p.home, env} }
 
 // newSeat has the server as the context "work", if there is a token.
 func newSeat(t *testing.T, server, secret string) *seat {
@@ -46,6 +50,7 @@ func (p *seat) run(args ...string) (out, said string, code int) {
 	cmd := exec.CommandContext(p.t.Context(), binary, args...)
 	cmd.Dir = p.home
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.home, "XDG_CONFIG_HOME=" + filepath.Join(p.home, ".config"), "USER=seat"}
+	cmd.Env = append(cmd.Env, p.env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

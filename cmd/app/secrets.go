@@ -256,7 +256,11 @@ type secretsRotateKeyCmd struct{ configFlag }
 // Help implements kong.HelpProvider.
 func (secretsRotateKeyCmd) Help() string {
 	return `The server can run meanwhile. Interrupted, the command goes on where it stopped when it is run again; until it is
-done the key file has both keys. Copies of the former key file open copies of the former database still.`
+done the key file has both keys. Copies of the former key file open copies of the former database still.
+
+Example:
+
+  coderflow secrets rotate-key`
 }
 
 // Run changes the key. Every step can be the last of this process: the former

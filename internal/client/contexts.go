@@ -72,22 +72,29 @@ func Load(path string) (*Contexts, error) {
 	if err != nil {
 		return nil, err
 	}
+	all, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; mend it or remove it", path, err)
+	}
+	return all, nil
+}
+
+func parse(text []byte) (*Contexts, error) {
 	var in stored
 	if err := yaml.UnmarshalWithOptions(text, &in, yaml.Strict()); err != nil {
 		// The library's own words would quote the file, tokens and all.
-		return nil, fmt.Errorf("%s is not a file of contexts; mend it or remove it", path)
+		return nil, errors.New("it is not a file of contexts")
 	}
-	all := &Contexts{}
+	all := &Contexts{Chosen: in.Current}
 	for _, c := range in.Contexts {
 		value, err := token.Parse(c.Token)
 		if err != nil {
-			return nil, fmt.Errorf("%s: context %q: %w", path, c.Name, err)
+			return nil, fmt.Errorf("context %q: %w", c.Name, err)
 		}
 		if err := all.Put(Context{Name: c.Name, Server: c.Server, Subject: c.Subject, Token: value}); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, err
 		}
 	}
-	all.Chosen = in.Current
 	return all, nil
 }
 
@@ -99,6 +106,9 @@ func Save(path string, all *Contexts) error {
 		out.Contexts = append(out.Contexts, storedContext{c.Name, c.Server, c.Subject, c.Token.Reveal()})
 	}
 	text, err := yaml.Marshal(out)
+	if err == nil {
+		_, err = parse(text) // never a file that cannot be read again
+	}
 	if err != nil {
 		return fmt.Errorf("write the contexts: %w", err)
 	}
@@ -123,10 +133,16 @@ func Edit(path string, change func(*Contexts) error) error {
 // contextName keeps names free of what shells and paths give a meaning.
 var contextName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
+// subject is HOST:ID, in characters that a file and a terminal show as they are.
+var subject = regexp.MustCompile(`^[a-z]+:[!-~]{1,300}$`)
+
 // Put adds a context, or replaces that of the same name.
 func (all *Contexts) Put(c Context) error {
 	if !contextName.MatchString(c.Name) {
 		return fmt.Errorf("context name %q: want up to 64 letters, digits, dots, dashes", c.Name)
+	}
+	if c.Subject != "" && !subject.MatchString(c.Subject) {
+		return fmt.Errorf("context %s: %q is no subject", c.Name, c.Subject)
 	}
 	base, err := ParseServer(c.Server)
 	if err != nil {

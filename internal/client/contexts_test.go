@@ -50,6 +50,9 @@ func TestContextsAreKeptWithTheirTokens(t *testing.T) {
 			t.Errorf("%s: %v, want %v (%v)", place, info.Mode(), want, err)
 		}
 	}
+	if err := Save(path, &Contexts{List: []Context{{Name: "broken"}}}); err == nil {
+		t.Error("a file is written that cannot be read")
+	}
 	if err := Edit(path, func(all *Contexts) error { return all.Remove("work") }); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +73,11 @@ func TestAContextThatIsNotThereIsSaidWithThoseThatAre(t *testing.T) {
 	for _, err := range []error{all.Use("x"), all.Remove("x")} {
 		if !errors.Is(err, ErrNoContext) {
 			t.Error(err)
+		}
+	}
+	for _, subject := range []string{"github:1\x1b", "github:\u009b", "a b", "\n", "github:"} {
+		if all.Put(Context{Name: "x", Server: "https://x.example", Subject: subject}) == nil {
+			t.Errorf("the subject %q is taken", subject)
 		}
 	}
 	for _, name := range []string{"", "a b", "../x", "-c", "a\x1b"} {
