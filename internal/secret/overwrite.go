@@ -10,7 +10,7 @@ package secret
 // the beginning of a value, and belongs at the beginning of the next piece. The
 // last piece is all certain.
 func (r *Redactor) Overwrite(piece []byte, last bool) (clean []byte, replaced int) {
-	if r == nil || r.matcher == nil {
+	if r == nil {
 		return piece, 0
 	}
 	s := newStream(r)
@@ -24,7 +24,7 @@ func (r *Redactor) Overwrite(piece []byte, last bool) (clean []byte, replaced in
 
 // overwrite appends as many bytes as are held of the span before the offset.
 func (s *stream) overwrite(out []byte, n *span, until int64) []byte {
-	text := mark(s.r.names[n.owner])
+	text := s.r.mark(n.owner)
 	for at := s.base; at < until; at++ {
 		if i := at - n.from; i < int64(len(text)) {
 			out = append(out, text[i])

@@ -1,14 +1,16 @@
 package secret
 
 import (
+	"bytes"
 	"io"
 	"math/bits"
 	"strings"
 	"sync"
 )
 
-// Redactor replaces the values it was made with by "[redacted:NAME]". It is
-// safe for concurrent use; a nil Redactor changes nothing.
+// Redactor replaces the values it was made with by "[redacted:NAME]", and API
+// tokens of CoderFlow, which are known by their form, by "[redacted:api-token]".
+// It is safe for concurrent use; a nil Redactor changes nothing.
 type Redactor struct {
 	names   []string
 	matcher *matcher
@@ -24,15 +26,13 @@ func NewRedactor(values ...Value) *Redactor {
 			all = append(all, patterns(v.Reveal()))
 		}
 	}
-	if len(all) > 0 {
-		r.matcher = newMatcher(all)
-	}
+	r.matcher = newMatcher(all)
 	return r
 }
 
 // Redact returns the text without the values, and how many times one was replaced.
 func (r *Redactor) Redact(text string) (string, int) {
-	if r == nil || r.matcher == nil || !r.found(text) {
+	if r == nil || !r.found(text) {
 		return text, 0
 	}
 	s := newStream(r)
@@ -46,12 +46,12 @@ func (r *Redactor) Redact(text string) (string, int) {
 // such a group is one of a pattern's is the pattern looked for.
 func (r *Redactor) found(text string) bool {
 	if strings.IndexByte(text, '\n') < 0 && strings.IndexByte(text, '\r') < 0 {
-		return search(r.matcher, text)
+		return strings.Contains(text, ownPrefix) || search(r.matcher, text)
 	}
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	*buffer = appendJoined((*buffer)[:0], text)
-	return search(r.matcher, *buffer)
+	return bytes.Contains(*buffer, []byte(ownPrefix)) || search(r.matcher, *buffer)
 }
 
 // buffers are for texts without their line breaks.
@@ -90,7 +90,7 @@ func appendJoined(out []byte, text string) []byte {
 // a value. Close writes them; it does not close w.
 func (r *Redactor) Writer(w io.Writer) *Writer {
 	out := &Writer{w: w}
-	if r != nil && r.matcher != nil {
+	if r != nil {
 		out.s = newStream(r)
 	}
 	return out
@@ -155,6 +155,7 @@ type span struct {
 type stream struct {
 	r        *Redactor
 	at       int32
+	own      ownToken
 	breaks   int
 	base     int64  // offset of held[0]
 	held     []byte // read, not yet released
@@ -178,10 +179,14 @@ func (s *stream) feed(p, out []byte) []byte {
 		if b == '\n' || b == '\r' {
 			if s.breaks++; s.breaks > maxBreaks {
 				s.at = 0
+				s.own.reset()
 			}
 			continue
 		}
 		s.breaks = 0
+		if s.own.take(b, offset+int64(i)) {
+			s.add(span{from: s.own.from, to: offset + int64(i) + 1, owner: ownOwner})
+		}
 		if s.at = m.step(s.at, lower[b]); s.at == 0 {
 			continue
 		}
@@ -196,10 +201,14 @@ func (s *stream) feed(p, out []byte) []byte {
 
 // certain is the offset before which no value can begin any more.
 func (s *stream) certain() int64 {
+	until := s.base + int64(len(s.held))
 	if depth := int(s.r.matcher.nodes[s.at].depth); depth > 0 {
-		return s.starts[(s.count-depth)&(len(s.starts)-1)]
+		until = s.starts[(s.count-depth)&(len(s.starts)-1)]
 	}
-	return s.base + int64(len(s.held))
+	if s.own.n > 0 {
+		until = min(until, s.own.from)
+	}
+	return until
 }
 
 // add keeps a span, joined with those that it overlaps.
@@ -227,7 +236,7 @@ func (s *stream) release(out []byte, until int64) []byte {
 			first.marked = true
 			s.replaced++
 			if !s.inPlace {
-				out = append(out, mark(s.r.names[first.owner])...)
+				out = append(out, s.r.mark(first.owner)...)
 			}
 		}
 		if s.inPlace {
@@ -259,5 +268,6 @@ func (s *stream) take(out []byte, until int64, show bool) []byte {
 // end appends the rest: nothing more will come.
 func (s *stream) end(out []byte) []byte {
 	s.at = 0
+	s.own.reset()
 	return s.release(out, s.base+int64(len(s.held)))
 }
