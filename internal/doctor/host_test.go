@@ -133,6 +133,8 @@ func (f fakeSandbox) Probe(context.Context, string, string) (sandbox.ProbeResult
 	return f.probe, f.err
 }
 
+func (f fakeSandbox) SecretsDir() (string, error) { return "", errors.New("none of /run is a tmpfs") }
+
 func (f fakeSandbox) Workspaces(context.Context) (mode, why string, err error) {
 	return f.mode, "because", f.err
 }
@@ -188,6 +190,7 @@ func TestWhatEnvironmentsAskForHasToBeThere(t *testing.T) {
 		"images":          {Problem, "coderflow/agent-claude:1 of environment web", "coderflow images build claude"},
 		"runtimes":        {Problem, `asks for the runtime "runsc"`, "/etc/docker/daemon.json"},
 		"workspaces":      {Warning, "copy: because", "ext4"},
+		"secrets":         {Warning, "none of /run", "mount a tmpfs"},
 		"probe-container": {Problem, "system calls are not filtered", "apt-get install docker.io"},
 		"guest-helper":    {Problem, "/nowhere/guest", "make build"},
 	} {

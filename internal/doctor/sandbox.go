@@ -18,6 +18,8 @@ type Sandbox interface {
 	Probe(ctx context.Context, image, runtime string) (sandbox.ProbeResult, error)
 	// Workspaces says how workspaces are made, and why.
 	Workspaces(ctx context.Context) (mode, why string, err error)
+	// SecretsDir is where secrets lie in memory, or why they cannot.
+	SecretsDir() (string, error)
 }
 
 // Environment is what an environment asks of the engine.
@@ -39,6 +41,7 @@ func (s *sandboxChecks) checks() []Check {
 		{Name: "images", Run: s.images},
 		{Name: "guest-helper", Run: s.helper},
 		{Name: "workspaces", Run: s.workspaces, Limit: containerTime},
+		{Name: "secrets", Run: s.secrets},
 		{Name: "probe-container", Run: s.probe, Limit: containerTime},
 	}
 }
@@ -112,6 +115,17 @@ func (s *sandboxChecks) helper(context.Context) Finding {
 		}
 	}
 	return fine("%s is a static program", s.guest).with("path", s.guest)
+}
+
+func (s *sandboxChecks) secrets(context.Context) Finding {
+	if s.sandboxErr != nil {
+		return s.none()
+	}
+	dir, err := s.sandbox.SecretsDir()
+	if err != nil {
+		return warning(err.Error(), "tasks and deployments that have secrets fail", "mount a tmpfs: mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /run")
+	}
+	return fine("containers' secrets lie in memory, below %s", dir).with("directory", dir)
 }
 
 func (s *sandboxChecks) workspaces(ctx context.Context) Finding {

@@ -34,6 +34,9 @@ func memoryDir(candidates ...string) (string, error) {
 	return "", fmt.Errorf("secrets are kept in memory only, and none of %s is a tmpfs: mount one", strings.Join(candidates, ", "))
 }
 
+// SecretsDir is the directory below which secrets lie, in memory.
+func (r *Runner) SecretsDir() (string, error) { return memoryDir(memoryDirs...) }
+
 // secretsRoot holds the secrets of the containers called name.
 func (r *Runner) secretsRoot(name string) (string, error) {
 	memory, err := memoryDir(memoryDirs...)
