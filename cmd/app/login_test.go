@@ -128,3 +128,19 @@ func (w *world) browse(login string, status int, words string) {
 		w.t.Errorf("%s in a browser: %d %s", login, got, page)
 	}
 }
+
+// What docs/signin.md tells people to run exists, with its flags.
+func TestTheDocumentationOfSigningInKeepsItsWord(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/signin.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile(`(?m)^    coderflow (.+)$`).FindAllStringSubmatch(string(text), -1)
+	if len(commands) != 3 {
+		t.Errorf("%d commands found", len(commands))
+	}
+	for _, m := range commands {
+		checkCommand(t, strings.Fields(m[1]))
+	}
+}
