@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,4 +139,29 @@ func TestEveryShellHasAScript(t *testing.T) {
 		}
 	}
 	p.fails(usageStatus, "", "completion", "sh")
+}
+
+func TestTheDocumentationOfTheCommandLineKeepsItsWord(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile("(?:`|\\n    )coderflow ([a-z][^`>\\n]*)").FindAllStringSubmatch(string(text), -1)
+	said := map[string]bool{}
+	for _, m := range commands {
+		words := strings.Fields(m[1])
+		checkCommand(t, words)
+		said[words[0]] = true
+	}
+	for _, command := range parserOf(t).Model.Leaves(true) {
+		if name, _, _ := strings.Cut(strings.TrimPrefix(command.FullPath(), "coderflow "), " "); !said[name] && !slices.Contains([]string{"demo", "forge", "init", "version"}, name) {
+			t.Errorf("docs/cli.md does not say %s", name)
+		}
+	}
+	for status, word := range map[int]string{0: "done", failedStatus: "failed", usageStatus: "wrong", refusedStatus: "refused", notFoundStatus: "not found"} {
+		if !strings.Contains(string(text), fmt.Sprintf("| %d | %s", status, word)) {
+			t.Errorf("docs/cli.md does not say that status %d is %q", status, word)
+		}
+	}
 }
