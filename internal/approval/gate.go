@@ -227,6 +227,8 @@ func (g *Gate) judge(ctx context.Context, t task.Task, p task.Proposal, f policy
 }
 
 // Rewrites are the force-pushes of the proposal branch by anybody but CoderFlow.
+// Where a git provider's credential lands, the forge names that account; a push
+// to exactly the commit that the approval made is the landing, whoever's it is.
 func (g *Gate) Rewrites(ctx context.Context, t task.Task) ([]forge.HeadChange, error) {
 	self, err := g.Forge.Self(ctx)
 	if err != nil {
@@ -236,7 +238,9 @@ func (g *Gate) Rewrites(ctx context.Context, t task.Task) ([]forge.HeadChange, e
 	if err != nil {
 		return nil, fmt.Errorf("read the force-pushes of pull request %d: %w", t.PullRequest, err)
 	}
-	return slices.DeleteFunc(changes, func(c forge.HeadChange) bool { return c.Actor.Subject == self.Subject }), nil
+	return slices.DeleteFunc(changes, func(c forge.HeadChange) bool {
+		return c.Actor.Subject == self.Subject || t.LandedCommit != "" && c.Commit == t.LandedCommit
+	}), nil
 }
 
 func (g *Gate) arm(ctx context.Context, environment string, d Directives) (armed []Arming, problems []string) {

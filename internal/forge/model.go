@@ -140,6 +140,7 @@ func (a Access) String() string {
 type HeadChange struct {
 	ID        string
 	Actor     User
+	Commit    string // the new head; empty where the forge does not tell
 	CreatedAt time.Time
 }
 

@@ -58,7 +58,7 @@ var catalog = []PermissionInfo{
 	{AuditView, "read the audit log", []Kind{OnEnvironment, OnServer}},
 	{AuditExport, "export the audit log", []Kind{OnEnvironment, OnServer}},
 	{TokensManage, "see and revoke other people's API tokens", []Kind{OnServer}},
-	{ServerManage, "look after the server: queues, nodes, storage", []Kind{OnServer}},
+	{ServerManage, "look after the server: queues, nodes, storage, git providers", []Kind{OnServer}},
 }
 
 // Permissions lists every permission in a fixed order.

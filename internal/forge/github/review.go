@@ -65,6 +65,7 @@ func (a *Adapter) HeadChanges(ctx context.Context, ref forge.RepositoryRef, numb
 	for _, event := range events {
 		changes = append(changes, forge.HeadChange{
 			ID: strconv.FormatInt(event.GetID(), 10), Actor: userOf(event.GetActor()),
+			Commit:    event.GetCommitID(),
 			CreatedAt: event.GetCreatedAt().Time,
 		})
 	}
