@@ -325,6 +325,36 @@ func TestOwnForcePushOfTheLandingDoesNotVoidIt(t *testing.T) {
 	}
 }
 
+// A git provider's account lands what was approved: that is the landing. Anything
+// else that it pushes is a stranger's push.
+func TestThreat43OnlyAPushOfTheApprovedCommitIsTheLanding(t *testing.T) {
+	t.Parallel()
+	landed, robot := strings.Repeat("e", 40), forge.User{Subject: forge.Subject{Host: forge.GitHub, ID: "88"}, Kind: forge.Person}
+	for name, row := range map[string]struct {
+		landed  string
+		changes []forge.HeadChange
+		want    bool
+	}{
+		"the landing":               {landed, []forge.HeadChange{{Actor: robot, Commit: landed}}, true},
+		"something else before it":  {landed, []forge.HeadChange{{Actor: robot, Commit: strings.Repeat("d", 40)}, {Actor: robot, Commit: landed}}, false},
+		"back to the proposal":      {landed, []forge.HeadChange{{Actor: robot, Commit: carrier}}, false},
+		"nobody knows to what":      {landed, []forge.HeadChange{{Actor: robot}}, false},
+		"nothing was to be landed":  {"", []forge.HeadChange{{Actor: robot, Commit: landed}}, false},
+		"nothing, and nobody knows": {"", []forge.HeadChange{{Actor: robot}}, false},
+	} {
+		w := newWorld()
+		r := recorded(t, w)
+		w.task.LandedCommit, w.task.State = row.landed, task.Deploying
+		if row.landed != "" {
+			w.pr.Head.Commit = row.landed
+		}
+		w.changes = row.changes
+		if _, err := w.gate().Redeem(t.Context(), r.ID, policy.ToDeploy); (err == nil) != row.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMessageLosesWhatCouldDeceive(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -28,54 +28,52 @@ type TeamResolver interface {
 	TeamBySlug(ctx context.Context, host, organization, slug string) (forge.TeamRef, error)
 }
 
-// asker asks a resolver for each login once.
+// asker asks a resolver on behalf of one load.
 type asker struct {
-	ctx   context.Context //nolint:containedctx // of one load
-	from  Resolver
-	known map[string]answer // by login, in lower case
-	down  error             // the forge does not answer: it is not asked again for every login
+	user func(login string) (forge.User, error)
+	team func(*ForgeTeam) (forge.TeamRef, error)
 }
 
-type answer struct {
-	user forge.User
-	err  error
-}
-
+// lookup asks for each login once, and a forge that does not answer only once.
 func lookup(ctx context.Context, r Resolver) *asker {
 	if r == nil {
 		return nil
 	}
-	return &asker{ctx: ctx, from: r, known: map[string]answer{}}
-}
-
-func (a *asker) user(login string) (forge.User, error) {
-	key := strings.ToLower(login)
-	if known, asked := a.known[key]; asked || a.down != nil {
-		return known.user, errors.Join(known.err, a.down)
+	type answer struct {
+		user forge.User
+		err  error
 	}
-	user, err := a.from.UserByLogin(a.ctx, forge.GitHub, login)
-	a.note(err)
-	a.known[key] = answer{user, err}
-	return user, err
-}
-
-func (a *asker) note(err error) {
-	if err != nil && !errors.Is(err, forge.ErrNotFound) {
-		a.down = err
+	known := map[string]answer{}
+	var down error
+	note := func(err error) {
+		if err != nil && !errors.Is(err, forge.ErrNotFound) {
+			down = err
+		}
 	}
-}
-
-func (a *asker) team(f *ForgeTeam) (forge.TeamRef, error) {
-	teams, can := a.from.(TeamResolver)
-	if !can {
-		return forge.TeamRef{}, errors.New("it is not asked for teams here; give both ids")
+	return &asker{
+		user: func(login string) (forge.User, error) {
+			key := strings.ToLower(login)
+			if a, asked := known[key]; asked || down != nil {
+				return a.user, errors.Join(a.err, down)
+			}
+			user, err := r.UserByLogin(ctx, forge.GitHub, login)
+			note(err)
+			known[key] = answer{user, err}
+			return user, err
+		},
+		team: func(f *ForgeTeam) (forge.TeamRef, error) {
+			teams, can := r.(TeamResolver)
+			switch {
+			case !can:
+				return forge.TeamRef{}, errors.New("it is not asked for teams here; give both ids")
+			case down != nil:
+				return forge.TeamRef{}, down
+			}
+			ref, err := teams.TeamBySlug(ctx, f.Host, f.Organization, f.Team)
+			note(err)
+			return ref, err
+		},
 	}
-	if a.down != nil {
-		return forge.TeamRef{}, a.down
-	}
-	ref, err := teams.TeamBySlug(a.ctx, f.Host, f.Organization, f.Team)
-	a.note(err)
-	return ref, err
 }
 
 // resolveTeam puts the numbers of a team at the forge beside its names.

@@ -51,7 +51,7 @@ func (s *Store) Memberships(ctx context.Context, teams []string) (map[string]eng
 		return all, nil
 	}
 	var rows []membershipRow
-	if err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("team IN (?)", bun.In(teams))); err != nil {
+	if err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("team IN (?)", bun.List(teams))); err != nil {
 		return nil, fmt.Errorf("read who is in %d teams: %w", len(teams), err)
 	}
 	for _, row := range rows {

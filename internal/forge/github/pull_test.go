@@ -131,7 +131,8 @@ func TestThreat43ForcePushedHeadIsRecorded(t *testing.T) {
 	}
 	head := w.push("coderflow/t1", "other content")
 	changes, err := w.adapter.HeadChanges(t.Context(), w.ref, pr.Number)
-	if err != nil || len(changes) != 1 || changes[0].Actor.Kind != forge.Bot || changes[0].ID == "" || changes[0].CreatedAt.IsZero() {
+	if err != nil || len(changes) != 1 || changes[0].Actor.Kind != forge.Bot || changes[0].ID == "" || changes[0].CreatedAt.IsZero() ||
+		changes[0].Commit != head {
 		t.Errorf("after: %+v, %v", changes, err)
 	}
 	if now, err := w.adapter.PullRequest(t.Context(), w.ref, pr.Number); err != nil || now.Head.Commit != head {
