@@ -97,14 +97,21 @@ func newChange(actor Authority, before, after *Policy) *change {
 			c.environments = append(c.environments, name)
 		}
 	}
-	for _, name := range unionKeys(before.Providers, after.Providers) {
-		old, existed := before.Providers[name]
-		now, exists := after.Providers[name]
+	c.providers = changedHashes(before.Providers, after.Providers)
+	return c
+}
+
+// changedHashes are the names with another hash, or with one on one side only.
+func changedHashes(before, after map[string]string) []string {
+	var changed []string
+	for _, name := range unionKeys(before, after) {
+		old, existed := before[name]
+		now, exists := after[name]
 		if existed != exists || old != now {
-			c.providers = append(c.providers, name)
+			changed = append(changed, name)
 		}
 	}
-	return c
+	return changed
 }
 
 // memberships are what differs between two versions of a team. Who is in a team at
@@ -219,12 +226,4 @@ func sameConfiguration(a, b Environment) bool {
 	return a.Configuration == b.Configuration && a.Gate == b.Gate && slices.Equal(a.Repositories, b.Repositories)
 }
 
-func changedProfiles(a, b Environment) []string {
-	var changed []string
-	for _, name := range unionKeys(a.Profiles, b.Profiles) {
-		if a.Profiles[name] != b.Profiles[name] {
-			changed = append(changed, name)
-		}
-	}
-	return changed
-}
+func changedProfiles(a, b Environment) []string { return changedHashes(a.Profiles, b.Profiles) }
