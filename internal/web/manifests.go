@@ -86,9 +86,9 @@ func readManifests(c *call) error {
 		return err
 	}
 	visible := s.visible(objects)
-	answer := manifestsView{
-		Version: now.Version, AppliedAt: moment(now.AppliedAt), AppliedBy: now.AppliedBy,
-		Complete: len(visible) == len(objects), Items: []objectView{},
+	answer := manifestsView{Version: now.Version, Complete: len(visible) == len(objects), Items: []objectView{}}
+	if len(visible) > 0 || answer.Complete {
+		answer.AppliedAt, answer.AppliedBy = moment(now.AppliedAt), now.AppliedBy
 	}
 	if visible, err = c.wanted(visible); err != nil {
 		return err
