@@ -65,12 +65,13 @@ func (s apiStore) CancelTask(ctx context.Context, c web.Cancellation) error {
 
 // AuditPage implements web.Records.
 func (s apiStore) AuditPage(ctx context.Context, q web.AuditQuery) (page []audit.Entry, next int64, err error) {
-	page, err = s.AuditEntries(ctx, store.AuditFilter{Task: q.Task, Environment: q.Environment, AfterSeq: q.After, Limit: q.Limit})
+	page, err = s.AuditEntries(ctx, store.AuditFilter{Task: q.Task, Environment: q.Environment, AfterSeq: q.After, Limit: q.Limit + 1})
 	if err != nil {
 		return nil, 0, err
 	}
-	if len(page) > 0 && len(page) == q.Limit {
-		next = page[len(page)-1].Seq
+	if len(page) > q.Limit {
+		page = page[:q.Limit]
+		next = page[q.Limit-1].Seq
 	}
 	return page, next, nil
 }

@@ -73,8 +73,8 @@ type Records interface {
 	ModelRefusals(ctx context.Context, id task.ID) ([]task.Refusal, error)
 	HostUses(ctx context.Context, id task.ID) ([]task.HostUse, error)
 	DeployRuns(ctx context.Context, id task.ID) ([]deploy.Run, error)
-	// AuditPage returns entries and the number after which to go on; 0 at the end
-	// of the log. A page may have fewer entries than asked for before the end.
+	// AuditPage returns entries and the number after which to go on; 0 if there
+	// are no more.
 	AuditPage(ctx context.Context, q AuditQuery) (entries []audit.Entry, next int64, err error)
 }
 

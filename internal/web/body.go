@@ -67,7 +67,7 @@ func (c *call) readBody() error {
 		return &apiError{status: http.StatusUnsupportedMediaType, text: "want a body of type application/json, not compressed"}
 	}
 	if c.row.body == nil {
-		if strict(body, new(struct{}), nil) != nil {
+		if strict(body, new(struct{}), []string{}) != nil {
 			return bad("want no body or an empty JSON object")
 		}
 		return nil
@@ -83,36 +83,83 @@ func (c *call) readBody() error {
 // and there once: another reader would take the last of two, or neither.
 func strict(body []byte, into any, keys []string) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
-	if first, err := decoder.Token(); err != nil || first != json.Delim('{') {
-		return errors.New("want a JSON object as the body")
+	if err := unique(decoder, keys, maxBodyDepth); err != nil {
+		return err
 	}
-	seen := map[string]bool{}
-	for decoder.More() {
-		key, err := decoder.Token()
-		if err != nil {
-			return errors.New("the body is not JSON")
-		}
-		name, _ := key.(string)
-		if !slices.Contains(keys, name) {
-			return fmt.Errorf("unknown key in the body; this takes %s", strings.Join(keys, ", "))
-		}
-		if seen[name] {
-			return fmt.Errorf("the key %s is in the body twice", name)
-		}
-		seen[name] = true
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return errors.New("the body is not JSON")
-		}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the JSON object")
 	}
 	decoder = json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
-	if _, after := decoder.Token(); err == nil && !errors.Is(after, io.EOF) {
-		err = errors.New("something follows the JSON object")
-	}
 	if mistyped := (*json.UnmarshalTypeError)(nil); errors.As(err, &mistyped) {
-		return fmt.Errorf("the value of %s in the body has the wrong type", mistyped.Field)
+		return fmt.Errorf("the value of %s in the body has the wrong type", line(mistyped.Field, maxShownValue))
 	}
-	return err
+	if err != nil {
+		return errors.New("the body has an unknown key, or is not JSON")
+	}
+	return nil
+}
+
+// maxBodyDepth is more than any body has.
+const maxBodyDepth = 8
+
+var errNotJSON = errors.New("the body is not JSON")
+
+// unique reads an object, with these keys only, in which no key is there twice,
+// at any depth.
+func unique(d *json.Decoder, keys []string, depth int) error {
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return errors.New("want a JSON object as the body")
+	}
+	return members(d, keys, depth)
+}
+
+// members reads an object from behind its brace on; keys nil: any.
+func members(d *json.Decoder, keys []string, depth int) error {
+	seen := map[string]bool{}
+	for d.More() {
+		key, err := d.Token()
+		name, is := key.(string)
+		switch {
+		case err != nil || !is:
+			return errNotJSON
+		case keys != nil && !slices.Contains(keys, name):
+			return fmt.Errorf("unknown key in the body; this takes %s", strings.Join(keys, ", "))
+		case seen[name]:
+			return fmt.Errorf("the key %s is in the body twice", line(name, maxShownValue))
+		}
+		seen[name] = true
+		if err := value(d, depth-1); err != nil {
+			return err
+		}
+	}
+	return closed(d)
+}
+
+func value(d *json.Decoder, depth int) error {
+	first, err := d.Token()
+	switch {
+	case err != nil:
+		return errNotJSON
+	case depth == 0:
+		return errors.New("the body is nested too deep")
+	case first == json.Delim('{'):
+		return members(d, nil, depth)
+	case first == json.Delim('['):
+		for d.More() {
+			if err := value(d, depth-1); err != nil {
+				return err
+			}
+		}
+		return closed(d)
+	}
+	return nil
+}
+
+func closed(d *json.Decoder) error {
+	if _, err := d.Token(); err != nil {
+		return errNotJSON
+	}
+	return nil
 }

@@ -133,6 +133,8 @@ func TestThreat5HostileManifestsAreRefused(t *testing.T) {
 		"not text":            {changeBody{Files: named("a: \x00")}, 422},
 		"an unknown key":      {`{"files":{"a":"b"},"force":true}`, 400},
 		"a key twice":         {`{"dryRun":true,"files":{"a":"b"},"dryRun":false}`, 400},
+		"a file twice":        {`{"files":{"a":"b","a":"c"}}`, 400},
+		"a deep body":         {`{"files":` + strings.Repeat("[", 100_000), 400},
 		"a key in capitals":   {`{"DRYRUN":true,"files":{"a":"b"}}`, 400},
 		"another type":        {`{"files":["b"]}`, 400},
 		"a mode":              {`{"files":{"a":"b"},"mode":"force"}`, 400},
