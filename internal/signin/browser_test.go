@@ -251,6 +251,32 @@ func TestAProviderThatIsDownIsSaidToBe(t *testing.T) {
 	}
 }
 
+// What a provider answers with an error may hold a token all the same.
+func TestAProvidersErrorIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{`{"error": "server_error", "access_token": "tell-tale"}`, `{"access_token": "tell-tale", "id_token": 7`, "tell-tale"} {
+		w := newWorld(t)
+		w.own.Broken = broken
+		_, err := w.service.FinishBrowser(t.Context(), w.browse("own"))
+		start := w.startDevice("own")
+		w.pass(5 * time.Second)
+		_, _, err2 := w.service.AskDevice(t.Context(), start.Handle)
+		if err == nil || err2 == nil || strings.Contains(err.Error()+err2.Error()+w.log.String(), "tell-tale") {
+			t.Errorf("%v\n%v\n%s", err, err2, w.log.String())
+		}
+	}
+}
+
+func TestAProviderWhoseKeysAreAwayIsSaidToBe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.own.NoKeys = true
+	var away *signin.UnreachableError
+	if _, err := w.service.FinishBrowser(t.Context(), w.browse("own")); !errors.As(err, &away) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAProviderWithoutADeviceFlowIsSaidToHaveNone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -179,7 +179,10 @@ func (o *OIDC) identity(ctx context.Context, d *discovered, raw forge.Secret, no
 	}
 	// Signature (asymmetric algorithms only), issuer, audience and expiry.
 	proof, err := d.verifier.Verify(oidc.ClientContext(ctx, o.c.HTTP), raw.Reveal())
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(err.Error(), "fetching keys"): // go-oidc has no type for it
+		return Identity{}, fmt.Errorf("the keys of %s could not be read", o.c.Issuer)
+	case err != nil:
 		return Identity{}, refused("the provider's ID token is not good", errorKind(err))
 	}
 	if nonce != "" && subtle.ConstantTimeCompare([]byte(proof.Nonce), []byte(nonce)) != 1 {

@@ -35,6 +35,10 @@ type Issuer struct {
 	// Spoil changes the claims before they are signed; Sign signs them another way.
 	Spoil func(jwt.MapClaims)
 	Sign  func(jwt.MapClaims) string
+	// Broken, unless empty, is answered with status 400 by the token endpoint; NoKeys
+	// hides the keys.
+	Broken string
+	NoKeys bool
 	// NoDevice leaves the device flow out of the description.
 	NoDevice bool
 	// SaysIssuer makes it name itself in its answers, RFC 9207.
@@ -89,6 +93,10 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /.well-known/openid-configuration":
 		i.describe(w)
 	case "GET /keys":
+		if i.NoKeys {
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return
+		}
 		public := i.key.PublicKey
 		answer(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{
 			"kty": "RSA", "use": "sig", "alg": "RS256", "kid": KeyID,
@@ -191,6 +199,11 @@ func (i *Issuer) client(r *http.Request, form url.Values) bool {
 }
 
 func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
+	if i.Broken != "" {
+		w.Header().Set("Content-Type", "application/json")
+		http.Error(w, i.Broken, http.StatusBadRequest)
+		return
+	}
 	if err := r.ParseForm(); err != nil || len(r.URL.RawQuery) > 0 {
 		i.unknown(w, "token with a query")
 		return
