@@ -76,7 +76,7 @@ func (c auditCmd) Run(ctx context.Context, s streams) error {
 }
 
 func (l local) audit(ctx context.Context, f client.AuditFilter, show func(client.AuditEntry) error) error {
-	filter := store.AuditFilter{Task: f.Task, Limit: 500}
+	filter := store.AuditFilter{Task: f.Task, Environment: f.Environment, Limit: 500}
 	for {
 		entries, err := l.AuditEntries(ctx, filter)
 		if err != nil || len(entries) == 0 {
@@ -84,9 +84,6 @@ func (l local) audit(ctx context.Context, f client.AuditFilter, show func(client
 		}
 		for _, e := range entries {
 			filter.AfterSeq = e.Seq
-			if f.Environment != "" && e.Environment != f.Environment {
-				continue
-			}
 			err := show(client.AuditEntry{
 				Number: e.Seq, At: e.At.UTC(), Actor: e.Actor, Action: string(e.Action), Task: e.Task, Environment: e.Environment, Detail: e.Detail,
 			})

@@ -139,7 +139,7 @@ func (c changeFlags) actor() (policy.Authority, error) {
 	return policy.Authority{User: forge.User{Subject: subject, Kind: subject.Kind()}}, nil
 }
 
-// logins asks the configured forge for the numbers of logins.
+// logins asks the configured forge for the numbers of logins and teams.
 type logins struct{ config configFlag }
 
 // UserByLogin implements manifest.Resolver.

@@ -177,7 +177,7 @@ func values(v *kong.Value, typed, before string) []candidate {
 	case "permission":
 		known = policy.PermissionNames()
 	case "kind":
-		known = []string{"environment", "profile", "role", "team", "binding"}
+		known = []string{"environment", "profile", "role", "team", "binding", "gitprovider"}
 	case "state":
 		for _, state := range task.States() {
 			known = append(known, string(state))

@@ -231,6 +231,7 @@ func (w *world) changeManifests(developer, admin *seat) {
 	broken := admin.write("broken.yaml", strings.Replace(environment, "memory", "memry", 1))
 	admin.fails(1, "broken.yaml:", "apply", "-f", broken, "--merge")
 
+	w.serviceToken(developer, admin)
 	developer.fails(refusedStatus, "bindings:manage", "delete", "binding/maria-develops")
 	w.bothWays(admin, "delete", "binding/maria-develops", "--dry-run")
 	admin.must("delete", "binding/maria-develops")
@@ -250,4 +251,22 @@ func (w *world) losesTheServer(p *seat) {
 	if out := p.must("context", "list"); !strings.Contains(out, fmt.Sprintf("*        work  http://%s  %s", w.address, w.subject(maria))) {
 		w.t.Errorf("the contexts are %s", out)
 	}
+}
+
+// serviceToken binds a service and gives it a token, all from afar.
+func (w *world) serviceToken(developer, admin *seat) {
+	w.t.Helper()
+	admin.must("apply", "--merge", "-f", admin.write("service.yaml", binding("nightly-looks", "service:nightly", "viewer", "environment/staging")))
+	create := []string{"tokens", "create", "--for", "service:nightly", "--name", "nightly", "--expires", "2h"}
+	developer.fails(refusedStatus, "", create...)
+	service := newSeat(w.t, "http://"+w.address, strings.TrimSpace(admin.must(create...)))
+	service.must("tasks", "list", "--environment", "staging")
+	if out := service.must("whoami"); !strings.HasPrefix(out, "service:nightly, ") {
+		w.t.Errorf("whoami: %s", out)
+	}
+	if out := admin.must("tokens", "list", "--for", "service:nightly"); !strings.Contains(out, "nightly") {
+		w.t.Errorf("the tokens of the service: %s", out)
+	}
+	admin.must("delete", "binding/nightly-looks")
+	service.fails(refusedStatus, "", "tasks")
 }

@@ -16,13 +16,16 @@ type tasksCmd struct {
 	Models   tasksModelsCmd   `cmd:"" help:"Print what a task did through the model gateway: spending, hosts, refusals."`
 }
 
+// maxTasks is how many the database gives at once.
+const maxTasks = 1000
+
 type tasksListCmd struct {
 	whereFlags
 	outputFlag
 	State       string `placeholder:"STATE,…" predictor:"state" help:"Only tasks in one of these states."`
 	Environment string `placeholder:"NAME" help:"Only tasks of this environment."`
 	Repository  string `placeholder:"HOST:ID" help:"Only tasks of this repository, by the forge's own id: github:1296269."`
-	Limit       int    `default:"50" help:"How many at the most."`
+	Limit       int    `default:"50" help:"How many at the most, up to 1000."`
 }
 
 // Help implements kong.HelpProvider.
@@ -36,8 +39,8 @@ func (tasksListCmd) Help() string {
 
 // Run lists tasks.
 func (c tasksListCmd) Run(ctx context.Context, s streams) error {
-	if c.Limit < 1 {
-		return usage("--limit: want at least 1")
+	if c.Limit < 1 || c.Limit > maxTasks {
+		return usage("--limit: want 1 to %d", maxTasks)
 	}
 	filter := client.TaskFilter{State: c.State, Environment: c.Environment, Repository: c.Repository, Limit: c.Limit}
 	tasks, err := ask(ctx, c.whereFlags, s,
