@@ -65,6 +65,14 @@ type Member struct {
 	Login   string
 }
 
+// shown is what people read of the team.
+func (f *ForgeTeam) shown() string {
+	if f == nil {
+		return ""
+	}
+	return f.Name
+}
+
 // CommitMessageRule says where a landed commit's message comes from.
 type CommitMessageRule string
 

@@ -108,7 +108,7 @@ func teamsAreManaged(c *change) {
 			c.needs(teamObject(name), TeamsManage, TeamResource(name), "removing a team")
 		case !existed:
 			c.needs(teamObject(name), TeamsManage, TeamResource(name), "making a team")
-		case old.Description != now.Description:
+		case old.Description != now.Description || old.Forge.shown() != now.Forge.shown():
 			c.needs(teamObject(name), TeamsManage, TeamResource(name), "changing a team")
 		}
 	}

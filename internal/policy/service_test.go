@@ -170,6 +170,23 @@ func TestThreat49PointingATeamToTheForgeTakesAllThatIsBoundToIt(t *testing.T) {
 	}
 }
 
+// What people read of a team is for whoever manages it, though it decides nothing.
+func TestThreat49TheNameOfATeamAtTheForgeIsNoStrangersToChange(t *testing.T) {
+	t.Parallel()
+	before := base()
+	before.Teams["crew"] = atForge()
+	after := copied(before)
+	team := atForge()
+	team.Forge.Name = "acme/somebody-else"
+	after.Teams["crew"] = team
+	if d := CheckChange(acting("5"), before, after); d.Allowed {
+		t.Errorf("a stranger changes it:\n%s", d.Reason)
+	}
+	if d := CheckChange(acting("4"), before, after); !d.Allowed {
+		t.Errorf("the team's admin cannot:\n%s", d.Reason)
+	}
+}
+
 func TestATeamAtTheForgeIsNoLastServerAdmin(t *testing.T) {
 	t.Parallel()
 	before := base()
