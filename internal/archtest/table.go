@@ -68,7 +68,7 @@ var table = []row{
 	{"internal/guestproto", "the protocol of the helper in containers", nil, nil},
 	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/secret", "internal/task"}, nil},
 	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
-		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec"}},
+		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec", "golang.org/x/sys"}},
 	{"internal/doctor", "what is wrong with an installation, and how to mend it",
 		[]string{"internal/config", "internal/forge/github", "internal/sandbox"}, nil},
 	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/agent/activity", "internal/guestproto", "internal/sandbox"}, nil},
