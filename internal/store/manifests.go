@@ -7,6 +7,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -80,7 +81,16 @@ func (t *Tx) checkedInsert(ctx context.Context, m Manifest, replaces *int64) (fr
 	return fresh, nil
 }
 
+// manifestLock is the key of the advisory lock under which PostgreSQL transactions
+// look at the last version and add the next. SQLite has one writer anyway.
+const manifestLock = 0x636f6465_6d616e69
+
 func (t *Tx) insertManifest(ctx context.Context, m Manifest, replaces *int64) (bool, error) {
+	if t.dialect == queue.Postgres {
+		if _, err := t.exec(ctx, t.tx.NewRaw("SELECT pg_advisory_xact_lock(?)", int64(manifestLock))); err != nil {
+			return false, err
+		}
+	}
 	var last, same []manifestRow
 	if err := t.scan(ctx, t.tx.NewSelect().Model(&last).Column("seq", "version").Order("seq DESC").Limit(1)); err != nil {
 		return false, err
