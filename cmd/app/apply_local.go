@@ -60,7 +60,7 @@ func (a *application) put(ctx context.Context, db *store.Store, refusal error) e
 	if err := replace(ctx, db, a.was, a.set, by, detail); err != nil {
 		return err
 	}
-	if a.Output != "table" {
+	if a.format() != "table" {
 		return a.report(policy.Decision{Allowed: true, Reason: policy.Yes("it is in force"), PolicyVersion: a.set.Version}, true)
 	}
 	_, err := fmt.Fprintln(a.out, "in force: version", a.set.Version)
@@ -91,7 +91,7 @@ func (a *application) show() error {
 	if err := a.compare(); err != nil {
 		return err
 	}
-	if a.Output == "table" {
+	if a.format() == "table" {
 		err := a.print(a.streams, nil, func(t *table) { drawChanges(t, changesOf(a.changes), 0) })
 		if err != nil {
 			return err
@@ -118,7 +118,7 @@ func (a *application) show() error {
 
 // would tells what is not done.
 func (a *application) would(d policy.Decision) error {
-	if a.Output != "table" {
+	if a.format() != "table" {
 		return a.report(d, false)
 	}
 	if !d.Allowed {

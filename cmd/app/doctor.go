@@ -20,7 +20,7 @@ import (
 
 type doctorCmd struct {
 	configFlag
-	JSON bool `name:"json" help:"Print the findings as JSON, for programs."`
+	outputFlag
 }
 
 // doctorSchema names the JSON's shape. Keys are added to it, never changed.
@@ -44,11 +44,10 @@ func (c doctorCmd) Run(ctx context.Context, s streams) (err error) {
 		}
 	}()
 	checks := doctor.Checks(options)
-	findings := doctor.Run(ctx, checks, progress(s.err, len(checks), c.JSON))
+	findings := doctor.Run(ctx, checks, progress(s.err, len(checks), c.format() != "table"))
 	summary := doctor.Summarize(findings)
-	if c.JSON {
-		err = printJSON(s, doctorReport{doctorSchema, version, time.Now().UTC(), summary, findings})
-	} else {
+	done, err := c.encoded(s, doctorReport{doctorSchema, version, time.Now().UTC(), summary, findings})
+	if !done {
 		err = printFindings(s.out, doctor.NewStyle(checks, characterDevice(s.out)), findings, summary)
 	}
 	if err == nil && summary.Problems > 0 {

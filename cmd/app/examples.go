@@ -43,7 +43,7 @@ func (imagesBuildCmd) Help() string {
 func (imagesLsCmd) Help() string {
 	return `Example:
 
-  coderflow images ls --json`
+  coderflow images ls -o json`
 }
 
 // Help implements kong.HelpProvider.
@@ -64,7 +64,7 @@ func (migrateCmd) Help() string {
 func (sandboxLsCmd) Help() string {
 	return `Example:
 
-  coderflow sandbox ls --json`
+  coderflow sandbox ls -o json`
 }
 
 // Help implements kong.HelpProvider.

@@ -54,7 +54,7 @@ func (c getCmd) Run(ctx context.Context, s streams) error {
 }
 
 func (c getCmd) show(s streams, m client.Manifests) error {
-	if c.Output == "yaml" {
+	if c.format() == "yaml" {
 		_, err := io.WriteString(s.out, visible(m.YAML))
 		return err
 	}

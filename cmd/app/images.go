@@ -106,7 +106,7 @@ func printResults(s streams, results []image.Result) error {
 
 type imagesLsCmd struct {
 	baseFlag
-	JSON bool `help:"Print the list as JSON."`
+	outputFlag
 }
 
 // Run lists the images.
@@ -117,8 +117,8 @@ func (c imagesLsCmd) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			return printJSON(s, entries)
+		if done, err := c.encoded(s, entries); done {
+			return err
 		}
 		return printEntries(s, entries, time.Now())
 	})

@@ -14,16 +14,32 @@ import (
 // outputFlag chooses how a command prints.
 type outputFlag struct {
 	Output string `short:"o" enum:"table,json,yaml" default:"table" help:"How to print: table, json or yaml."`
+	JSON   bool   `hidden:"" help:"The same as -o json."`
+}
+
+func (f outputFlag) format() string {
+	if f.JSON {
+		return "json"
+	}
+	return f.Output
+}
+
+// encoded prints a value for programs, if that is asked for.
+func (f outputFlag) encoded(s streams, value any) (done bool, err error) {
+	switch f.format() {
+	case "json":
+		return true, printJSON(s, value)
+	case "yaml":
+		return true, printYAML(s, value)
+	}
+	return false, nil
 }
 
 // print prints a value as JSON or YAML, or as show draws it. What it prints is
 // what forges, agents and servers wrote, so nothing in it acts on a terminal.
 func (f outputFlag) print(s streams, value any, show func(*table)) error {
-	switch f.Output {
-	case "json":
-		return printJSON(s, value)
-	case "yaml":
-		return printYAML(s, value)
+	if done, err := f.encoded(s, value); done {
+		return err
 	}
 	t := &table{tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)}
 	show(t)
@@ -33,7 +49,7 @@ func (f outputFlag) print(s streams, value any, show func(*table)) error {
 // printEach prints one of many as a document of its own: of JSON on one line.
 func (f outputFlag) printEach(s streams, value any, line string) error {
 	var err error
-	switch f.Output {
+	switch f.format() {
 	case "json":
 		err = writeJSON(s.out, value, "")
 	case "yaml":

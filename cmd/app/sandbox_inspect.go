@@ -14,8 +14,8 @@ import (
 
 type sandboxInspectCmd struct {
 	configFlag
+	outputFlag
 	Task string `arg:"" help:"Task id."`
-	JSON bool   `help:"Print as JSON."`
 }
 
 // inspection is everything about one task's container and workspace.
@@ -50,8 +50,8 @@ func (c sandboxInspectCmd) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			return printJSON(s, found)
+		if done, err := c.encoded(s, found); done {
+			return err
 		}
 		return found.print(s)
 	})

@@ -43,7 +43,7 @@ type keptUntil struct {
 
 type sandboxLsCmd struct {
 	configFlag
-	JSON bool `help:"Print as JSON."`
+	outputFlag
 }
 
 // Run lists what there is.
@@ -53,8 +53,8 @@ func (c sandboxLsCmd) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			return printJSON(s, things)
+		if done, err := c.encoded(s, things); done {
+			return err
 		}
 		return printThings(s, things)
 	})

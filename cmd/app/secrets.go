@@ -211,8 +211,8 @@ func (c secretsListCmd) Run(ctx context.Context, s streams) error {
 		for i, one := range stored {
 			reports[i] = secretReport{one.Slot, one.Version, one.SetAt.UTC(), one.SetBy}
 		}
-		if c.Output == "json" {
-			return printJSON(s, reports)
+		if done, err := c.encoded(s, reports); done {
+			return err
 		}
 		table := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(table, "ENVIRONMENT\tCONTEXT\tNAME\tVERSION\tSET\tBY")

@@ -13,7 +13,6 @@ import (
 type tasksActivityCmd struct {
 	taskFlags
 	outputFlag
-	JSON bool `hidden:"" help:"The same as -o json."`
 }
 
 // Help implements kong.HelpProvider.
@@ -28,9 +27,6 @@ Examples:
 
 // Run prints the events of a task's agent.
 func (c tasksActivityCmd) Run(ctx context.Context, s streams) error {
-	if c.JSON {
-		c.Output = "json"
-	}
 	show := func(e activity.Event) error { return c.printEach(s, e, e.Line()) }
 	_, err := askTask(ctx, c.whereFlags, s, c.Task,
 		func(l local, t task.Task) (done struct{}, err error) { return done, l.activity(ctx, t, show) },

@@ -12,7 +12,6 @@ type tasksModelsCmd struct {
 	taskFlags
 	outputFlag
 	Transcript bool `help:"Print every request and answer instead, one JSON document a line; secrets are redacted. On the server's machine only."`
-	JSON       bool `hidden:"" help:"The same as -o json."`
 }
 
 // Help implements kong.HelpProvider.
@@ -25,9 +24,6 @@ func (tasksModelsCmd) Help() string {
 
 // Run shows what a task did through the gateway.
 func (c tasksModelsCmd) Run(ctx context.Context, s streams) error {
-	if c.JSON {
-		c.Output = "json"
-	}
 	if c.Transcript {
 		return c.transcript(ctx, s)
 	}

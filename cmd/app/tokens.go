@@ -58,7 +58,7 @@ func (c tokensCreateCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Output != "table" {
+	if c.format() != "table" {
 		return c.print(s, made, nil)
 	}
 	fmt.Fprintln(s.err, visible(fmt.Sprintf("Token %s of %s, good until %s. It is shown this once; keep it where only its owner can read it.",
