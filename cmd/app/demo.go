@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,12 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, hub.Close()) }()
-	in, err := install(dir, hub.Info(), settings{})
+	listen, err := unusedAddress(ctx)
+	if err != nil {
+		cancel()
+		return err
+	}
+	in, err := install(dir, hub.Info(), settings{Listen: listen})
 	if err != nil {
 		cancel()
 		return err
@@ -78,7 +84,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 	case a := <-address:
 		hub.SetWebhookURL("http://" + a + "/webhooks/github")
 	}
-	t := &story{people: people{hub}, out: s, began: time.Now(), dir: dir, config: in.config}
+	t := &story{server: "http://" + listen, people: people{hub}, out: s, began: time.Now(), dir: dir, config: in.config}
 	if err := t.tell(ctx); err != nil {
 		return fmt.Errorf("the story went wrong: %w; the server's log is %s", err, logFile.Name())
 	}
@@ -97,6 +103,7 @@ type story struct {
 	began  time.Time
 	dir    string
 	config string
+	server string // its address
 
 	issue *gh.Issue
 	pr    *gh.PullRequest
@@ -308,12 +315,23 @@ func (t *story) tidy(ctx context.Context) error {
 	return nil
 }
 
+// unusedAddress is one of this machine that nobody listens on. It is chosen before
+// the server starts, because people are sent back to it from the forge.
+func unusedAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
 func (t *story) invite(page string) {
 	fmt.Fprintf(t.out.out, `
 Everything stays up. Try it:
   %s   choose who you are, open issues, comment /coderflow run, review, merge
+  %s   sign in as one of them, and see what they may
   bin/coderflow tasks -c %s
   bin/coderflow audit -c %s
 Stop with Ctrl-C. All of it is kept in %s.
-`, page, t.config, t.config, t.dir)
+`, page, t.server, t.config, t.config, t.dir)
 }
