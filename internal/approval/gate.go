@@ -83,14 +83,17 @@ type RefusedError struct {
 	PullRequest forge.PullRequest
 	// HeadRewritten tells that somebody force-pushed the proposal branch.
 	HeadRewritten bool
+	// Waiting tells that the review counts, but is not enough without others.
+	Waiting bool
 }
 
 // Error implements error.
 func (e *RefusedError) Error() string { return "the gate refuses: " + e.Decision.Reason.Text }
 
-// Record judges one review of the task's proposal and returns the approval to
-// store, or a *RefusedError. It stores nothing itself: the caller writes the
-// record, the change of state and the audit entry in one transaction.
+// Record judges one review of the task's proposal, together with those that were
+// counted before, and returns the approval to store, or a *RefusedError. It stores
+// nothing itself: the caller writes the record, the change of state and the audit
+// entry in one transaction.
 func (g *Gate) Record(ctx context.Context, id task.ID, reviewID string) (Record, error) {
 	t, p, err := g.proposal(ctx, id)
 	if err != nil {
@@ -99,34 +102,24 @@ func (g *Gate) Record(ctx context.Context, id task.ID, reviewID string) (Record,
 	if t.State != task.Proposed {
 		return Record{}, refuse(policy.No(fmt.Sprintf("the task is %s, not waiting for an approval", t.State)))
 	}
-	review, err := g.Forge.Review(ctx, t.Repository, t.PullRequest, reviewID)
-	if err != nil {
-		return Record{}, fmt.Errorf("read review %s: %w", reviewID, err)
-	}
-	directives := g.Read(review.Body)
-	armed, problems := g.arm(ctx, t.Environment, directives)
-	facts := policy.ApprovalFacts{Purpose: policy.ToRecord, Review: review, Deploys: environments(armed)}
-	decision, facts, err := g.judge(ctx, t, p, facts)
+	l, err := g.look(ctx, t, p, policy.ToRecord)
 	if err != nil {
 		return Record{}, err
 	}
-	message, err := g.message(ctx, t, p, review, directives)
+	found, err := g.assess(ctx, l, reviewID, t.Counted())
 	if err != nil {
-		problems = append(problems, err.Error())
+		return Record{}, err
 	}
-	for _, problem := range problems {
-		decision = also(decision, policy.No(problem))
+	// Where another one that counts is newer in the forge's order, its words count.
+	if last := found.newest(); found.Allowed && last != reviewID {
+		if found, err = g.assess(ctx, l, last, append(t.Counted(), reviewID)); err != nil {
+			return Record{}, err
+		}
 	}
-	if !decision.Allowed {
-		return Record{}, refusal(decision, facts)
+	if !found.Allowed {
+		return Record{}, found.refusal(l.facts)
 	}
-	return Record{
-		ID: recordID(p, review.ID), Task: t.ID, Revision: p.Revision, Digest: p.Digest,
-		Environment: t.Environment, Repository: t.Repository, PullRequest: t.PullRequest,
-		ReviewID: review.ID, ReviewURL: review.URL, Approver: review.Author, Requester: t.Requester,
-		Message: message, Armed: armed, Decision: decision,
-		At: g.Now().UTC().Truncate(time.Second),
-	}, nil
+	return found.record(l, g.Now()), nil
 }
 
 // Redeem re-reads everything behind a recorded approval and mints a grant for
@@ -146,20 +139,16 @@ func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Pur
 	if err := consistent(record, t, p); err != nil {
 		return Grant{}, err
 	}
-	review, err := g.Forge.Review(ctx, t.Repository, t.PullRequest, record.ReviewID)
-	if err != nil {
-		return Grant{}, fmt.Errorf("read review %s again: %w", record.ReviewID, err)
-	}
-	if review.Author.Subject != record.Approver.Subject {
-		return Grant{}, refuse(policy.No("the review now belongs to another account"))
-	}
-	facts := policy.ApprovalFacts{Purpose: purpose, LandedHead: t.LandedCommit, Review: review, Deploys: environments(record.Armed)}
-	decision, facts, err := g.judge(ctx, t, p, facts)
+	l, err := g.look(ctx, t, p, purpose)
 	if err != nil {
 		return Grant{}, err
 	}
-	if !decision.Allowed {
-		return Grant{}, refusal(decision, facts)
+	facts, err := g.reread(ctx, l, record)
+	if err != nil {
+		return Grant{}, err
+	}
+	if q := l.rules.DecideQuorum(facts); !q.Allowed {
+		return Grant{}, refusal(q.Decision, l.facts)
 	}
 	return Grant{record: record, base: p.BaseCommit, tree: p.Tree, carrier: p.Carrier, minted: true}, nil
 }
@@ -197,33 +186,6 @@ func consistent(r Record, t task.Task, p task.Proposal) error {
 		return refuse(policy.No(fmt.Sprintf("the task is %s", t.State)))
 	}
 	return nil
-}
-
-// judge reads the rest of the facts at the forge and lets the policy decide.
-func (g *Gate) judge(ctx context.Context, t task.Task, p task.Proposal, f policy.ApprovalFacts) (policy.Decision, policy.ApprovalFacts, error) {
-	f.Environment, f.Requester = t.Environment, t.Requester
-	f.ProposedHead, f.BaseBranch = p.Carrier, p.BaseBranch
-	rules, err := g.Policies.Policy(ctx)
-	if err != nil {
-		return policy.Decision{}, f, fmt.Errorf("read the policy: %w", err)
-	}
-	if f.PullRequest, err = g.Forge.PullRequest(ctx, t.Repository, t.PullRequest); err != nil {
-		return policy.Decision{}, f, fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
-	}
-	if f.Others, err = g.Forge.Reviews(ctx, t.Repository, t.PullRequest); err != nil {
-		return policy.Decision{}, f, fmt.Errorf("read the reviews of pull request %d: %w", t.PullRequest, err)
-	}
-	if f.HeadChanges, err = g.Rewrites(ctx, t); err != nil {
-		return policy.Decision{}, f, err
-	}
-	f.Access, err = g.Forge.AccessOf(ctx, t.Repository, f.Review.Author)
-	if err != nil && !errors.Is(err, forge.ErrNotFound) {
-		return policy.Decision{}, f, fmt.Errorf("read what %s may do: %w", f.Review.Author.Login, err)
-	}
-	if err != nil {
-		f.Access = forge.AccessNone
-	}
-	return rules.DecideApproval(f), f, nil
 }
 
 // Rewrites are the force-pushes of the proposal branch by anybody but CoderFlow.

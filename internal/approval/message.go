@@ -1,7 +1,6 @@
 package approval
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,38 +9,43 @@ import (
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
-	"github.com/coderflow/coderflow/internal/task"
 )
 
 // maxMessage bounds a commit message, in bytes.
 const maxMessage = 16 << 10
 
 // message is the whole commit message: the reviewer's words or the proposed
-// ones, then CoderFlow's own trailers, which always come last.
-func (g *Gate) message(ctx context.Context, t task.Task, p task.Proposal, review forge.Review, d Directives) (string, error) {
-	rules, err := g.Policies.Policy(ctx)
-	if err != nil {
-		return "", fmt.Errorf("the policy cannot be read: %w", err)
-	}
+// ones, then CoderFlow's own trailers, which always come last. others are who
+// approved besides the reviewer.
+func (l look) message(review forge.Review, d Directives, others []forge.User) (string, error) {
 	text := strings.TrimSpace(d.Message)
 	if text == "" {
-		if rules.Environments[t.Environment].Gate.CommitMessage == policy.MessageWritten {
+		if l.rules.Environments[l.t.Environment].Gate.CommitMessage == policy.MessageWritten {
 			return "", errors.New("this environment wants the commit message written in the approving review")
 		}
-		text = p.Message
+		text = l.p.Message
 	}
-	text, err = cleanMessage(text)
+	text, err := cleanMessage(text)
 	if err != nil {
 		return "", err
 	}
 	trailers := []string{
-		"Coderflow-Task: " + string(t.ID),
-		"Coderflow-Proposal: " + p.Digest,
+		"Coderflow-Task: " + string(l.t.ID),
+		"Coderflow-Proposal: " + l.p.Digest,
 		"Coderflow-Review: " + oneLine(review.URL),
-		"Coderflow-Requested-By: " + oneLine(t.Requester.Login) + " (" + t.Requester.Subject.String() + ")",
+		"Coderflow-Requested-By: " + who(l.t.Requester),
+	}
+	for _, other := range others {
+		trailers = append(trailers, approvedBy+" "+who(other))
 	}
 	return text + "\n\n" + strings.Join(trailers, "\n") + "\n", nil
 }
+
+// approvedBy begins the trailer of each approver who is not the author.
+const approvedBy = "Approved-by:"
+
+// who names an account in a trailer.
+func who(u forge.User) string { return oneLine(u.Login) + " (" + oneLine(u.Subject.String()) + ")" }
 
 // cleanMessage makes a text safe to be a commit message: valid UTF-8, no control
 // or invisible characters, and no line that pretends to be one of our trailers.
@@ -59,8 +63,10 @@ func cleanMessage(text string) (string, error) {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(line, " \t")
-		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "coderflow-") {
-			return "", errors.New("a line of the commit message begins with \"Coderflow-\", which is kept for CoderFlow's own trailers")
+		for _, kept := range []string{"Coderflow-", approvedBy} {
+			if strings.HasPrefix(squeezed(line), strings.ToLower(kept)) {
+				return "", fmt.Errorf("a line of the commit message begins with %q, which is kept for CoderFlow's own trailers", kept)
+			}
 		}
 	}
 	text = strings.TrimSpace(strings.Join(lines, "\n"))
@@ -71,6 +77,16 @@ func cleanMessage(text string) (string, error) {
 		return "", fmt.Errorf("the commit message is longer than %d bytes", maxMessage)
 	}
 	return text, nil
+}
+
+// squeezed is a line as whoever reads trailers may read it: git takes blanks before
+// the colon.
+func squeezed(line string) string {
+	key, rest, found := strings.Cut(strings.ToLower(strings.TrimSpace(line)), ":")
+	if !found {
+		return key
+	}
+	return strings.TrimSpace(key) + ":" + rest
 }
 
 func oneLine(s string) string {

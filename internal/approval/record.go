@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -31,10 +32,16 @@ type Record struct {
 	Environment string
 	Repository  forge.RepositoryRef
 	PullRequest int
-	ReviewID    string
-	ReviewURL   string
-	Approver    forge.User
-	Requester   forge.User
+	// ReviewID is the review that completed the quorum: its author is the commit's,
+	// and its words are the ones that count.
+	ReviewID  string
+	ReviewURL string
+	Approver  forge.User
+	// Reviews are all reviews of the quorum, one of each person, in the forge's
+	// order, that one among them. Empty in records that were made when one approval
+	// was always enough.
+	Reviews   []Reviewed
+	Requester forge.User
 	// Message is the whole commit message that will land, trailers included.
 	Message string
 	Armed   []Arming
@@ -45,9 +52,34 @@ type Record struct {
 	At time.Time
 }
 
+// Reviewed is one review of a quorum.
+type Reviewed struct {
+	ID     string     `json:"id"`
+	URL    string     `json:"url,omitempty"`
+	Author forge.User `json:"author"`
+}
+
+// Approvers are everybody whose approval it is, the commit's author first.
+func (r Record) Approvers() []forge.User {
+	all := []forge.User{r.Approver}
+	for _, review := range r.others() {
+		all = append(all, review.Author)
+	}
+	return all
+}
+
+// others are the reviews of the quorum besides the one that completed it.
+func (r Record) others() []Reviewed {
+	return slices.DeleteFunc(slices.Clone(r.Reviews), func(o Reviewed) bool { return o.ID == r.ReviewID })
+}
+
 // recordID derives the approval's id from what was approved and by which
-// review, so that the same review recorded twice is the same approval.
-func recordID(p task.Proposal, reviewID string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "coderflow.dev/approval/v1\n%s\n%d\n%s\n%s", p.Task, p.Revision, p.Digest, reviewID))
+// reviews, so that the same ones recorded twice are the same approval.
+func recordID(p task.Proposal, reviewID string, others []Reviewed) string {
+	text := fmt.Appendf(nil, "coderflow.dev/approval/v1\n%s\n%d\n%s\n%s", p.Task, p.Revision, p.Digest, reviewID)
+	for _, other := range others {
+		text = fmt.Appendf(text, "\n%s", other.ID)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:12])
 }

@@ -29,6 +29,7 @@ const (
 	ProposalIntent    Action = "proposal.publish_intended"
 	ProposalPublished Action = "proposal.published"
 	ApprovalRefused   Action = "approval.refused"
+	ApprovalCounted   Action = "approval.counted" // nothing wrong with it, but others are missing
 	ApprovalRecorded  Action = "approval.recorded"
 	ApprovalVoid      Action = "approval.void"
 	PushIntent        Action = "push.intended"

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,9 +25,10 @@ const (
 	voidByBase = "the pull request was pointed at another branch than the one the proposal was made for"
 )
 
-// judge waits for a human. It looks at the pull request and at every approving
-// review that the gate has not answered yet, so that a lost delivery changes
-// nothing but the time.
+// judge waits for humans. It looks at the pull request and at every approving
+// review that the gate has not answered for good, so that a lost delivery changes
+// nothing but the time. Reviews that count and wait for others are judged again:
+// who approved may have lost the right, and the gate may ask for more or less now.
 func (e *Engine) judge(ctx context.Context, w *work) error {
 	if w.t.CancelRequested {
 		return ended(task.Cancelled, "cancelled on request")
@@ -38,8 +40,11 @@ func (e *Engine) judge(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("read the reviews: %w", err)
 	}
+	if err := e.dropWithdrawn(ctx, w, reviews); err != nil {
+		return err
+	}
 	for _, r := range reviews {
-		if r.State != forge.ReviewApproved || w.t.HasJudged(r.ID) {
+		if r.State != forge.ReviewApproved || w.t.Settled(r.ID) {
 			continue
 		}
 		if err := e.judgeReview(ctx, w, r); err != nil {
@@ -86,12 +91,15 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error {
 	record, err := e.Gate.Record(ctx, w.t.ID, r.ID)
 	if refused := (*approval.RefusedError)(nil); errors.As(err, &refused) {
+		if refused.Waiting {
+			return e.recordCounted(ctx, w, r, refused.Decision)
+		}
 		return e.recordRefusal(ctx, w, r, refused.Decision)
 	}
 	if err != nil {
 		return fmt.Errorf("judge review %s: %w", r.ID, err)
 	}
-	w.t.Judged = append(slices.Clone(w.t.Judged), judgement(r, record.Decision, e.Now()))
+	w.t.Judged = completed(judged(w.t.Judged, judgement(r, record.Decision, e.Now())))
 	w.t.ApprovalID, w.t.Failure = record.ID, ""
 	err = e.move(ctx, w, task.Approved, func(tx Tx) error {
 		fresh, err := tx.InsertApproval(ctx, record)
@@ -103,7 +111,7 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 		}
 		return e.audit(ctx, tx, &w.t, record.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
 			"approval": record.ID, "digest": record.Digest, "review": record.ReviewURL,
-			"decision": record.Decision, "armed": record.Armed,
+			"reviews": record.Reviews, "decision": record.Decision, "armed": record.Armed,
 		})
 	})
 	return err
@@ -111,12 +119,64 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 
 func (e *Engine) recordRefusal(ctx context.Context, w *work, r forge.Review, d policy.Decision) error {
 	return e.save(ctx, w, func(t *task.Task) {
-		t.Judged = append(slices.Clone(t.Judged), judgement(r, d, e.Now()))
+		t.Judged = judged(t.Judged, judgement(r, d, e.Now()))
 	}, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, r.Author.Subject.String(), audit.ApprovalRefused, map[string]any{
 			"review": r.URL, "decision": d,
 		})
 	})
+}
+
+// recordCounted keeps that a review counts and what is missing beside it. The same
+// answer as before is not written again.
+func (e *Engine) recordCounted(ctx context.Context, w *work, r forge.Review, d policy.Decision) error {
+	now := judgement(r, d, e.Now())
+	now.Counted = true
+	i := slices.IndexFunc(w.t.Judged, func(j task.Judgement) bool { return j.Review == r.ID })
+	if i >= 0 && bytes.Equal(w.t.Judged[i].Decision, now.Decision) {
+		return nil
+	}
+	return e.save(ctx, w, func(t *task.Task) { t.Judged = judged(t.Judged, now) }, func(tx Tx) error {
+		return e.audit(ctx, tx, &w.t, r.Author.Subject.String(), audit.ApprovalCounted, map[string]any{
+			"review": r.URL, "decision": d,
+		})
+	})
+}
+
+// dropWithdrawn refuses for good what was counted and is no approval any more.
+func (e *Engine) dropWithdrawn(ctx context.Context, w *work, reviews []forge.Review) error {
+	for _, j := range w.t.Judged {
+		stands := func(r forge.Review) bool { return r.ID == j.Review && r.State == forge.ReviewApproved }
+		if !j.Counted || slices.ContainsFunc(reviews, stands) {
+			continue
+		}
+		gone := policy.Decision{Reason: policy.No("the review was dismissed or withdrawn after it was counted; it takes a new one")}
+		if err := e.recordRefusal(ctx, w, forge.Review{ID: j.Review, URL: j.URL, Author: j.Reviewer}, gone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judged puts a judgement in the place of the last one of the same review.
+func judged(all []task.Judgement, j task.Judgement) []task.Judgement {
+	all = slices.Clone(all)
+	if i := slices.IndexFunc(all, func(o task.Judgement) bool { return o.Review == j.Review }); i >= 0 {
+		all[i] = j
+		return all
+	}
+	return append(all, j)
+}
+
+// completed makes everything that was counted part of the approval, so that it
+// falls with it.
+func completed(all []task.Judgement) []task.Judgement {
+	for i := range all {
+		if all[i].Counted {
+			all[i].Allowed, all[i].Counted = true, false
+		}
+	}
+	return all
 }
 
 func judgement(r forge.Review, d policy.Decision, at time.Time) task.Judgement {
@@ -178,13 +238,13 @@ func (e *Engine) approvalFell(ctx context.Context, w *work, err error) error {
 	})
 }
 
-// voided marks the newest allowed judgement as refused with the new reasons.
+// voided marks every judgement behind the approval that fell as refused with the
+// new reasons. An approval falls as a whole: each of its reviewers has to approve anew.
 func voided(judged []task.Judgement, d policy.Decision) []task.Judgement {
 	judged = slices.Clone(judged)
-	for i := len(judged) - 1; i >= 0; i-- {
+	for i := range judged {
 		if judged[i].Allowed {
 			judged[i].Allowed, judged[i].Decision, judged[i].Told = false, encoded(d), false
-			break
 		}
 	}
 	return judged

@@ -16,6 +16,7 @@ import (
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/secret"
@@ -267,6 +268,7 @@ func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draft
 	issueURL, _, _ := strings.Cut(w.t.TriggerURL, "#")
 	v := present.PullRequestView{
 		Task: w.t, Proposal: p, IssueURL: issueURL, DraftRefused: draftRefused, MessageRule: env.Gate.CommitMessage,
+		Requirement: env.Gate.Policy().Require(policy.ChangeOf(p)),
 	}
 	told, err := e.account(ctx, &w.t)
 	if err != nil {

@@ -58,7 +58,8 @@ func (e *Engine) report(ctx context.Context, w *work) error {
 	return e.save(ctx, w, func(t *task.Task) { t.Reported = t.State }, nil)
 }
 
-// answerReviews tells each refused reviewer why, once.
+// answerReviews tells each refused reviewer why, and each whose approval counts
+// what is missing, once for each answer.
 func (e *Engine) answerReviews(ctx context.Context, w *work) error {
 	told := slices.Clone(w.t.Judged)
 	changed := false
@@ -68,6 +69,9 @@ func (e *Engine) answerReviews(ctx context.Context, w *work) error {
 		}
 		marker := "<!-- coderflow:review=" + j.Review + " -->"
 		body := marker + "\n" + present.ApprovalRefused(j.Reviewer, decisionOf(j))
+		if j.Counted {
+			body = marker + "\n" + present.ApprovalCounted(j.Reviewer, decisionOf(j))
+		}
 		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, body); err != nil {
 			return fmt.Errorf("answer review %s: %w", j.Review, err)
 		}
@@ -101,11 +105,26 @@ func decisionOf(j task.Judgement) policy.Decision {
 
 // lastRefusal is the newest judgement, if it is a refusal.
 func lastRefusal(t *task.Task) *policy.Decision {
-	if len(t.Judged) == 0 || t.Judged[len(t.Judged)-1].Allowed {
+	if len(t.Judged) == 0 {
 		return nil
 	}
-	d := decisionOf(t.Judged[len(t.Judged)-1])
+	last := t.Judged[len(t.Judged)-1]
+	if last.Allowed || last.Counted {
+		return nil
+	}
+	d := decisionOf(last)
 	return &d
+}
+
+// lastCounted is what is missing beside the approvals that count, nil if none does.
+func lastCounted(t *task.Task) *policy.Decision {
+	for _, j := range slices.Backward(t.Judged) {
+		if j.Counted {
+			d := decisionOf(j)
+			return &d
+		}
+	}
+	return nil
 }
 
 // gateCheck is the check run as it should be now, on the commit where it counts.
@@ -117,17 +136,23 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 	if err != nil {
 		return check, false, fmt.Errorf("read the proposal: %w", err)
 	}
-	var approver forge.User
+	var approvers []forge.User
 	if t.ApprovalID != "" {
 		record, err := e.Store.Approval(ctx, t.ApprovalID)
 		if err != nil {
 			return check, false, fmt.Errorf("read approval %s: %w", t.ApprovalID, err)
 		}
-		approver = record.Approver
+		approvers = record.Approvers()
 	}
-	check = present.Gate(*t, p, approver)
-	if refused := lastRefusal(t); refused != nil && t.State == task.Proposed {
-		check = present.GateRefused(*refused)
+	check = present.Gate(*t, p, approvers...)
+	if t.State == task.Proposed {
+		refused, counted := lastRefusal(t), lastCounted(t)
+		switch {
+		case counted != nil:
+			check = present.GateCounting(*t, *counted, refused)
+		case refused != nil:
+			check = present.GateRefused(*refused)
+		}
 	}
 	check.ExternalID, check.Commit, check.DetailsURL = string(t.ID), p.Carrier, e.PublicURL
 	if slices.Contains([]task.State{task.Landed, task.Deploying, task.Done}, t.State) {
@@ -141,7 +166,7 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 	issueURL, _, _ := strings.Cut(t.TriggerURL, "#")
 	v := present.StatusView{Task: *t, IssueURL: issueURL, PullRequestURL: t.PullRequestURL}
 	if t.State == task.Proposed {
-		v.Refused = lastRefusal(t)
+		v.Refused, v.Counted = lastRefusal(t), lastCounted(t)
 	}
 	var err error
 	if v.Timeline, err = e.timeline(ctx, t); err != nil {

@@ -65,6 +65,8 @@ func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Ine
 		return present.Say("the draft pull request was opened for review"), true
 	case audit.ApprovalRefused:
 		return present.Say("a review by %s was refused", who), true
+	case audit.ApprovalCounted:
+		return present.Say("approved by %s; others are missing", who), true
 	case audit.ApprovalRecorded:
 		return present.Say("approved by %s", who), true
 	case audit.ApprovalVoid:

@@ -84,6 +84,7 @@ func (b *builder) set() (*Set, error) {
 	b.addTeams(s)
 	b.addBindings(s)
 	b.addProviders(s)
+	b.checkGates(s)
 	if err := sy.Join(b.problems); err != nil {
 		return nil, err
 	}

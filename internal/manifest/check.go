@@ -10,7 +10,6 @@ import (
 
 	"github.com/coderflow/coderflow/internal/agent"
 	"github.com/coderflow/coderflow/internal/forge"
-	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
@@ -71,9 +70,7 @@ func (e *Environment) check(w wrong) {
 	e.checkModel(w)
 	e.Network.check(w)
 	e.Retention.check(w)
-	if m := e.Gate.CommitMessage; m != policy.MessageProposed && m != policy.MessageWritten {
-		w("spec.gate.commitMessage", "want %q or %q, not %q", policy.MessageProposed, policy.MessageWritten, m)
-	}
+	e.Gate.check(w)
 }
 
 func (e *Environment) checkRepositories(w wrong) {

@@ -140,18 +140,13 @@ func (p Proposal) Collect() guestproto.Limits {
 	return l
 }
 
-// Gate is what the environment asks of an approval beyond the permission.
-type Gate struct {
-	CommitMessage policy.CommitMessageRule `json:"commitMessage" yaml:"commitMessage"`
-}
-
 // defaultEnvironment holds the value of every key that a manifest leaves out.
 func defaultEnvironment() Environment {
 	return Environment{
 		Label:     "coderflow",
 		Limits:    limitsOf(sandbox.DefaultLimits()),
 		Proposal:  Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20},
-		Gate:      Gate{CommitMessage: policy.MessageProposed},
+		Gate:      Gate{CommitMessage: policy.MessageProposed, Approvals: 1},
 		Retention: DefaultRetention(),
 	}
 }

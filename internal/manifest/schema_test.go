@@ -18,6 +18,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/coderflow/coderflow/internal/agent"
+	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/policy"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
@@ -37,6 +38,8 @@ var manifestTypes = map[string]reflect.Type{
 }
 
 type schema = map[string]any
+
+var approvals = schema{"type": "integer", "minimum": 1, "maximum": policy.MaxApprovals}
 
 func enum[T ~string](values []T) schema {
 	var list []any
@@ -65,6 +68,10 @@ var particular = map[string]schema{
 	"parameterSpec.Type":   enum([]string{"string", "number", "boolean", "select"}),
 	"ForgeTeam.Host":       enum([]string{"github"}),
 	"providerSpec.Host":    enum([]string{"github"}),
+	"Gate.Approvals":       approvals,
+	"GateRule.Approvals":   approvals,
+	"Ask.Count":            approvals,
+	"GateRule.Risks":       {"type": "array", "items": enum(gitops.RiskNames())},
 	"bindingSpec.Resource": {"type": "string", "pattern": `^(environment/[^/]+|team/[^/]+|server|\*)$`},
 }
 

@@ -42,8 +42,13 @@ type ApprovalFacts struct {
 }
 
 // DecideApproval tells whether the review is an approval of exactly this
-// proposal by somebody who may give it, now.
+// proposal by somebody who may give it, now. Whether it is enough is for
+// [Policy.DecideQuorum].
 func (p *Policy) DecideApproval(f ApprovalFacts) Decision {
+	return p.decision(All(approves, p.approvalReasons(f)...))
+}
+
+func (p *Policy) approvalReasons(f ApprovalFacts) []Reason {
 	reasons := []Reason{
 		pullRequestStands(f),
 		baseStands(f),
@@ -52,7 +57,7 @@ func (p *Policy) DecideApproval(f ApprovalFacts) Decision {
 		reviewApproves(f),
 		reviewedThisHead(f),
 		isPerson(f.Review.Author),
-		notRequester(f),
+		p.notRequester(f),
 		forgeLetsWrite(f),
 		p.Holds(f.Review.Author, TasksApprove, f.Environment),
 		p.noObjection(f),
@@ -60,7 +65,7 @@ func (p *Policy) DecideApproval(f ApprovalFacts) Decision {
 	for _, environment := range f.Deploys {
 		reasons = append(reasons, p.Holds(f.Review.Author, DeploymentsExecute, environment))
 	}
-	return p.decision(All("the review approves this proposal", reasons...))
+	return reasons
 }
 
 func pullRequestStands(f ApprovalFacts) Reason {
@@ -121,10 +126,12 @@ func reviewedThisHead(f ApprovalFacts) Reason {
 	return Yes("the review is of exactly the proposed commit")
 }
 
-func notRequester(f ApprovalFacts) Reason {
+func (p *Policy) notRequester(f ApprovalFacts) Reason {
 	switch {
 	case f.Requester.Subject.IsZero():
 		return No("it is not known who requested the task")
+	case f.Review.Author.Subject == f.Requester.Subject && p.Environments[f.Environment].Gate.RequesterMayApprove:
+		return Yes("the reviewer is the requester, whose approval counts as one here")
 	case f.Review.Author.Subject == f.Requester.Subject:
 		return No("the requester of a task cannot approve it")
 	}

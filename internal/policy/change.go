@@ -223,7 +223,7 @@ func sameEnvironment(before, after map[string]Environment, name string) bool {
 }
 
 func sameConfiguration(a, b Environment) bool {
-	return a.Configuration == b.Configuration && a.Gate == b.Gate && slices.Equal(a.Repositories, b.Repositories)
+	return a.Configuration == b.Configuration && a.Gate.same(b.Gate) && slices.Equal(a.Repositories, b.Repositories)
 }
 
 func changedProfiles(a, b Environment) []string { return changedHashes(a.Profiles, b.Profiles) }

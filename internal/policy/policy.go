@@ -73,22 +73,6 @@ func (f *ForgeTeam) shown() string {
 	return f.Name
 }
 
-// CommitMessageRule says where a landed commit's message comes from.
-type CommitMessageRule string
-
-// The two rules of gate.commitMessage.
-const (
-	// MessageProposed accepts the proposed message where the review has none.
-	MessageProposed CommitMessageRule = "proposed"
-	// MessageWritten insists on a message written in the approving review.
-	MessageWritten CommitMessageRule = "written"
-)
-
-// Gate is what an environment asks of an approval beyond the permission.
-type Gate struct {
-	CommitMessage CommitMessageRule
-}
-
 // Environment is the part of an environment that decisions depend on.
 type Environment struct {
 	Name         string

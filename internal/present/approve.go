@@ -16,11 +16,35 @@ func (v PullRequestView) approve() string {
 		"1. Read the patch under *Files changed*.\n" +
 		"2. *Review changes* → **Approve**. " + v.words() + "\n" +
 		"3. To ask for changes or to object, submit a review that requests changes: while it stands, nothing lands.\n\n" +
-		Say("Who may: a person with the permission %s in environment %s (role %s or %s), with write access to the repository, other than the requester %s. Bots cannot. "+
-			"The approval has to be of the commit that this pull request shows now.",
-			string(policy.TasksApprove), v.Task.Environment, "environment-admin", "server-admin", v.Task.Requester).markdown +
+		v.needed() +
+		Say("Who may: a person with the permission %s in environment %s (role %s or %s), with write access to the repository, %s. Bots cannot. "+
+			"An approval has to be of the commit that this pull request shows now.",
+			string(policy.TasksApprove), v.Task.Environment, "environment-admin", "server-admin", v.requester()).markdown +
 		"\n\nLines of the review that begin with `/coderflow` are directives:\n\n" + directives
 	return text + "\n\n" + v.deployments()
+}
+
+// needed says how many must approve, where that is not simply one.
+func (v PullRequestView) needed() string {
+	r := v.Requirement
+	if r.Approvals <= 1 && len(r.From) == 0 && len(r.Because) == 0 {
+		return ""
+	}
+	text := "**This change needs " + clipPlain(r.String(), 500) + ".** Each counts for one person; the text and the directives of the review that completes them are the ones that count.\n\n"
+	if len(r.Because) == 0 {
+		return text
+	}
+	for _, why := range r.Because[:min(len(r.Because), maxRows)] {
+		text += "- " + clipPlain(why, 500) + "\n"
+	}
+	return text + "\n"
+}
+
+func (v PullRequestView) requester() Inert {
+	if v.Requirement.RequesterMayApprove {
+		return Say("the requester %s among them", v.Task.Requester)
+	}
+	return Say("other than the requester %s", v.Task.Requester)
 }
 
 func (v PullRequestView) words() string {

@@ -121,6 +121,13 @@ func ApprovalRefused(reviewer forge.User, d policy.Decision) string {
 		missing(d) + "\n\n" + whole(d)
 }
 
+// ApprovalCounted tells a reviewer that their approval counts, and what is missing.
+func ApprovalCounted(reviewer forge.User, d policy.Decision) string {
+	return Say("**The approval by %s counts, and others are missing:** %s.", reviewer, Inert{clipPlain(strings.Join(d.Reason.Refusals(), "; "), 1_000)}).markdown +
+		"\n\nNothing is committed before they are there. What is committed and deployed then is decided by the review that completes them: the text and the directives of this one have no effect.\n\n" +
+		whole(d)
+}
+
 // Help lists the commands.
 func Help() string {
 	return `**CoderFlow** lets a coding agent work on an issue in a sandbox and puts the result up for review. Nothing is committed, pushed or deployed without an approving review by somebody permitted.

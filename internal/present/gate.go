@@ -2,6 +2,7 @@ package present
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -27,19 +28,49 @@ func GateRefused(d policy.Decision) forge.GateCheck {
 	}
 }
 
+// GateCounting waits for more approvals: it shows those that count and what is
+// missing, and why the last one does not count if it does not.
+func GateCounting(t task.Task, d policy.Decision, refused *policy.Decision) forge.GateCheck {
+	summary := counting(t, d) + "\n\nThe whole decision:\n\n" + reasons(d.Reason)
+	if refused != nil {
+		summary += "\n\nThe last approval does not count:\n\n" + missing(*refused)
+	}
+	return forge.GateCheck{Status: forge.CheckActionRequired, Title: "Waiting for more approvals", Summary: summary}
+}
+
+// counting shows the approvals that count, one of each person, and what is missing.
+func counting(t task.Task, d policy.Decision) string {
+	newest := map[forge.Subject]task.Judgement{}
+	var people []forge.Subject
+	for _, j := range t.Judged {
+		if _, known := newest[j.Reviewer.Subject]; j.Counted && !known {
+			people = append(people, j.Reviewer.Subject)
+		}
+		if j.Counted {
+			newest[j.Reviewer.Subject] = j
+		}
+	}
+	text := "**" + clipPlain(strings.Join(d.Reason.Refusals(), "; "), 1_000) + ".** What counts so far:\n"
+	for _, person := range people {
+		j := newest[person]
+		text += "\n- " + Say("%s, in %s", j.Reviewer, Link(words("a review"), j.URL)).markdown
+	}
+	return text
+}
+
 // GateLanding tells that an approval is being carried out.
-func GateLanding(approver forge.User) forge.GateCheck {
+func GateLanding(approvers []forge.User) forge.GateCheck {
 	return forge.GateCheck{
 		Status: forge.CheckPending, Title: "Approved; the commit is being made",
-		Summary: Say("Approved by %s.", approver).markdown,
+		Summary: Say("Approved by %s.", people(approvers)).markdown,
 	}
 }
 
 // GateLanded is the only state that lets the pull request be merged.
-func GateLanded(commit, digest string, approver forge.User) forge.GateCheck {
+func GateLanded(commit, digest string, approvers []forge.User) forge.GateCheck {
 	return forge.GateCheck{
 		Status: forge.CheckSuccess, Title: "Approved and committed",
-		Summary: Say("Commit %s is the proposal %s, as approved by %s.", commit, digest, approver).markdown,
+		Summary: Say("Commit %s is the proposal %s, as approved by %s.", commit, digest, people(approvers)).markdown,
 	}
 }
 
@@ -66,12 +97,12 @@ func GateCancelled(s task.State) forge.GateCheck {
 
 // Gate is the check for a task as it stands. The caller uses [GateRefused] while
 // the last approval was refused.
-func Gate(t task.Task, p task.Proposal, approver forge.User) forge.GateCheck {
+func Gate(t task.Task, p task.Proposal, approvers ...forge.User) forge.GateCheck {
 	switch t.State {
 	case task.Approved, task.Landing:
-		return GateLanding(approver)
+		return GateLanding(approvers)
 	case task.Landed, task.Deploying, task.Done:
-		return GateLanded(t.LandedCommit, p.Digest, approver)
+		return GateLanded(t.LandedCommit, p.Digest, approvers)
 	case task.Superseded:
 		return GateVoid(t.Failure)
 	case task.Failed:
@@ -80,4 +111,16 @@ func Gate(t task.Task, p task.Proposal, approver forge.User) forge.GateCheck {
 		return GateCancelled(t.State)
 	}
 	return GateWaiting(p)
+}
+
+// people lists accounts: "ada and grace".
+func people(users []forge.User) Inert {
+	texts := make([]string, len(users))
+	for i, u := range users {
+		texts[i] = Say("%s", u).markdown
+	}
+	if len(texts) < 2 {
+		return Inert{strings.Join(texts, "")}
+	}
+	return Inert{strings.Join(texts[:len(texts)-1], ", ") + " and " + texts[len(texts)-1]}
 }

@@ -22,6 +22,10 @@ func TestTextsReadAsWritten(t *testing.T) {
 	failed := sampleStatus()
 	failed.Task.State, failed.Task.Failure, failed.Task.LandedCommit = task.Failed, "the agent ran out of memory (512 MiB)", ""
 	failed.Output, failed.Deployments, failed.PullRequestURL = "building\nKilled\n", nil, ""
+	quorum, counted := sampleReview(), sampleCounted()
+	quorum.Requirement = policy.Gate{Rules: []policy.GateRule{{
+		Name: "workflows", Paths: []string{"**"}, Approvals: 2, From: []policy.Ask{{Role: "environment-admin"}},
+	}}}.Require(policy.ChangeOf(quorum.Proposal))
 	waiting := sampleStatus()
 	refusal := sampleRefusal()
 	waiting.Task.State, waiting.Task.LandedCommit, waiting.Deployments, waiting.Refused = task.Proposed, "", nil, &refusal
@@ -31,6 +35,9 @@ func TestTextsReadAsWritten(t *testing.T) {
 		"status-deploying":       StatusComment(sampleStatus()),
 		"status-failed":          StatusComment(failed),
 		"status-proposed":        StatusComment(waiting),
+		"pull-request-quorum":    quorum.approve(),
+		"approval-counted":       ApprovalCounted(forge.User{Login: "rita"}, counted),
+		"gate-counting":          GateCounting(countedTask(), counted, nil).Summary,
 		"refusal":                Refusal(sampleRefusal()),
 		"approval-refused":       ApprovalRefused(forge.User{Login: "mallory"}, sampleRefusal()),
 		"why":                    Why(sampleTask(), sampleRefusal()),
@@ -57,6 +64,25 @@ func TestTextsReadAsWritten(t *testing.T) {
 			}
 		})
 	}
+}
+
+func sampleCounted() policy.Decision {
+	return policy.Decision{PolicyVersion: "sha256:1", Reason: policy.All("the review approves this proposal",
+		policy.Yes("the pull request is open"),
+		policy.All("the gate asks for 2 approvals, one of them by an environment-admin",
+			policy.Yes("rita (github:3) approved this commit"),
+			policy.No("1 of 2 approvals; one of them must be an environment-admin")))}
+}
+
+func countedTask() task.Task {
+	t := sampleTask()
+	rita := forge.User{Subject: forge.Subject{Host: forge.GitHub, ID: "3"}, Login: "rita"}
+	t.Judged = []task.Judgement{
+		{Review: "1", URL: "https://forge.example/1", Reviewer: rita, Counted: true},
+		{Review: "2", URL: "https://forge.example/2", Reviewer: forge.User{Subject: forge.Subject{Host: forge.GitHub, ID: "4"}, Login: "eve"}},
+		{Review: "3", URL: "https://forge.example/3", Reviewer: rita, Counted: true},
+	}
+	return t
 }
 
 func gates() string {

@@ -58,7 +58,7 @@ var (
 	bareBang   = regexp.MustCompile(`!([0-9])`) // pull requests on Azure DevOps
 	bareEmoji  = regexp.MustCompile(`:([A-Za-z0-9_+-]+:)`)
 	bareCommit = regexp.MustCompile(`(?i)\b([0-9a-f]{6})[0-9a-f]{1,58}\b`)
-	bareOurs   = regexp.MustCompile(`(?i)^coderflow-`)
+	bareOurs   = regexp.MustCompile(`(?i)^(coderflow-|approved-by\s*:)`)
 )
 
 // bare makes one line of plain text without effect.
@@ -83,5 +83,7 @@ func bare(s string) string {
 		return id[:6] + "…"
 	})
 	// The gate keeps lines that begin like this for its own trailers.
-	return bareOurs.ReplaceAllString(s, "coderflow‑")
+	return bareOurs.ReplaceAllStringFunc(s, func(kept string) string {
+		return strings.NewReplacer("-", "‑", ":", "：").Replace(strings.ToLower(kept))
+	})
 }

@@ -31,6 +31,8 @@ type PullRequestView struct {
 	DraftRefused bool
 	// MessageRule is the environment's rule on commit messages.
 	MessageRule policy.CommitMessageRule
+	// Requirement is what the gate asks for this change.
+	Requirement policy.Requirement
 	// Summary is what the agent itself says about its work; may be empty.
 	Summary string
 	// Models is what the agent did through the gateway.
@@ -250,7 +252,7 @@ func were(n int) string {
 
 // LandedBody replaces the description once the pull request shows the real
 // change. (A squash merge can take it as its message, so it quotes nobody.)
-func LandedBody(v PullRequestView, approver forge.User, reviewURL string) string {
+func LandedBody(v PullRequestView, approvers []forge.User, reviewURL string) string {
 	p := v.Proposal
 	rows := [][]Inert{
 		{Say("task"), Say("%s, revision %s", string(v.Task.ID), p.Revision)},
@@ -262,5 +264,5 @@ func LandedBody(v PullRequestView, approver forge.User, reviewURL string) string
 	}
 	return Say("**Approved by %s (%s) and committed by CoderFlow.** This pull request now shows the real change, for %s. "+
 		"It is an ordinary one from here on: required checks, branch protection and the merge are yours.\n\n",
-		approver, Link("the review", reviewURL), Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown + table("|", rows)
+		people(approvers), Link("the review", reviewURL), Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown + table("|", rows)
 }

@@ -38,6 +38,8 @@ type StatusView struct {
 	CommitURL      string
 	Timeline       []Moment
 	Deployments    []DeploymentView
+	// Counted tells what is missing beside the approvals that count, if any do.
+	Counted *policy.Decision
 	// Refused is the last decision against an approval, if it still matters.
 	Refused *policy.Decision
 	// Models is what the agent did through the gateway.
@@ -57,6 +59,9 @@ func Status(v StatusView) string {
 	sections := []string{v.heading()}
 	if v.Task.Failure != "" && v.Task.State != task.Done {
 		sections = append(sections, Block(v.Task.Failure, 4_000).markdown)
+	}
+	if v.Counted != nil {
+		sections = append(sections, counting(v.Task, *v.Counted))
 	}
 	if v.Refused != nil {
 		sections = append(sections, "The last approval does not count:\n\n"+missing(*v.Refused))

@@ -103,6 +103,7 @@ func hostileReview(s string) PullRequestView {
 	p.Manifest = []task.PathChange{{Path: s, Kind: task.ChangeKind(s), OldMode: s, NewMode: "100755"}}
 	p.Risks = []task.Risk{{Name: s, Path: s, Line: 1, Why: s}}
 	v.IssueURL = s
+	v.Requirement = policy.Requirement{Approvals: 2, From: []policy.Ask{{Team: s, Count: 2}, {Role: s, Count: 1}}, Because: []string{s}}
 	v.Profiles = []deploy.Profile{{Name: s, Environment: s, Description: s, Parameters: []deploy.Parameter{{Name: s, Type: deploy.Select, Options: []string{s}, Default: s}}}}
 	return v
 }
@@ -113,7 +114,8 @@ func hostileStatus(s string, state task.State) StatusView {
 	v.Task.State, v.Task.LandedCommit, v.Task.Failure = state, s, s
 	v.IssueURL, v.PullRequestURL, v.CommitURL, v.Output = s, s, s, s
 	d := hostileDecision(s)
-	v.Refused = &d
+	v.Refused, v.Counted = &d, &d
+	v.Task.Judged = []task.Judgement{{Review: s, URL: s, Reviewer: forge.User{Login: s}, Counted: true}}
 	v.Timeline = []Moment{{noon, Say("%s and %s", s, Plain(s))}}
 	v.Deployments = []DeploymentView{{Run: deploy.Run{Profile: s, Environment: s, State: deploy.Failed, Detail: s}, URL: s, Output: s}}
 	return v
@@ -128,8 +130,9 @@ func everything(s string) []string {
 	u, d := forge.User{Login: s}, hostileDecision(s)
 	all := PullRequestBody(hostileReview(s))
 	all = append(all, Refusal(d), Why(hostileStatus(s, task.Failed).Task, d), CommandProblem(s), Void(s),
-		ApprovalRefused(u, d), Cancelling(hostileReview(s).Task), Help(),
-		GateRefused(d).Summary, GateLanding(u).Summary, GateLanded(s, s, u).Summary, GateVoid(s).Summary, GateFailed(s).Summary,
+		ApprovalRefused(u, d), ApprovalCounted(u, d), GateCounting(hostileStatus(s, task.Proposed).Task, d, &d).Summary,
+		Cancelling(hostileReview(s).Task), Help(),
+		GateRefused(d).Summary, GateLanding([]forge.User{u, u}).Summary, GateLanded(s, s, []forge.User{u}).Summary, GateVoid(s).Summary, GateFailed(s).Summary,
 		GateWaiting(hostileReview(s).Proposal).Summary, GateCancelled(task.State(s)).Summary, Link("words", s).String())
 	for _, state := range append(task.States(), task.State(s)) {
 		all = append(all, StatusComment(hostileStatus(s, state)))

@@ -23,6 +23,7 @@ type approvalRow struct {
 	ReviewID    string
 	ReviewURL   string
 	Approver    string
+	Reviews     string
 	Requester   string
 	Message     string
 	Armed       string
@@ -46,7 +47,7 @@ func (t *Tx) InsertApproval(ctx context.Context, r approval.Record) (fresh bool,
 		ID: text(r.ID), Task: text(string(r.Task)), Revision: r.Revision, Digest: text(r.Digest),
 		Environment: text(r.Environment), Repository: encode(&e, "the repository", r.Repository),
 		PullRequest: r.PullRequest, ReviewID: text(r.ReviewID), ReviewURL: text(r.ReviewURL),
-		Approver: encode(&e, "the approver", r.Approver), Requester: encode(&e, "the requester", r.Requester),
+		Approver: encode(&e, "the approver", r.Approver), Reviews: encode(&e, "the reviews", r.Reviews), Requester: encode(&e, "the requester", r.Requester),
 		Message: encode(&e, "the message", []byte(r.Message)), Armed: encode(&e, "the armed deployments", r.Armed),
 		Decision: encode(&e, "the decision", r.Decision), ApprovedAt: at(r.At),
 	}
@@ -108,6 +109,7 @@ func (r *approvalRow) record() (approval.Record, error) {
 	var message []byte
 	decode(&d, "repository", r.Repository, &record.Repository)
 	decode(&d, "approver", r.Approver, &record.Approver)
+	decode(&d, "reviews", r.Reviews, &record.Reviews)
 	decode(&d, "requester", r.Requester, &record.Requester)
 	decode(&d, "message", r.Message, &message)
 	decode(&d, "armed deployments", r.Armed, &record.Armed)

@@ -110,6 +110,8 @@ type Judgement struct {
 	URL      string     `json:"url,omitempty"`
 	Reviewer forge.User `json:"reviewer"`
 	Allowed  bool       `json:"allowed"`
+	// Counted tells that nothing is wrong with the review, but that it takes others too.
+	Counted bool `json:"counted,omitempty"`
 	// Decision is the policy's decision with its tree of reasons, as JSON.
 	Decision json.RawMessage `json:"decision,omitempty"`
 	At       time.Time       `json:"at"`
@@ -120,6 +122,23 @@ type Judgement struct {
 // HasJudged reports whether the gate already answered this review.
 func (t *Task) HasJudged(review string) bool {
 	return slices.ContainsFunc(t.Judged, func(j Judgement) bool { return j.Review == review })
+}
+
+// Settled reports whether the gate answered this review for good. One that is
+// counted is judged again until the approval is complete.
+func (t *Task) Settled(review string) bool {
+	return slices.ContainsFunc(t.Judged, func(j Judgement) bool { return j.Review == review && !j.Counted })
+}
+
+// Counted are the reviews that count and wait for others.
+func (t *Task) Counted() []string {
+	var reviews []string
+	for _, j := range t.Judged {
+		if j.Counted {
+			reviews = append(reviews, j.Review)
+		}
+	}
+	return reviews
 }
 
 // Run is the outcome of the agent's container.

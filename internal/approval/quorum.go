@@ -1,0 +1,171 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// look is what one decision is made with, read in the same call.
+type look struct {
+	t     task.Task
+	p     task.Proposal
+	rules *policy.Policy
+	// facts are those that do not depend on the review.
+	facts policy.ApprovalFacts
+}
+
+// look reads the policy, and at the forge everything but the reviews that count.
+func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose policy.Purpose) (look, error) {
+	l := look{t: t, p: p, facts: policy.ApprovalFacts{
+		Purpose: purpose, Environment: t.Environment, Requester: t.Requester,
+		ProposedHead: p.Carrier, BaseBranch: p.BaseBranch,
+	}}
+	if purpose != policy.ToRecord {
+		l.facts.LandedHead = t.LandedCommit
+	}
+	var err error
+	if l.rules, err = g.Policies.Policy(ctx); err != nil {
+		return l, fmt.Errorf("read the policy: %w", err)
+	}
+	if l.facts.PullRequest, err = g.Forge.PullRequest(ctx, t.Repository, t.PullRequest); err != nil {
+		return l, fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
+	}
+	if l.facts.Others, err = g.Forge.Reviews(ctx, t.Repository, t.PullRequest); err != nil {
+		return l, fmt.Errorf("read the reviews of pull request %d: %w", t.PullRequest, err)
+	}
+	if l.facts.HeadChanges, err = g.Rewrites(ctx, t); err != nil {
+		return l, err
+	}
+	return l, nil
+}
+
+// approval reads one review and what the forge lets its author do.
+func (g *Gate) approval(ctx context.Context, l look, reviewID string) (policy.Approval, error) {
+	review, err := g.Forge.Review(ctx, l.t.Repository, l.t.PullRequest, reviewID)
+	if err != nil {
+		return policy.Approval{}, fmt.Errorf("read review %s: %w", reviewID, err)
+	}
+	access, err := g.Forge.AccessOf(ctx, l.t.Repository, review.Author)
+	switch {
+	case errors.Is(err, forge.ErrNotFound):
+		access = forge.AccessNone
+	case err != nil:
+		return policy.Approval{}, fmt.Errorf("read what %s may do: %w", review.Author.Login, err)
+	}
+	return policy.Approval{Review: review, Access: access}, nil
+}
+
+// assessment is what the gate says about a review and those that count with it.
+type assessment struct {
+	policy.Quorum
+	review  forge.Review
+	armed   []Arming
+	message string
+}
+
+// assess judges a review as the one whose words count, together with others. The
+// words of a review with problems are unclear, so it does not count at all.
+func (g *Gate) assess(ctx context.Context, l look, reviewID string, with []string) (assessment, error) {
+	own, err := g.approval(ctx, l, reviewID)
+	if err != nil {
+		return assessment{}, err
+	}
+	directives := g.Read(own.Review.Body)
+	armed, problems := g.arm(ctx, l.t.Environment, directives)
+	f := policy.QuorumFacts{ApprovalFacts: l.facts, Change: policy.ChangeOf(l.p)}
+	f.Review, f.Access, f.Deploys = own.Review, own.Access, environments(armed)
+	for _, id := range with {
+		if id == reviewID {
+			continue
+		}
+		other, err := g.approval(ctx, l, id)
+		if err != nil {
+			return assessment{}, err
+		}
+		f.With = append(f.With, other)
+	}
+	a := assessment{Quorum: l.rules.DecideQuorum(f), review: own.Review, armed: armed}
+	if !a.Waiting {
+		if a.message, err = l.message(own.Review, directives, a.others()); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	for _, problem := range problems {
+		a.Decision, a.Waiting = also(a.Decision, policy.No(problem)), false
+	}
+	return a, nil
+}
+
+// newest is the last review that counts, in the forge's order.
+func (a assessment) newest() string {
+	if len(a.Counted) == 0 {
+		return a.review.ID
+	}
+	return a.Counted[len(a.Counted)-1].ID
+}
+
+// others are who approved besides the author of the review.
+func (a assessment) others() []forge.User {
+	var others []forge.User
+	for _, r := range a.Counted {
+		if r.Author.Subject != a.review.Author.Subject {
+			others = append(others, r.Author)
+		}
+	}
+	return others
+}
+
+func (a assessment) refusal(f policy.ApprovalFacts) error {
+	return &RefusedError{
+		Decision: a.Decision, PullRequest: f.PullRequest, HeadRewritten: len(f.HeadChanges) > 0, Waiting: a.Waiting,
+	}
+}
+
+func (a assessment) record(l look, now time.Time) Record {
+	r := Record{
+		Task: l.t.ID, Revision: l.p.Revision, Digest: l.p.Digest,
+		Environment: l.t.Environment, Repository: l.t.Repository, PullRequest: l.t.PullRequest,
+		ReviewID: a.review.ID, ReviewURL: a.review.URL, Approver: a.review.Author, Requester: l.t.Requester,
+		Message: a.message, Armed: a.armed, Decision: a.Decision, At: now.UTC().Truncate(time.Second),
+	}
+	for _, review := range a.Counted {
+		r.Reviews = append(r.Reviews, Reviewed{ID: review.ID, URL: review.URL, Author: review.Author})
+	}
+	r.ID = recordID(l.p, r.ReviewID, r.others())
+	return r
+}
+
+// reread reads every review of a recorded approval again.
+func (g *Gate) reread(ctx context.Context, l look, r Record) (policy.QuorumFacts, error) {
+	f := policy.QuorumFacts{ApprovalFacts: l.facts, Change: policy.ChangeOf(l.p)}
+	own, err := g.sameReview(ctx, l, Reviewed{ID: r.ReviewID, Author: r.Approver})
+	if err != nil {
+		return f, err
+	}
+	f.Review, f.Access, f.Deploys = own.Review, own.Access, environments(r.Armed)
+	for _, other := range r.others() {
+		a, err := g.sameReview(ctx, l, other)
+		if err != nil {
+			return f, err
+		}
+		f.With = append(f.With, a)
+	}
+	return f, nil
+}
+
+func (g *Gate) sameReview(ctx context.Context, l look, pinned Reviewed) (policy.Approval, error) {
+	a, err := g.approval(ctx, l, pinned.ID)
+	if err != nil {
+		return a, err
+	}
+	if a.Review.Author.Subject != pinned.Author.Subject {
+		return a, refuse(policy.No("the review now belongs to another account"))
+	}
+	return a, nil
+}
