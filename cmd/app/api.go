@@ -6,6 +6,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/engine"
+	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 	"github.com/coderflow/coderflow/internal/token"
@@ -15,10 +16,10 @@ import (
 // apiStore is the store in the API's words.
 type apiStore struct{ *store.Store }
 
-func newAPI(db *store.Store, rules *rules, site apiSite) *web.API {
+func newAPI(db *store.Store, rules *rules, site apiSite, keys *secret.Keyring) *web.API {
 	s := apiStore{db}
 	return &web.API{
-		Tokens: s, TokenDesk: s, Policies: rules, Tasks: s, Records: s,
+		Tokens: s, TokenDesk: s, SecretDesk: secretDesk{db, keys}, Policies: rules, Tasks: s, Records: s,
 		Manifests: apiManifests{db, rules}, Site: site, Format: formatOf,
 	}
 }

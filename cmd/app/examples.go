@@ -90,20 +90,6 @@ func (sandboxShellCmd) Help() string {
 }
 
 // Help implements kong.HelpProvider.
-func (secretsListCmd) Help() string {
-	return `Example:
-
-  coderflow secrets list`
-}
-
-// Help implements kong.HelpProvider.
-func (secretsRemoveCmd) Help() string {
-	return `Example:
-
-  coderflow secrets remove staging/DB_PASSWORD --context deploy`
-}
-
-// Help implements kong.HelpProvider.
 func (versionCmd) Help() string {
 	return `Example:
 

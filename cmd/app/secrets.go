@@ -10,20 +10,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
+	"github.com/coderflow/coderflow/internal/web"
 )
 
-// secretsCmd is for whoever runs the server: it works on the database itself.
-// Nothing prints a secret.
+// secretsCmd works at a server, on the secrets of environments where the caller
+// manages them, and on everything on its machine. Nothing prints a secret.
 type secretsCmd struct {
 	Set       secretsSetCmd       `cmd:"" help:"Store a secret from standard input or a file."`
 	List      secretsListCmd      `cmd:"" help:"List the names of secrets; never what they say."`
@@ -39,7 +40,7 @@ func keyring(cfg config.Config) *secret.Keyring {
 // slotArgs name a secret on the command line.
 type slotArgs struct {
 	Secret  string         `arg:"" placeholder:"ENVIRONMENT/NAME" help:"Which secret: staging/DB_PASSWORD."`
-	Context secret.Context `required:"" enum:"task,deploy,gateway" help:"Who gets it: task (agents' containers), deploy (deployment profiles) or gateway (no container)."`
+	Context secret.Context `name:"for" required:"" enum:"task,deploy,gateway" help:"Who gets it: task (agents' containers), deploy (deployment profiles) or gateway (no container)."`
 }
 
 func (a slotArgs) slot() (secret.Slot, error) {
@@ -48,11 +49,14 @@ func (a slotArgs) slot() (secret.Slot, error) {
 		return secret.Slot{}, fmt.Errorf("%q: want ENVIRONMENT/NAME, for example staging/DB_PASSWORD", a.Secret)
 	}
 	slot := secret.Slot{Environment: environment, Context: a.Context, Name: name}
-	return slot, slot.Check()
+	if err := slot.Check(); err != nil {
+		return slot, usage("%w", err)
+	}
+	return slot, nil
 }
 
 type secretsSetCmd struct {
-	configFlag
+	whereFlags
 	slotArgs
 	File string `short:"f" type:"path" help:"Take the secret from this file, to the byte, instead of from standard input."`
 }
@@ -64,9 +68,9 @@ containers of the context find it as the file /run/secrets/NAME.
 
 Examples:
 
-  coderflow secrets set staging/DB_PASSWORD --context deploy                ask for it
-  pass show db | coderflow secrets set staging/DB_PASSWORD --context deploy
-  coderflow secrets set staging/kubeconfig --context deploy -f kubeconfig`, secret.MinLength, secret.MaxLength>>10)
+  coderflow secrets set staging/DB_PASSWORD --for deploy                ask for it
+  pass show db | coderflow secrets set staging/DB_PASSWORD --for deploy
+  coderflow secrets set staging/kubeconfig --for deploy -f kubeconfig`, secret.MinLength, secret.MaxLength>>10)
 }
 
 // Run stores the secret.
@@ -75,53 +79,38 @@ func (c secretsSetCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
 	content, err := c.content(s)
 	if err != nil {
 		return err
 	}
-	return c.with(ctx, func(db *store.Store) error {
-		if err := knownEnvironment(ctx, db, slot.Environment); err != nil {
-			return err
-		}
-		keys := keyring(cfg)
-		if err := createKey(ctx, db, keys); err != nil {
-			return err
-		}
-		err := storeSecret(ctx, db, keys, slot, content)
-		if err == nil {
-			_, err = fmt.Fprintln(s.out, "stored:", slot)
-		}
+	if _, err := secret.NewValue(slot.Name, content); err != nil {
 		return err
-	})
+	}
+	_, err = ask(ctx, c.whereFlags, s,
+		func(l local) (none struct{}, err error) { return none, l.setSecret(ctx, slot, content) },
+		func(server *client.Client) (none struct{}, err error) {
+			return none, server.SetSecret(ctx, secretAt(slot), content)
+		})
+	if err == nil {
+		_, err = fmt.Fprintln(s.out, "stored:", slot)
+	}
+	return err
 }
 
-// storeSecret seals and stores. A key that was changed in between, by another
-// process, has the secret stored again: the former key may be forgotten already.
-func storeSecret(ctx context.Context, db *store.Store, keys *secret.Keyring, slot secret.Slot, content []byte) error {
-	for {
-		sealed, key, err := keys.Seal(slot, content)
-		if err != nil {
-			return err
-		}
-		now := time.Now()
-		err = db.InTx(ctx, func(tx *store.Tx) error {
-			version, err := tx.SetSecret(ctx, store.Secret{Slot: slot, Sealed: sealed, SealedWith: key, SetAt: now, SetBy: operator()})
-			if err != nil {
-				return err
-			}
-			return auditSecret(ctx, tx, now, audit.SecretSet, slot, version)
-		})
-		if err != nil {
-			return err
-		}
-		if current, err := keys.Current(); err != nil || current == key {
-			return err
-		}
+func secretAt(slot secret.Slot) client.Secret {
+	return client.Secret{Environment: slot.Environment, Context: string(slot.Context), Name: slot.Name}
+}
+
+func (l local) setSecret(ctx context.Context, slot secret.Slot, content []byte) error {
+	cfg, err := l.cfg()
+	if err != nil {
+		return err
 	}
+	if err := knownEnvironment(ctx, l.Store, slot.Environment); err != nil {
+		return err
+	}
+	_, err = secretDesk{l.Store, keyring(cfg)}.put(ctx, web.SecretChange{Slot: slot, When: time.Now()}, content)
+	return err
 }
 
 func (c secretsSetCmd) content(s streams) ([]byte, error) {
@@ -173,82 +162,81 @@ func createKey(ctx context.Context, db *store.Store, keys *secret.Keyring) error
 	return keys.Create()
 }
 
-func auditSecret(ctx context.Context, tx *store.Tx, when time.Time, action audit.Action, slot secret.Slot, version int64) error {
-	detail := map[string]any{"context": slot.Context, "name": slot.Name}
-	if version > 0 {
-		detail["version"] = version
-	}
-	entry, err := audit.New(when, operator(), action, detail)
-	if err != nil {
-		return err
-	}
-	entry.Environment = slot.Environment
-	return tx.Audit(ctx, entry)
-}
-
 type secretsListCmd struct {
-	configFlag
+	whereFlags
 	outputFlag
 	Environment string `help:"Only of this environment."`
 }
 
-// secretReport is what is known of a secret besides what it says.
-type secretReport struct {
-	secret.Slot
-	Version int64     `json:"version"`
-	SetAt   time.Time `json:"setAt"`
-	SetBy   string    `json:"setBy"`
+// Help implements kong.HelpProvider.
+func (secretsListCmd) Help() string {
+	return `Examples:
+
+  coderflow secrets list
+  coderflow secrets list --environment staging -o json`
 }
 
 // Run lists secrets.
 func (c secretsListCmd) Run(ctx context.Context, s streams) error {
-	return c.with(ctx, func(db *store.Store) error {
-		stored, err := db.Secrets(ctx, c.Environment)
-		if err != nil {
-			return err
+	list, err := ask(ctx, c.whereFlags, s,
+		func(l local) ([]client.Secret, error) { return l.secrets(ctx, c.Environment) },
+		func(server *client.Client) ([]client.Secret, error) { return server.Secrets(ctx, c.Environment) })
+	if err != nil {
+		return err
+	}
+	return c.print(s, list, func(t *table) {
+		t.row("ENVIRONMENT", "CONTEXT", "NAME", "VERSION", "SET", "BY")
+		for _, one := range list {
+			t.row(one.Environment, one.Context, one.Name, one.Version, stamp(one.SetAt), one.SetBy)
 		}
-		reports := make([]secretReport, len(stored))
-		for i, one := range stored {
-			reports[i] = secretReport{one.Slot, one.Version, one.SetAt.UTC(), one.SetBy}
-		}
-		if done, err := c.encoded(s, reports); done {
-			return err
-		}
-		table := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(table, "ENVIRONMENT\tCONTEXT\tNAME\tVERSION\tSET\tBY")
-		for _, r := range reports {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", r.Environment, r.Context, r.Name, r.Version, r.SetAt.Format("2006-01-02 15:04"), visible(r.SetBy))
-		}
-		return table.Flush()
 	})
 }
 
+func (l local) secrets(ctx context.Context, environment string) ([]client.Secret, error) {
+	stored, err := l.Secrets(ctx, environment)
+	list := make([]client.Secret, len(stored))
+	for i, one := range stored {
+		list[i] = secretAt(one.Slot)
+		list[i].Version, list[i].SetAt, list[i].SetBy = one.Version, one.SetAt.UTC(), one.SetBy
+	}
+	return list, err
+}
+
 type secretsRemoveCmd struct {
-	configFlag
+	whereFlags
 	slotArgs
 }
 
-// Run removes a secret. Containers that have it keep it until they end.
+// Help implements kong.HelpProvider.
+func (secretsRemoveCmd) Help() string {
+	return `Containers that have the secret keep it until they end.
+
+Examples:
+
+  coderflow secrets remove staging/DB_PASSWORD --for deploy`
+}
+
+// Run removes a secret.
 func (c secretsRemoveCmd) Run(ctx context.Context, s streams) error {
 	slot, err := c.slot()
 	if err != nil {
 		return err
 	}
-	return c.with(ctx, func(db *store.Store) error {
-		err := db.InTx(ctx, func(tx *store.Tx) error {
-			if err := tx.RemoveSecret(ctx, slot); err != nil {
-				return err
+	_, err = ask(ctx, c.whereFlags, s,
+		func(l local) (none struct{}, err error) {
+			err = secretDesk{db: l.Store}.RemoveSecret(ctx, web.SecretChange{Slot: slot, When: time.Now()})
+			if errors.Is(err, task.ErrNotFound) {
+				err = notFound("there is no secret %s; `coderflow secrets list` shows them", slot)
 			}
-			return auditSecret(ctx, tx, time.Now(), audit.SecretRemoved, slot, 0)
+			return none, err
+		},
+		func(server *client.Client) (none struct{}, err error) {
+			return none, server.RemoveSecret(ctx, secretAt(slot))
 		})
-		if errors.Is(err, task.ErrNotFound) {
-			return fmt.Errorf("there is no secret %s; `coderflow secrets list` shows them", slot)
-		}
-		if err == nil {
-			_, err = fmt.Fprintln(s.out, "removed:", slot)
-		}
-		return err
-	})
+	if err == nil {
+		_, err = fmt.Fprintln(s.out, "removed:", slot)
+	}
+	return err
 }
 
 type secretsRotateKeyCmd struct{ configFlag }

@@ -19,7 +19,7 @@ func (w *world) setSecret(slot, context, value string) {
 	if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	if out, said, code := w.command("", "secrets", "set", slot, "--context", context, "-f", file); code != 0 {
+	if out, said, code := w.command("", "secrets", "set", slot, "--for", context, "-f", file); code != 0 {
 		w.t.Fatalf("set %s: %s%s", slot, out, said)
 	}
 }
@@ -121,7 +121,7 @@ func TestADeploymentWithoutItsSecretIsWithheld(t *testing.T) {
 	w.approve(tom, proposed.PullRequest, "ship it\n\n/coderflow deploy publish")
 	done := w.taskOf(issue.GetNumber(), task.Done)
 	runs, err := w.db().DeployRuns(t.Context(), done.ID)
-	if err != nil || len(runs) != 1 || runs[0].State != "withheld" || !strings.Contains(runs[0].Detail, "coderflow secrets set staging/DB_PASSWORD --context deploy") {
+	if err != nil || len(runs) != 1 || runs[0].State != "withheld" || !strings.Contains(runs[0].Detail, "coderflow secrets set staging/DB_PASSWORD --for deploy") {
 		t.Errorf("deployments: %+v, %v", runs, err)
 	}
 }

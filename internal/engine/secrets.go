@@ -27,7 +27,7 @@ type MissingSecretError struct {
 
 // Error implements error.
 func (e *MissingSecretError) Error() string {
-	return fmt.Sprintf("the profile needs secrets that environment %s has not: %s (coderflow secrets set %s/%s --context deploy)",
+	return fmt.Sprintf("the profile needs secrets that environment %s has not: %s (coderflow secrets set %s/%s --for deploy)",
 		e.Environment, strings.Join(e.Names, ", "), e.Environment, e.Names[0])
 }
 

@@ -88,6 +88,8 @@ type API struct {
 	Manifests Manifests
 	Site      Site
 	TokenDesk TokenDesk
+	// SecretDesk keeps secrets.
+	SecretDesk SecretDesk
 	// Format is how the task's agent writes.
 	Format func(task.Task) activity.Format
 	Limits Limits
@@ -166,6 +168,12 @@ func (s *server) apiRows() []apiRow {
 		{method: post, path: "/tokens", on: onObjects, who: "what the token that is used reaches",
 			body: taking[tokenBody](maxBody), handle: makeToken},
 		{method: post, path: "/tokens/:id/revoke", on: onObjects, who: "each token, by whose it is", handle: revokeToken},
+		{method: get, path: "/secrets", permission: policy.SecretsManage, on: onEnvironments,
+			query: []string{"environment"}, handle: listSecrets},
+		{method: post, path: "/secrets", permission: policy.SecretsManage, on: onServer,
+			query: []string{"environment"}, body: taking[newSecretBody](maxBody), handle: setSecret},
+		{method: post, path: "/secrets/remove", permission: policy.SecretsManage, on: onServer,
+			query: []string{"environment"}, body: taking[secretBody](maxBody), handle: removeSecret},
 		{method: get, path: "/audit", permission: policy.AuditView, on: onServer,
 			query: []string{"environment", "task", "limit", "cursor"}, handle: listAudit},
 	}

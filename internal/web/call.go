@@ -147,6 +147,9 @@ func (c *call) permitServer() error {
 		c.environment = c.query.Get("environment")
 		resource = policy.EnvironmentResource(c.environment)
 	}
+	if c.environment == "" && !c.row.permission.On(policy.OnServer) {
+		return bad("this is about one environment: name it with ?environment=NAME")
+	}
 	reason := c.holds(c.row.permission, resource)
 	switch {
 	case reason.OK:

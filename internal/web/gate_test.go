@@ -13,7 +13,7 @@ import (
 func TestThreat06And40And52NoRouteStartsApprovesOrDeploys(t *testing.T) {
 	t.Parallel()
 	never := map[policy.Permission]bool{policy.TasksCreate: true, policy.TasksApprove: true, policy.DeploymentsExecute: true}
-	writes := map[string]bool{"/tasks/:id/cancel": true, "/manifests": true, "/tokens": true, "/tokens/:id/revoke": true}
+	writes := map[string]bool{"/tasks/:id/cancel": true, "/manifests": true, "/tokens": true, "/tokens/:id/revoke": true, "/secrets": true, "/secrets/remove": true}
 	for _, row := range (&server{}).apiRows() {
 		if never[row.permission] {
 			t.Errorf("%s %s takes %s", row.method, row.path, row.permission)

@@ -106,7 +106,8 @@ type instance struct{ method, path, body string }
 
 // name leaves out what is the same in every body.
 func (i instance) name() string {
-	return i.path + strings.NewReplacer(`{"mode":"merge","dryRun":true,"files":{"a.yaml":"`, " ", `"}}`, "", "{}", "").Replace(" "+i.body)
+	return i.path + strings.NewReplacer(`{"mode":"merge","dryRun":true,"files":{"a.yaml":"`, " ", `"}}`, "", "{}", "",
+		`{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "", `{"context":"task","name":"KEY"}`, "").Replace(" "+i.body)
 }
 
 func (i instance) ask(w *apiWorld, secret string) *httptest.ResponseRecorder {
@@ -138,6 +139,15 @@ func instances(row apiRow) []instance {
 		}
 		return list(paths...)
 	case onServer:
+		if body, takes := map[string]string{
+			"/secrets": `{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "/secrets/remove": `{"context":"task","name":"KEY"}`,
+		}[row.path]; takes {
+			var all []instance
+			for _, query := range []string{"", "?environment=staging", "?environment=production", "?environment=nowhere"} {
+				all = append(all, instance{row.method, row.path + query, body})
+			}
+			return all
+		}
 		return list(row.path, row.path+"?environment=staging", row.path+"?environment=production", row.path+"?environment=nowhere")
 	case onResource:
 		ask := row.path + "?permission=tasks:view&resource="
