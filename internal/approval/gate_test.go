@@ -35,6 +35,7 @@ type world struct {
 	reviews  []forge.Review
 	changes  []forge.HeadChange
 	access   forge.Access
+	accessOf map[forge.Subject]forge.Access // where it is not access
 	policy   policy.Policy
 	broken   map[string]error // by port method
 	text     approval.Directives
@@ -117,7 +118,10 @@ func (w *world) Self(context.Context) (forge.User, error) {
 	return forge.User{Subject: bot, Kind: forge.Bot}, w.broken["Self"]
 }
 
-func (w *world) AccessOf(context.Context, forge.RepositoryRef, forge.User) (forge.Access, error) {
+func (w *world) AccessOf(_ context.Context, _ forge.RepositoryRef, u forge.User) (forge.Access, error) {
+	if special, is := w.accessOf[u.Subject]; is {
+		return special, w.broken["AccessOf"]
+	}
 	return w.access, w.broken["AccessOf"]
 }
 

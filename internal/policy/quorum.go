@@ -100,11 +100,11 @@ func (p *Policy) missing(f ApprovalFacts, required Requirement, counted []forge.
 	if len(counted) >= required.Approvals && len(asks) == 0 {
 		return ""
 	}
-	noun := "approvals"
-	if required.Approvals == 1 {
-		noun = "approval"
+	have := fmt.Sprintf("%d of %d approvals", len(counted), required.Approvals)
+	if len(counted) > required.Approvals {
+		have = fmt.Sprintf("%d approvals", len(counted))
 	}
-	return strings.Join(append([]string{fmt.Sprintf("%d of %d %s", len(counted), required.Approvals, noun)}, asks...), "; ")
+	return strings.Join(append([]string{have}, asks...), "; ")
 }
 
 // satisfies reports whether the person is whom the gate asks for.
