@@ -33,6 +33,7 @@ type signInView struct {
 	Next      string
 	// Subject is who is signed in; empty: nobody.
 	Subject string
+	Login   string // display text; may be empty
 	Token   token.Token
 	Rights  []rightsView
 }
@@ -74,7 +75,7 @@ func (s *server) home(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the rules in force: %w", err)
 	}
-	v := signInView{Subject: k.Owner.String(), Token: k}
+	v := signInView{Subject: k.Owner.String(), Login: rules.LoginOf(k.Owner), Token: k}
 	who := &call{Context: c, s: s, token: k, rules: rules, user: forge.User{Subject: k.Owner, Kind: k.Owner.Kind()}}
 	resources := []string{policy.Server}
 	for _, name := range slices.Sorted(maps.Keys(rules.Environments)) {
