@@ -93,8 +93,15 @@ func TestThreat40To51AQuorumTakesDifferentPermittedPeople(t *testing.T) {
 	w.waitSaid(proposed.PullRequest, "the requester of a task cannot approve it")
 	w.approve(zoe, proposed.PullRequest, "/coderflow deploy publish") // she may not deploy
 	w.waitSaid(proposed.PullRequest, "deployments:execute")
-	w.approve(zoe, proposed.PullRequest, "and me")
+	counted := w.approve(zoe, proposed.PullRequest, "and me")
 	w.waitSaid(proposed.PullRequest, "2 of 2 approvals; one of them must be an environment-admin")
+	w.dismiss(proposed.PullRequest, counted)
+	w.waitSaid(proposed.PullRequest, "dismissed or withdrawn after it was counted")
+	w.waitSaid(proposed.PullRequest, "a later review by zoe was dismissed") // eve's, before it, fall too
+	w.waitCounted(proposed.ID, 0)
+	w.approve(eve, proposed.PullRequest, "again")
+	w.approve(zoe, proposed.PullRequest, "again")
+	w.waitCounted(proposed.ID, 2)
 	w.noCommit(proposed)
 
 	w.server.kill()

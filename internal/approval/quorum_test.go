@@ -151,9 +151,14 @@ func TestThreat43To48EveryReviewOfAQuorumIsReadAgain(t *testing.T) {
 		"the first only reads":             func(w *world, _ *approval.Record) { w.accessOf[grace.Subject] = forge.AccessRead },
 		"the first belongs to another":     func(w *world, _ *approval.Record) { w.reviews[0].Author = ada },
 		"the first belongs to the second":  func(w *world, _ *approval.Record) { w.reviews[0].Author = linus },
-		"the first is gone":                func(w *world, _ *approval.Record) { w.reviews = w.reviews[1:] },
-		"the first is of another head":     func(w *world, _ *approval.Record) { w.reviews[0].Commit = strings.Repeat("9", 40) },
-		"the gate asks for three":          func(w *world, _ *approval.Record) { w.gateOf(func(g *policy.Gate) { g.Approvals = 3 }) },
+		"the first belongs to another who may approve": func(w *world, _ *approval.Record) {
+			margaret := forge.User{Subject: forge.Subject{Host: forge.GitHub, ID: "9"}, Login: "grace", Kind: forge.Person}
+			w.policy.Bindings = append(w.policy.Bindings, policy.Binding{Name: "m", Subject: margaret.Subject, Role: "environment-admin", Resource: "environment/staging"})
+			w.reviews[0].Author = margaret
+		},
+		"the first is gone":            func(w *world, _ *approval.Record) { w.reviews = w.reviews[1:] },
+		"the first is of another head": func(w *world, _ *approval.Record) { w.reviews[0].Commit = strings.Repeat("9", 40) },
+		"the gate asks for three":      func(w *world, _ *approval.Record) { w.gateOf(func(g *policy.Gate) { g.Approvals = 3 }) },
 		"the gate asks for a team": func(w *world, _ *approval.Record) {
 			w.gateOf(func(g *policy.Gate) { g.From = []policy.Ask{{Team: "security"}} })
 		},

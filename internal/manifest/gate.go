@@ -172,7 +172,7 @@ func (b *builder) checkNamed(s *Set, e placed[Environment], at string, list []As
 		switch {
 		case !known:
 			b.add(e.doc.Problem(one+".role", "there is no role %q", a.Role))
-		case !role.Fits(policy.OnEnvironment) && !role.Fits(policy.OnEverything):
+		case !role.Fits(policy.OnEnvironment) && a.Role != policy.ServerAdmin:
 			b.add(e.doc.Problem(one+".role", "role %q is never bound on an environment", a.Role))
 		}
 	}
