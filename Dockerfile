@@ -4,7 +4,7 @@
 # containers get their inputs from there:
 #
 #   docker run -v /var/run/docker.sock:/var/run/docker.sock -v /var/lib/coderflow:/var/lib/coderflow \
-#     -v /etc/coderflow:/etc/coderflow:ro -p 127.0.0.1:8080:8080 coderflow serve -c /etc/coderflow/coderflow.yaml
+#     -v /dev/shm:/dev/shm -v /etc/coderflow:/etc/coderflow:ro -p 127.0.0.1:8080:8080 coderflow serve -c /etc/coderflow/coderflow.yaml
 #
 # Whoever holds that socket is root on the engine's machine. CoderFlow never gives it to a container that it starts.
 ARG BASE=debian:bookworm-slim
