@@ -26,6 +26,7 @@ type cli struct {
 	Delete     deleteCmd     `cmd:"" help:"Remove manifests from what is in force."`
 	Get        getCmd        `cmd:"" help:"Print the manifests that are in force, or earlier versions."`
 	Access     accessCmd     `cmd:"" help:"Show who may do what, where, and why."`
+	Policy     policyCmd     `cmd:"" help:"Try manifests on past decisions."`
 	Images     imagesCmd     `cmd:"" help:"Build and list the images of agents."`
 	Doctor     doctorCmd     `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database to this version. (serve does it too.)"`

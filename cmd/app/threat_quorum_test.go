@@ -124,6 +124,36 @@ func TestThreat40To51AQuorumTakesDifferentPermittedPeople(t *testing.T) {
 	}
 	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.PushDone: 1, audit.DeployStarted: 1})
 	w.nothingMentioned()
+	w.simulated()
+}
+
+// simulated tries other gates on the decisions of the story.
+func (w *world) simulated() {
+	w.t.Helper()
+	d := &desk{t: w.t, dir: w.dir, config: w.in.config}
+	dir := filepath.Join(w.dir, "manifests")
+	if out := d.must("policy", "simulate", "-f", dir); !strings.Contains(out, "\n0 of ") && !strings.HasPrefix(out, "0 of ") {
+		w.t.Errorf("what is in force flips decisions:\n%s", out)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "demo.yaml"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for gate, flips := range map[string][]string{
+		strings.Replace(twoByPath, "approvals: 2", "approvals: 4", 1):  {"approved waiting 3 of 4 approvals"},
+		"gate: {approvals: 1, from: [{role: approver}]}":               {"waiting approved everything that is asked for was there"},
+		strings.Replace(twoByPath, "**/Receipt.AWK", "docs/**", 1):     {"waiting approved"},
+		strings.Replace(twoByPath, "environment-admin", "viewer", 1):   {"approved waiting 3 approvals; one of them must be a viewer"},
+		strings.Replace(twoByPath, "{role: environment-admin}", "", 1): {"waiting approved"},
+	} {
+		w.manifests("demo.yaml", strings.Replace(string(text), inSpec(twoByPath), inSpec(gate), 1))
+		out := strings.Join(strings.Fields(d.must("policy", "simulate", "--since", "1h", "-f", dir)), " ")
+		for _, want := range flips {
+			if !strings.Contains(out, want) {
+				w.t.Errorf("%s: does not say %q:\n%s", gate, want, out)
+			}
+		}
+	}
 }
 
 func (w *world) waitCounted(id task.ID, n int) {

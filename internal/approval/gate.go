@@ -85,6 +85,8 @@ type RefusedError struct {
 	HeadRewritten bool
 	// Waiting tells that the review counts, but is not enough without others.
 	Waiting bool
+	// Replay is what was decided by; nil if the policy was not asked.
+	Replay *policy.Replay
 }
 
 // Error implements error.

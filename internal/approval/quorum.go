@@ -67,6 +67,7 @@ type assessment struct {
 	review  forge.Review
 	armed   []Arming
 	message string
+	replay  *policy.Replay
 }
 
 // assess judges a review as the one whose words count, together with others. The
@@ -96,6 +97,7 @@ func (g *Gate) assess(ctx context.Context, l look, reviewID string, with []strin
 			problems = append(problems, err.Error())
 		}
 	}
+	a.replay = policy.NewReplay(f, problems)
 	for _, problem := range problems {
 		a.Decision, a.Waiting = also(a.Decision, policy.No(problem)), false
 	}
@@ -124,6 +126,7 @@ func (a assessment) others() []forge.User {
 func (a assessment) refusal(f policy.ApprovalFacts) error {
 	return &RefusedError{
 		Decision: a.Decision, PullRequest: f.PullRequest, HeadRewritten: len(f.HeadChanges) > 0, Waiting: a.Waiting,
+		Replay: a.replay,
 	}
 }
 
@@ -132,7 +135,7 @@ func (a assessment) record(l look, now time.Time) Record {
 		Task: l.t.ID, Revision: l.p.Revision, Digest: l.p.Digest,
 		Environment: l.t.Environment, Repository: l.t.Repository, PullRequest: l.t.PullRequest,
 		ReviewID: a.review.ID, ReviewURL: a.review.URL, Approver: a.review.Author, Requester: l.t.Requester,
-		Message: a.message, Armed: a.armed, Decision: a.Decision, At: now.UTC().Truncate(time.Second),
+		Message: a.message, Armed: a.armed, Decision: a.Decision, Replay: a.replay, At: now.UTC().Truncate(time.Second),
 	}
 	for _, review := range a.Counted {
 		r.Reviews = append(r.Reviews, Reviewed{ID: review.ID, URL: review.URL, Author: review.Author})

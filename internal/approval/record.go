@@ -47,6 +47,8 @@ type Record struct {
 	Armed   []Arming
 	// Decision is the tree of reasons under which the approval was recorded.
 	Decision policy.Decision
+	// Replay is what it was decided by, for the audit log. It is not stored with the record.
+	Replay *policy.Replay
 	// At becomes both dates of the landed commit, so it has whole seconds and
 	// never changes: a retry makes the same commit id.
 	At time.Time

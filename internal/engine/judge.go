@@ -92,9 +92,9 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	record, err := e.Gate.Record(ctx, w.t.ID, r.ID)
 	if refused := (*approval.RefusedError)(nil); errors.As(err, &refused) {
 		if refused.Waiting {
-			return e.recordCounted(ctx, w, r, refused.Decision)
+			return e.recordCounted(ctx, w, r, refused)
 		}
-		return e.recordRefusal(ctx, w, r, refused.Decision)
+		return e.recordRefusal(ctx, w, r, refused)
 	}
 	if err != nil {
 		return fmt.Errorf("judge review %s: %w", r.ID, err)
@@ -112,33 +112,39 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 		return e.audit(ctx, tx, &w.t, record.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
 			"approval": record.ID, "digest": record.Digest, "review": record.ReviewURL,
 			"reviews": record.Reviews, "decision": record.Decision, "armed": record.Armed,
+			"replay": record.Replay,
 		})
 	})
 	return err
 }
 
-func (e *Engine) recordRefusal(ctx context.Context, w *work, r forge.Review, d policy.Decision) error {
+func (e *Engine) recordRefusal(ctx context.Context, w *work, r forge.Review, refused *approval.RefusedError) error {
+	d := refused.Decision
 	return e.save(ctx, w, func(t *task.Task) {
 		t.Judged = judged(t.Judged, judgement(r, d, e.Now()))
 	}, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, r.Author.Subject.String(), audit.ApprovalRefused, map[string]any{
-			"review": r.URL, "decision": d,
+			"review": r.URL, "decision": d, "replay": refused.Replay,
 		})
 	})
 }
 
 // recordCounted keeps that a review counts and what is missing beside it. The same
 // answer as before is not written again.
-func (e *Engine) recordCounted(ctx context.Context, w *work, r forge.Review, d policy.Decision) error {
-	now := judgement(r, d, e.Now())
+func (e *Engine) recordCounted(ctx context.Context, w *work, r forge.Review, refused *approval.RefusedError) error {
+	now := judgement(r, refused.Decision, e.Now())
 	now.Counted = true
 	i := slices.IndexFunc(w.t.Judged, func(j task.Judgement) bool { return j.Review == r.ID })
 	if i >= 0 && bytes.Equal(w.t.Judged[i].Decision, now.Decision) {
 		return nil
 	}
-	return e.save(ctx, w, func(t *task.Task) { t.Judged = judged(t.Judged, now) }, func(tx Tx) error {
+	keep := func(t *task.Task) { t.Judged = judged(t.Judged, now) }
+	if i >= 0 { // what is missing changed, not that it counts
+		return e.save(ctx, w, keep, nil)
+	}
+	return e.save(ctx, w, keep, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, r.Author.Subject.String(), audit.ApprovalCounted, map[string]any{
-			"review": r.URL, "decision": d,
+			"review": r.URL, "decision": refused.Decision, "replay": refused.Replay,
 		})
 	})
 }
@@ -151,7 +157,7 @@ func (e *Engine) dropWithdrawn(ctx context.Context, w *work, reviews []forge.Rev
 			continue
 		}
 		gone := policy.Decision{Reason: policy.No("the review was dismissed or withdrawn after it was counted; it takes a new one")}
-		if err := e.recordRefusal(ctx, w, forge.Review{ID: j.Review, URL: j.URL, Author: j.Reviewer}, gone); err != nil {
+		if err := e.recordRefusal(ctx, w, forge.Review{ID: j.Review, URL: j.URL, Author: j.Reviewer}, &approval.RefusedError{Decision: gone}); err != nil {
 			return err
 		}
 	}
