@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build setup setup-test images demo test test-agents bench lint lint-all clean
+.PHONY: help build setup setup-test images demo test test-agents bench vet lint lint-all clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +40,12 @@ demo: setup ## Play the whole story on a local forge, then stay up (DEMO_EXIT=1:
 	@$(MAKE) build
 	@bin/coderflow demo
 
-test: setup-test ## Set everything up, run all tests and lint
+test: setup-test ## Set everything up, run gofmt, go vet and all tests
 	@echo "==> building"
 	@$(MAKE) build
 	@echo "==> agents' images"
 	@bin/coderflow images build claude codex
-	@$(MAKE) lint
+	@$(MAKE) vet
 	@scripts/test
 
 test-agents: setup-test build ## Run every agent's own program, driven by a scripted model
@@ -57,11 +57,14 @@ bench: setup ## Measure what is claimed: ratios against a floor, in one run
 	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/sandbox
 	@$(GO) test -run '^$$' -bench . -benchtime 2s -timeout 30m ./bench/gateway ./internal/policy
 
-lint: ## gofmt, go vet, staticcheck
-	@echo "==> lint"
+vet: ## gofmt, go vet
+	@echo "==> gofmt, go vet"
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 		if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
 	@$(GO) vet ./...
+
+lint: vet ## As vet, and staticcheck (minutes the first time: it reads every dependency)
+	@echo "==> staticcheck"
 	@$(GO) run $(STATICCHECK) ./...
 
 lint-all: lint ## As lint, and golangci-lint (takes minutes to build)
