@@ -201,6 +201,15 @@ func TestThreat44And48WhoFallsAwayBeforeThePushTakesTheQuorumAlong(t *testing.T)
 				got, err := w.db().Task(t.Context(), proposed.ID)
 				return got.State == task.Proposed && got.ApprovalID == "", err
 			})
+			fallen, err := w.db().Task(t.Context(), proposed.ID)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			for _, j := range fallen.Judged {
+				if j.Allowed || j.Counted {
+					w.t.Errorf("the review by %s still counts", j.Reviewer.Login)
+				}
+			}
 			if n := w.pushes(proposed.ID); n != 1 {
 				w.t.Errorf("%d pushes", n)
 			}
