@@ -193,7 +193,7 @@ func regular(executable bool, content string) string {
 	if executable {
 		kind = guestproto.KindExecutable
 	}
-	return strings.TrimSuffix(kind.String()+":"+content, ":")
+	return dockertest.Describe(kind, content)
 }
 
 // differences is the plain definition of what is to be collected.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
@@ -13,6 +12,14 @@ import (
 
 // Collected is what a collection says: for each path its kind, and after a colon its content.
 type Collected map[string]string
+
+// Describe is a kind, and after a colon the content, if there is any.
+func Describe(kind guestproto.Kind, content string) string {
+	if content == "" {
+		return kind.String()
+	}
+	return kind.String() + ":" + content
+}
 
 // CollectAll reads a workspace to the end.
 func (w *World) CollectAll(t testing.TB, volume string, limits guestproto.Limits) (Collected, error) {
@@ -37,6 +44,6 @@ func (w *World) CollectAll(t testing.TB, volume string, limits guestproto.Limits
 		if err != nil {
 			return all, errors.Join(fmt.Errorf("reading %q: %w", record.Path, err), collection.Close())
 		}
-		all[record.Path] = strings.TrimSuffix(record.Kind.String()+":"+string(content), ":")
+		all[record.Path] = Describe(record.Kind, string(content))
 	}
 }
