@@ -108,6 +108,7 @@ func TestWhatIsStoredComesBackWithEveryField(t *testing.T) {
 		proposal.Digest = proposal.ComputeDigest()
 		record := filled[approval.Record]()
 		record.Task, record.Revision = want.ID, proposal.Revision
+		record.Replay = nil // the audit log keeps it
 		run := filled[deploy.Run]()
 		run.Task, run.ApprovalID, run.State = want.ID, record.ID, deploy.Pending
 		inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
