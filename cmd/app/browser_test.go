@@ -38,9 +38,15 @@ func newPage(t *testing.T) *page {
 	if program == "" {
 		t.Fatal("no browser: run `make setup-test`, or install chromium")
 	}
+	// Not the test's own directory: helpers of the browser write to it for a moment after its end.
+	profile, err := os.MkdirTemp("", "cf-browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.UserDataDir(shortDir(t)), chromedp.WindowSize(1000, 700))
+		chromedp.UserDataDir(profile), chromedp.WindowSize(1000, 700))
 	allocator, cancelAllocator := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	ctx, cancelTime := context.WithTimeout(ctx, 2*time.Minute)
