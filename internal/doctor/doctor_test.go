@@ -119,7 +119,7 @@ func TestAChecksTimeIsBoundedWhateverItDoes(t *testing.T) {
 			{Name: "good", Run: func(context.Context) Finding { return fine("here") }},
 			{Name: "late", Run: func(ctx context.Context) Finding { <-ctx.Done(); return warning("gave up", "why", "fix") }},
 		}, func(Finding) { seen++ })
-		if took := time.Since(began); took > 30*time.Second {
+		if took := time.Since(began); took > 11*time.Second {
 			t.Errorf("it took %s", took)
 		}
 		for i, want := range []struct {
@@ -163,7 +163,7 @@ func examine(t *testing.T, o Options) map[string]Finding {
 	t.Helper()
 	began := time.Now()
 	findings := Run(t.Context(), Checks(o), nil)
-	if took := time.Since(began); took > time.Minute {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	for _, f := range findings {

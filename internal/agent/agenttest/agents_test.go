@@ -176,7 +176,7 @@ func TestARealAgentReportsThatItsModelRefuses(t *testing.T) {
 		}}, prompt)
 		status, output := Run(t, world, spec)
 		keep(t, name+"-refused", output)
-		if took := status.FinishedAt.Sub(status.StartedAt); took > 3*time.Minute {
+		if took := status.FinishedAt.Sub(status.StartedAt); took > time.Minute {
 			t.Errorf("it went on for %s", took)
 		}
 		checkRequests(t, g)

@@ -99,7 +99,7 @@ func TestThreat21NothingIsLeftTenSecondsAfterTheDeadline(t *testing.T) {
 	if status.Reason != sandbox.ReasonTimeout || status.State != sandbox.StateExited {
 		t.Errorf("%+v", status)
 	}
-	if took := status.FinishedAt.Sub(status.StartedAt); took > spec.Limits.Wall+30*time.Second {
+	if took := status.FinishedAt.Sub(status.StartedAt); took > spec.Limits.Wall+10*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	if output != "started\n2 processes\n" {
@@ -126,7 +126,7 @@ func TestThreat21StopEndsWhatIgnoresTERM(t *testing.T) {
 	if err != nil || status.State != sandbox.StateExited || status.Reason != sandbox.ReasonStopped {
 		t.Errorf("%+v, %v", status, err)
 	}
-	if took := time.Since(before); took > 30*time.Second {
+	if took := time.Since(before); took > 10*time.Second {
 		t.Errorf("Stop took %s", took)
 	}
 	if err := world.Stop(ctx, "task"); err != nil {
@@ -154,7 +154,7 @@ func TestThreat21StopKillsAContainerWhosePid1DoesNotAnswer(t *testing.T) {
 	if err := world.Stop(ctx, "task"); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(before); took > 30*time.Second {
+	if took := time.Since(before); took > 10*time.Second {
 		t.Errorf("Stop took %s", took)
 	}
 	status, err := world.Inspect(ctx, "task")
