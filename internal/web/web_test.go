@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -89,6 +90,30 @@ func TestDeliveryIsAnsweredForWhatItIs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stuck is a database that does not answer.
+type stuck struct{}
+
+func (stuck) Accept(ctx context.Context, _ forge.Delivery) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A forge that gave up waiting would not know that it has to send the delivery again.
+func TestFault19TheForgeHears503BeforeItGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const patience = 10 * time.Second // GitHub's
+		r := post("application/json")
+		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		answer := serve(t, Options{GitHub: hook{}, Inbox: stuck{}}, r.WithContext(ctx))
+		if took := time.Since(began); answer.Code != 503 || took > patience-2*time.Second {
+			t.Errorf("answered %d after %s", answer.Code, took)
+		}
+	})
 }
 
 func TestReadyNamesThePartThatFails(t *testing.T) {

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -12,6 +14,10 @@ import (
 // maxDelivery is the largest body a forge sends: GitHub caps payloads at 25 MB,
 // https://docs.github.com/webhooks/webhook-events-and-payloads#payload-cap.
 const maxDelivery = 25 << 20
+
+// acceptTime bounds the storing of a delivery, so that the forge hears the answer:
+// GitHub gives up after 10 s, https://docs.github.com/webhooks/using-webhooks/best-practices-for-using-webhooks.
+const acceptTime = 7 * time.Second
 
 // webhook accepts a delivery: read bounded, verify, translate, store, 202. A
 // database that does not answer makes it 503, so that the forge shows the
@@ -42,7 +48,9 @@ func (s *server) webhook(w Webhook) echo.HandlerFunc {
 			return echo.NewHTTPError(http.StatusBadRequest, "the delivery is not what the forge documents")
 		}
 		d.ReceivedAt = s.Now().UTC()
-		if err := s.Inbox.Accept(r.Context(), d); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), acceptTime)
+		defer cancel()
+		if err := s.Inbox.Accept(ctx, d); err != nil {
 			return echo.NewHTTPError(http.StatusServiceUnavailable, "the delivery could not be stored; send it again").SetInternal(err)
 		}
 		return c.NoContent(http.StatusAccepted)

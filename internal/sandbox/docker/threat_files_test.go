@@ -187,7 +187,7 @@ func TestThreat30HugeWorkspacesAreStoppedSoon(t *testing.T) {
 			limits := guestproto.DefaultLimits()
 			limits.Entries, limits.FileBytes, limits.TotalBytes = 20_000, 32<<20, 256<<20
 			before := time.Now()
-			_, err := world.CollectAll(t, name, limits)
+			err := world.Drain(t, name, limits)
 			var limit *guestproto.LimitError
 			if !errors.As(err, &limit) || limit.Limit != huge.limit || huge.path != "" && limit.Path != huge.path {
 				t.Errorf("%s: %v", name, err)
