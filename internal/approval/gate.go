@@ -30,6 +30,8 @@ type Forge interface {
 	Reviews(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.Review, error)
 	HeadChanges(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.HeadChange, error)
 	AccessOf(ctx context.Context, ref forge.RepositoryRef, user forge.User) (forge.Access, error)
+	// BranchHead is where a branch points to, or forge.ErrNotFound.
+	BranchHead(ctx context.Context, ref forge.RepositoryRef, branch string) (string, error)
 	// Self is CoderFlow's own account: its landing push is not a stranger's.
 	Self(ctx context.Context) (forge.User, error)
 }
@@ -51,6 +53,12 @@ type Directives struct {
 	Message  string // empty: the proposed one
 	Deploy   []Arming
 	NoDeploy bool
+	// Target is the branch to land on instead of the proposal's; NewTarget tells
+	// that it is to be made.
+	Target    string
+	NewTarget bool
+	// NoPush asks for the commit alone, kept in CoderFlow.
+	NoPush bool
 	// Problems are lines that look like directives and cannot be followed. An
 	// approval with problems is not recorded: what its author meant is unclear.
 	Problems []string
@@ -70,9 +78,11 @@ type Gate struct {
 	Forge    Forge
 	Ledger   Ledger
 	Policies Policies
-	Read     Reader
-	Armory   Armory
-	Now      func() time.Time
+	// History tells what else is on a branch; nil: only a branch whose tip is the commit has it.
+	History History
+	Read    Reader
+	Armory  Armory
+	Now     func() time.Time
 }
 
 // RefusedError is a refusal of the gate with its whole reason.
@@ -81,6 +91,8 @@ type RefusedError struct {
 	// PullRequest is what the forge showed, so that the caller can tell a closed
 	// pull request from a moved head. Zero if it could not be read.
 	PullRequest forge.PullRequest
+	// Target is the other branch that the approval names, as the forge showed it.
+	Target policy.Target
 	// HeadRewritten tells that somebody force-pushed the proposal branch.
 	HeadRewritten bool
 	// Waiting tells that the review counts, but is not enough without others.
@@ -150,7 +162,7 @@ func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Pur
 		return Grant{}, err
 	}
 	if q := l.rules.DecideQuorum(facts); !q.Allowed {
-		return Grant{}, refusal(q.Decision, l.facts)
+		return Grant{}, refusal(q.Decision, facts.ApprovalFacts)
 	}
 	return Grant{record: record, base: p.BaseCommit, tree: p.Tree, carrier: p.Carrier, minted: true}, nil
 }
@@ -209,8 +221,10 @@ func (g *Gate) Rewrites(ctx context.Context, t task.Task) ([]forge.HeadChange, e
 
 func (g *Gate) arm(ctx context.Context, environment string, d Directives) (armed []Arming, problems []string) {
 	problems = append(problems, d.Problems...)
-	if d.NoDeploy && len(d.Deploy) > 0 {
-		problems = append(problems, "the review says both /coderflow deploy and /coderflow no-deploy")
+	for _, contradiction := range d.Contradictions() {
+		if !slices.Contains(problems, contradiction) {
+			problems = append(problems, contradiction)
+		}
 	}
 	for _, a := range d.Deploy {
 		checked, err := g.Armory.Check(ctx, environment, a)
@@ -243,5 +257,5 @@ func refuse(r policy.Reason) error {
 }
 
 func refusal(d policy.Decision, f policy.ApprovalFacts) error {
-	return &RefusedError{Decision: d, PullRequest: f.PullRequest, HeadRewritten: len(f.HeadChanges) > 0}
+	return &RefusedError{Decision: d, PullRequest: f.PullRequest, Target: f.Target, HeadRewritten: len(f.HeadChanges) > 0}
 }

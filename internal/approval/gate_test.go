@@ -39,6 +39,8 @@ type world struct {
 	policy   policy.Policy
 	broken   map[string]error // by port method
 	text     approval.Directives
+	branches map[string]string // at the forge
+	contains map[string]bool   // commits that History finds on a branch
 }
 
 func newWorld() *world {
@@ -71,7 +73,7 @@ func newWorld() *world {
 
 func (w *world) gate() *approval.Gate {
 	return &approval.Gate{
-		Forge: w, Ledger: w, Policies: w, Armory: w,
+		Forge: w, Ledger: w, Policies: w, Armory: w, History: w,
 		Read: func(string) approval.Directives { return w.text },
 		Now:  func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC) },
 	}
@@ -112,6 +114,20 @@ func (w *world) Reviews(context.Context, forge.RepositoryRef, int) ([]forge.Revi
 
 func (w *world) HeadChanges(context.Context, forge.RepositoryRef, int) ([]forge.HeadChange, error) {
 	return w.changes, w.broken["HeadChanges"]
+}
+
+func (w *world) BranchHead(_ context.Context, _ forge.RepositoryRef, branch string) (string, error) {
+	if err := w.broken["BranchHead"]; err != nil {
+		return "", err
+	}
+	if head, is := w.branches[branch]; is {
+		return head, nil
+	}
+	return "", forge.ErrNotFound
+}
+
+func (w *world) Contains(_ context.Context, _ forge.RepositoryRef, _, commit string) (bool, error) {
+	return w.contains[commit], w.broken["Contains"]
 }
 
 func (w *world) Self(context.Context) (forge.User, error) {

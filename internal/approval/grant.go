@@ -68,11 +68,28 @@ func (g Grant) Base() string { return g.base }
 // Tree is the tree of the commit.
 func (g Grant) Tree() string { return g.tree }
 
-// Ref is the full name of the ref to push.
-func (g Grant) Ref() string { return "refs/heads/" + g.record.Task.Branch() }
+// Push reports whether the commit may leave CoderFlow. A grant that pushes nothing
+// gives no credential either.
+func (g Grant) Push() bool { return g.minted && !g.record.NoPush }
 
-// ExpectedOld is what the ref must point to at the push.
-func (g Grant) ExpectedOld() string { return g.carrier }
+// Ref is the full name of the ref to push.
+func (g Grant) Ref() string { return g.record.Ref() }
+
+// NewRef reports whether the push makes the ref, which must not exist.
+func (g Grant) NewRef() bool { return g.record.OnOtherBranch() && g.record.NewTarget }
+
+// ExpectedOld is what the ref must point to at the push; empty only for a ref
+// that the push makes. On another branch that is the commit's parent, so that
+// the push is a plain fast-forward.
+func (g Grant) ExpectedOld() string {
+	switch {
+	case g.NewRef():
+		return ""
+	case g.record.OnOtherBranch():
+		return g.base
+	}
+	return g.carrier
+}
 
 // Message is the commit's whole message.
 func (g Grant) Message() string { return g.record.Message }
@@ -102,6 +119,9 @@ type pushTokens interface {
 func (g Grant) Credential(ctx context.Context, source pushTokens) (Credential, error) {
 	if err := g.Check(); err != nil {
 		return Credential{}, err
+	}
+	if !g.Push() {
+		return Credential{}, fmt.Errorf("approval %s pushes nothing: %w", g.record.ID, ErrNoGrant)
 	}
 	token, err := source.PushToken(ctx, g.record.Repository)
 	if err != nil {

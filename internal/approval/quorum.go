@@ -65,6 +65,7 @@ func (g *Gate) approval(ctx context.Context, l look, reviewID string) (policy.Ap
 type assessment struct {
 	policy.Quorum
 	review  forge.Review
+	said    Directives
 	armed   []Arming
 	message string
 	replay  *policy.Replay
@@ -81,6 +82,9 @@ func (g *Gate) assess(ctx context.Context, l look, reviewID string, with []strin
 	armed, problems := g.arm(ctx, l.t.Environment, directives)
 	f := policy.QuorumFacts{ApprovalFacts: l.facts, Change: policy.ChangeOf(l.p)}
 	f.Review, f.Access, f.Deploys = own.Review, own.Access, environments(armed)
+	if f.Target, err = g.target(ctx, l, directives.Target, directives.NewTarget); err != nil {
+		return assessment{}, err
+	}
 	for _, id := range with {
 		if id == reviewID {
 			continue
@@ -91,7 +95,7 @@ func (g *Gate) assess(ctx context.Context, l look, reviewID string, with []strin
 		}
 		f.With = append(f.With, other)
 	}
-	a := assessment{Quorum: l.rules.DecideQuorum(f), review: own.Review, armed: armed}
+	a := assessment{Quorum: l.rules.DecideQuorum(f), review: own.Review, said: directives, armed: armed}
 	if !a.Waiting {
 		if a.message, err = l.message(own.Review, directives, a.others()); err != nil {
 			problems = append(problems, err.Error())
@@ -135,12 +139,13 @@ func (a assessment) record(l look, now time.Time) Record {
 		Task: l.t.ID, Revision: l.p.Revision, Digest: l.p.Digest,
 		Environment: l.t.Environment, Repository: l.t.Repository, PullRequest: l.t.PullRequest,
 		ReviewID: a.review.ID, ReviewURL: a.review.URL, Approver: a.review.Author, Requester: l.t.Requester,
-		Message: a.message, Armed: a.armed, Decision: a.Decision, Replay: a.replay, At: now.UTC().Truncate(time.Second),
+		Message: a.message, Armed: a.armed, Target: a.said.Target, NewTarget: a.said.NewTarget, NoPush: a.said.NoPush,
+		Decision: a.Decision, Replay: a.replay, At: now.UTC().Truncate(time.Second),
 	}
 	for _, review := range a.Counted {
 		r.Reviews = append(r.Reviews, Reviewed{ID: review.ID, URL: review.URL, Author: review.Author})
 	}
-	r.ID = recordID(l.p, r.ReviewID, r.others())
+	r.ID = recordID(l.p, r)
 	return r
 }
 
@@ -152,6 +157,9 @@ func (g *Gate) reread(ctx context.Context, l look, r Record) (policy.QuorumFacts
 		return f, err
 	}
 	f.Review, f.Access, f.Deploys = own.Review, own.Access, environments(r.Armed)
+	if f.Target, err = g.target(ctx, l, r.Target, r.NewTarget); err != nil {
+		return f, err
+	}
 	for _, other := range r.others() {
 		a, err := g.sameReview(ctx, l, other)
 		if err != nil {

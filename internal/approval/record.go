@@ -45,6 +45,12 @@ type Record struct {
 	// Message is the whole commit message that will land, trailers included.
 	Message string
 	Armed   []Arming
+	// Target is the branch on which it lands; empty: the proposal's own. NewTarget
+	// tells that the landing makes it.
+	Target    string
+	NewTarget bool
+	// NoPush asks for the commit alone, which CoderFlow keeps.
+	NoPush bool
 	// Decision is the tree of reasons under which the approval was recorded.
 	Decision policy.Decision
 	// Replay is what it was decided by, for the audit log. It is not stored with the record.
@@ -75,12 +81,32 @@ func (r Record) others() []Reviewed {
 	return slices.DeleteFunc(slices.Clone(r.Reviews), func(o Reviewed) bool { return o.ID == r.ReviewID })
 }
 
-// recordID derives the approval's id from what was approved and by which
-// reviews, so that the same ones recorded twice are the same approval.
-func recordID(p task.Proposal, reviewID string, others []Reviewed) string {
-	text := fmt.Appendf(nil, "coderflow.dev/approval/v1\n%s\n%d\n%s\n%s", p.Task, p.Revision, p.Digest, reviewID)
-	for _, other := range others {
+// OnOtherBranch reports whether it lands on a branch other than the proposal's,
+// so that the pull request never shows the commit and is never merged with it.
+func (r Record) OnOtherBranch() bool { return r.Target != "" }
+
+// Ref is the full name of the ref on which it lands.
+func (r Record) Ref() string {
+	if r.OnOtherBranch() {
+		return branchRefs + r.Target
+	}
+	return branchRefs + r.Task.Branch()
+}
+
+const branchRefs = "refs/heads/"
+
+// recordID derives the approval's id from what was approved, by which reviews and
+// where to, so that the same ones recorded twice are the same approval.
+func recordID(p task.Proposal, r Record) string {
+	text := fmt.Appendf(nil, "coderflow.dev/approval/v1\n%s\n%d\n%s\n%s", p.Task, p.Revision, p.Digest, r.ReviewID)
+	for _, other := range r.others() {
 		text = fmt.Appendf(text, "\n%s", other.ID)
+	}
+	if r.OnOtherBranch() { // no review's id has a blank
+		text = fmt.Appendf(text, "\ntarget new=%t %s", r.NewTarget, r.Target)
+	}
+	if r.NoPush {
+		text = fmt.Appendf(text, "\npush nothing")
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:12])

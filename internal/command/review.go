@@ -39,9 +39,7 @@ func ParseReview(body string) approval.Directives {
 			r.problem(line, err)
 		}
 	}
-	if r.NoDeploy && len(r.Deploy) > 0 {
-		r.Problems = append(r.Problems, "deploy and no-deploy contradict each other")
-	}
+	r.Problems = append(r.Problems, r.Contradictions()...)
 	r.Message = l.message()
 	return r.Directives
 }
@@ -76,10 +74,8 @@ func (r *review) directive(line span) error {
 		r.NoDeploy = true
 		return r.bare(name, words)
 	case "no-push":
-		if err := r.bare(name, words); err != nil {
-			return err
-		}
-		return errors.New("no-push is not possible yet: this version always pushes the approved commit to the proposal branch; remove the line and approve again")
+		r.NoPush = true
+		return r.bare(name, words)
 	case "target":
 		return r.target(words)
 	}
@@ -105,17 +101,27 @@ func (r *review) bare(name string, words []string) error {
 	return r.once(name)
 }
 
+// newBranch, as a word of target, is for a branch that does not exist yet.
+const newBranch = "--new"
+
+// target reads "target BRANCH" and "target --new BRANCH".
 func (r *review) target(words []string) error {
-	if len(words) != 1 {
-		return errors.New("target needs exactly one branch")
+	rest := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == newBranch })
+	if len(rest) != 1 || len(words)-len(rest) > 1 {
+		return fmt.Errorf("target needs exactly one branch: target BRANCH, or target %s BRANCH for one that does not exist yet", newBranch)
 	}
-	if err := CheckBranch(words[0]); err != nil {
+	branch := rest[0]
+	if err := CheckBranch(branch); err != nil {
 		return err
+	}
+	if strings.HasPrefix(branch, "refs/") {
+		return fmt.Errorf("%s is the name of a ref; name the branch alone", show(branch))
 	}
 	if err := r.once("target"); err != nil {
 		return err
 	}
-	return fmt.Errorf("target %s is not possible yet: this version lands on the proposal branch only; remove the line, approve again and merge the pull request", show(words[0]))
+	r.Target, r.NewTarget = branch, len(rest) < len(words)
+	return nil
 }
 
 func (r *review) deploy(words []string) error {

@@ -42,6 +42,21 @@ func TestParseReviewKeepsParameterTextLiteral(t *testing.T) {
 	}
 }
 
+func TestParseReviewReadsWhereToLand(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]approval.Directives{
+		"Fix it\n\n/coderflow target release/1.2": {Message: "Fix it", Target: "release/1.2"},
+		"/coderflow target --new hotfix/7":        {Target: "hotfix/7", NewTarget: true},
+		"/coderflow target hotfix/7 --new":        {Target: "hotfix/7", NewTarget: true},
+		"/coderflow no-push\n\nFix it":            {Message: "Fix it", NoPush: true},
+		"> /coderflow target main":                {Message: "> /coderflow target main"},
+	} {
+		if got := ParseReview(body); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, want %+v", body, got, want)
+		}
+	}
+}
+
 func TestParseReviewExplainsWhatItCannotFollow(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
@@ -61,8 +76,19 @@ func TestParseReviewExplainsWhatItCannotFollow(t *testing.T) {
 		"/coderflow no-deploy x":                             "takes nothing",
 		"/coderflow no-deploy\n/coderflow no-deploy":         "said twice",
 		"/coderflow deploy site\n/coderflow no-deploy":       "contradict",
-		"/coderflow no-push":                                 "not possible yet",
-		"/coderflow target release/1.2":                      "not possible yet",
+		"/coderflow no-push now":                             "takes nothing",
+		"/coderflow no-push\n/coderflow no-push":             "said twice",
+		"/coderflow no-push\n/coderflow deploy site":         "contradict",
+		"/coderflow no-push\n/coderflow target x":            "contradict",
+		"/coderflow target a\n/coderflow target b":           "said twice",
+		"/coderflow target a b":                              "exactly one branch",
+		"/coderflow target --new":                            "exactly one branch",
+		"/coderflow target --new --new a":                    "exactly one branch",
+		"/coderflow target --force a":                        "exactly one branch",
+		"/coderflow target a..b":                             "contains ..",
+		"/coderflow target a:b":                              "does not allow",
+		"/coderflow target refs/heads/main":                  "name the branch alone",
+		"/coderflow target re\u202elease":                    "invisible",
 		"/coderflow target":                                  "exactly one branch",
 		"/coderflow target -f":                               "dash",
 		strings.Repeat("x ", maxBody):                        "64 KiB",

@@ -111,6 +111,9 @@ type Review struct {
 	Body        string
 	URL         string
 	SubmittedAt time.Time
+	// DismissedByCommit is the commit whose push made the forge itself dismiss this
+	// review, which approved. Empty: it is not dismissed, or a person did it.
+	DismissedByCommit string `json:",omitempty"`
 }
 
 // Access is what the forge itself lets a user do in a repository, ordered.

@@ -93,6 +93,8 @@ type PullRequests interface {
 	// OpenPullRequest fails with ErrDraftsUnsupported where drafts are refused.
 	OpenPullRequest(ctx context.Context, ref RepositoryRef, pr NewPullRequest) (PullRequest, error)
 	UpdatePullRequest(ctx context.Context, ref RepositoryRef, number int, title, body string) error
+	// ClosePullRequest closes it without merging; a closed one is left alone.
+	ClosePullRequest(ctx context.Context, ref RepositoryRef, number int) error
 	// MarkReady makes a draft ready for review; a ready one is left alone.
 	MarkReady(ctx context.Context, ref RepositoryRef, pr PullRequest) error
 }

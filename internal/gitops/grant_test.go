@@ -19,6 +19,9 @@ type bench struct {
 	record   approval.Record
 	reviewer forge.User
 	message  string
+	// directives of the review, besides its message; branches at the forge.
+	directives approval.Directives
+	branches   map[string]string
 }
 
 var grace = forge.User{Subject: forge.Subject{Host: forge.GitHub, ID: "2"}, Login: "grace", Name: "Grace Hopper", Kind: forge.Person}
@@ -44,8 +47,12 @@ func (b *bench) grant(t testing.TB) approval.Grant {
 	t.Helper()
 	gate := &approval.Gate{
 		Forge: b, Ledger: b, Policies: b, Armory: nil,
-		Read: func(string) approval.Directives { return approval.Directives{Message: b.message} },
-		Now:  func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Read: func(string) approval.Directives {
+			d := b.directives
+			d.Message = b.message
+			return d
+		},
+		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
 	}
 	if b.record.ID == "" {
 		record, err := gate.Record(t.Context(), testTask, "10")
@@ -84,7 +91,7 @@ func (b *bench) Approval(context.Context, string) (approval.Record, error) {
 func (b *bench) Policy(context.Context) (*policy.Policy, error) {
 	return &policy.Policy{
 		Version:      "v1",
-		Environments: map[string]policy.Environment{"staging": {Name: "staging", Repositories: []string{testRepo.Key()}}},
+		Environments: map[string]policy.Environment{"staging": {Name: "staging", Repositories: []string{testRepo.Key()}, Targets: []string{"**"}}},
 		Bindings:     []policy.Binding{{Name: "g", Subject: b.reviewer.Subject, Role: "environment-admin", Resource: "environment/staging"}},
 	}, nil
 }
@@ -109,6 +116,13 @@ func (b *bench) Self(context.Context) (forge.User, error) {
 
 func (b *bench) HeadChanges(context.Context, forge.RepositoryRef, int) ([]forge.HeadChange, error) {
 	return nil, nil
+}
+
+func (b *bench) BranchHead(_ context.Context, _ forge.RepositoryRef, branch string) (string, error) {
+	if head, is := b.branches[branch]; is {
+		return head, nil
+	}
+	return "", forge.ErrNotFound
 }
 
 func (b *bench) AccessOf(context.Context, forge.RepositoryRef, forge.User) (forge.Access, error) {

@@ -39,6 +39,8 @@ type ApprovalFacts struct {
 	Access forge.Access
 	// Deploys are the environments in which the review arms deployments.
 	Deploys []string
+	// Target is the branch that the review names to land on; the zero value is the proposal's own.
+	Target Target `json:",omitzero"`
 }
 
 // DecideApproval tells whether the review is an approval of exactly this
@@ -62,6 +64,7 @@ func (p *Policy) approvalReasons(f ApprovalFacts) []Reason {
 		p.Holds(f.Review.Author, TasksApprove, f.Environment),
 		p.noObjection(f),
 	}
+	reasons = append(reasons, p.targetReasons(f)...)
 	for _, environment := range f.Deploys {
 		reasons = append(reasons, p.Holds(f.Review.Author, DeploymentsExecute, environment))
 	}
@@ -72,6 +75,10 @@ func pullRequestStands(f ApprovalFacts) Reason {
 	switch {
 	case f.PullRequest.Open:
 		return Yes("the pull request is open")
+	case f.Purpose == ToDeploy && f.Target.Set() && !f.PullRequest.Merged: // what was merged is the patch file
+		return Yes("the pull request was closed: the commit landed on another branch")
+	case f.Target.Set() && f.PullRequest.Merged:
+		return No("the pull request was merged, which holds the patch and not the commit")
 	case f.Purpose == ToDeploy && f.PullRequest.Merged:
 		return Yes("the pull request was merged")
 	case f.PullRequest.Merged:
@@ -93,9 +100,9 @@ func headStands(f ApprovalFacts) Reason {
 	switch {
 	case head == "" || f.ProposedHead == "":
 		return No("the head of the pull request is not known")
-	case f.Purpose != ToDeploy && head == f.ProposedHead:
+	case (f.Purpose != ToDeploy || f.Target.Set()) && head == f.ProposedHead:
 		return Yes("the head of the pull request is the proposed commit")
-	case f.Purpose != ToRecord && f.LandedHead != "" && head == f.LandedHead:
+	case f.Purpose != ToRecord && !f.Target.Set() && f.LandedHead != "" && head == f.LandedHead:
 		return Yes("the head of the pull request is the commit this approval made")
 	}
 	return No(fmt.Sprintf("the head of the pull request is %.12s, which is not what was proposed", head))
@@ -114,9 +121,19 @@ func reviewApproves(f ApprovalFacts) Reason {
 	case forge.ReviewApproved:
 		return Yes("the review's state at the forge is \"approved\"")
 	case forge.ReviewDismissed:
+		if dismissedByLanding(f, f.Review) {
+			return Yes("the forge dismissed the review because of the commit this approval made; no person withdrew it")
+		}
 		return No("the review was dismissed")
 	}
 	return No(fmt.Sprintf("the review's state at the forge is %q, not \"approved\"", f.Review.State))
+}
+
+// dismissedByLanding reports whether the forge itself dismissed the approval when
+// the landed commit was pushed, as repositories can have it. That withdraws
+// nothing: the push was what was approved.
+func dismissedByLanding(f ApprovalFacts, r forge.Review) bool {
+	return f.Purpose == ToDeploy && f.LandedHead != "" && r.State == forge.ReviewDismissed && r.DismissedByCommit == f.LandedHead
 }
 
 func reviewedThisHead(f ApprovalFacts) Reason {
@@ -182,7 +199,7 @@ func (p *Policy) objects(f ApprovalFacts, following []forge.Review, r forge.Revi
 	case forge.ReviewChangesRequested:
 		return later || !withdrawn(following)
 	case forge.ReviewDismissed: // what it was before is not told: it may have been an objection
-		return later
+		return later && !dismissedByLanding(f, r)
 	}
 	return false
 }

@@ -1,6 +1,9 @@
 package emulator
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 func (f *Forge) labelJSON(r *repository, l *label) obj {
 	return obj{"id": l.id, "node_id": nodeID("LA", l.id), "url": f.repoURL(r, "/labels/"+pathEscape(l.name)),
@@ -110,7 +113,11 @@ func (f *Forge) eventJSON(e *issueEvent, withIssue bool) obj {
 		o["rename"] = obj{"from": e.rename[0], "to": e.rename[1]}
 	}
 	if e.review != nil {
-		o["dismissed_review"] = obj{"state": "approved", "review_id": e.review.id, "dismissal_message": orNull(e.message)}
+		dismissed := obj{"state": strings.ToLower(e.was), "review_id": e.review.id, "dismissal_message": orNull(e.message)}
+		if e.dismissal != "" {
+			dismissed["dismissal_commit_id"] = e.dismissal
+		}
+		o["dismissed_review"] = dismissed
 	}
 	if withIssue {
 		o["issue"] = f.issueJSON(e.issue)

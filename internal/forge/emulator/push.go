@@ -81,7 +81,7 @@ func (f *Forge) headMoved(pr *pull, who caller, p *Push) {
 	if prot := pr.issue.repo.protections[pr.baseRef]; prot != nil && prot.DismissStaleReviews {
 		for _, rv := range pr.reviews {
 			if rv.state == "APPROVED" {
-				f.dismiss(rv, who, "")
+				f.dismiss(rv, who, "", p.New)
 			}
 		}
 	}

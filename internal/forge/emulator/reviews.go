@@ -180,14 +180,16 @@ func (c *call) dismissReview() (response, error) {
 	if strings.TrimSpace(in.Message) == "" {
 		return response{}, unprocessable("Message can't be blank")
 	}
-	c.f.dismiss(rv, c.who, in.Message)
+	c.f.dismiss(rv, c.who, in.Message, "")
 	return ok(c.f.reviewJSON(rv))
 }
 
-// dismiss needs the lock.
-func (f *Forge) dismiss(rv *review, who caller, message string) {
+// dismiss needs the lock. A person gives a message; the forge itself names the commit
+// that made the review stale.
+func (f *Forge) dismiss(rv *review, who caller, message, commit string) {
+	was := rv.state
 	rv.state = "DISMISSED"
-	f.addEvent(rv.pull.issue, who, issueEvent{event: "review_dismissed", review: rv, message: message})
+	f.addEvent(rv.pull.issue, who, issueEvent{event: "review_dismissed", review: rv, was: was, message: message, dismissal: commit})
 	f.emitReview(rv, who.user, "dismissed", nil)
 }
 

@@ -147,7 +147,10 @@ type issueEvent struct {
 	rename  [2]string // from, to
 	review  *review   // of review_dismissed
 	message string    // of review_dismissed
-	created time.Time
+	was     string    // the review's state before
+	// dismissal is the commit whose push made the forge dismiss the review; empty if a person did.
+	dismissal string
+	created   time.Time
 }
 
 type pull struct {

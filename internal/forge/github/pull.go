@@ -95,3 +95,25 @@ func (a *Adapter) UpdatePullRequest(ctx context.Context, ref forge.RepositoryRef
 	_, _, err = client.PullRequests.Edit(ctx, ref.Owner, ref.Name, number, &gh.PullRequest{Title: &title, Body: &body})
 	return translate(fmt.Sprintf("update pull request %s#%d", ref.FullName(), number), err)
 }
+
+// ClosePullRequest implements [forge.PullRequests]. Closing a closed one changes
+// nothing at GitHub, so a repetition after a lost answer is harmless.
+func (a *Adapter) ClosePullRequest(ctx context.Context, ref forge.RepositoryRef, number int) error {
+	client, err := a.rest(ref, opWritePullRequest)
+	if err != nil {
+		return err
+	}
+	closed, _, err := client.PullRequests.Edit(ctx, ref.Owner, ref.Name, number, &gh.PullRequest{State: gh.String("closed")})
+	doing := fmt.Sprintf("close pull request %s#%d", ref.FullName(), number)
+	if err != nil {
+		return translate(doing, err)
+	}
+	pr, err := checkedPullRequest(ref, closed)
+	if err != nil {
+		return err
+	}
+	if pr.Open {
+		return fmt.Errorf("%s: GitHub did not confirm it", doing)
+	}
+	return nil
+}

@@ -29,7 +29,9 @@ func (a *Adapter) Review(ctx context.Context, ref forge.RepositoryRef, number in
 	if found.GetID() != reviewID {
 		return forge.Review{}, fmt.Errorf("%s: GitHub answered about review %d: %w", doing, found.GetID(), forge.ErrNotFound)
 	}
-	return reviewOf(found), nil
+	review := []forge.Review{reviewOf(found)}
+	err = a.explainDismissals(ctx, ref, number, review)
+	return review[0], err
 }
 
 // Reviews implements [forge.Reviews].
@@ -52,7 +54,34 @@ func (a *Adapter) Reviews(ctx context.Context, ref forge.RepositoryRef, number i
 		}
 	}
 	slices.SortStableFunc(reviews, func(a, b forge.Review) int { return a.SubmittedAt.Compare(b.SubmittedAt) })
-	return reviews, nil
+	return reviews, a.explainDismissals(ctx, ref, number, reviews)
+}
+
+// explainDismissals notes which approvals GitHub itself dismissed when a commit was
+// pushed: its event names that commit and has no message, which a person must give.
+// https://docs.github.com/rest/using-the-rest-api/issue-event-types#review_dismissed
+func (a *Adapter) explainDismissals(ctx context.Context, ref forge.RepositoryRef, number int, reviews []forge.Review) error {
+	if !slices.ContainsFunc(reviews, func(r forge.Review) bool { return r.State == forge.ReviewDismissed }) {
+		return nil
+	}
+	events, err := a.issueEvents(ctx, ref, number, "review_dismissed")
+	if err != nil {
+		return err
+	}
+	by := map[string]string{}
+	for _, event := range events {
+		d := event.GetDismissedReview()
+		by[strconv.FormatInt(d.GetReviewID(), 10)] = ""
+		if d.GetState() == string(forge.ReviewApproved) && d.GetDismissalMessage() == "" {
+			by[strconv.FormatInt(d.GetReviewID(), 10)] = d.GetDismissalCommitID()
+		}
+	}
+	for i := range reviews {
+		if reviews[i].State == forge.ReviewDismissed {
+			reviews[i].DismissedByCommit = by[reviews[i].ID]
+		}
+	}
+	return nil
 }
 
 // HeadChanges implements [forge.Reviews].

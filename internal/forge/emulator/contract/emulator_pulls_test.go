@@ -68,6 +68,21 @@ var pullSteps = []step{
 		w.head = w.push("feature/x", "src/feature.go", "package main\n\n// A better feature.\n", "Improve the feature")
 		must(w.bot.PullRequests.Get(w.ctx, owner, repo, w.pull))
 	}},
+	{"an approval that a push makes stale", func(w *world) {
+		must(w.alice.Repositories.UpdateBranchProtection(w.ctx, owner, repo, "main", &github.ProtectionRequest{
+			RequiredPullRequestReviews: &github.PullRequestReviewsEnforcementRequest{RequiredApprovingReviewCount: 1, DismissStaleReviews: true},
+		}))
+		approval := must(w.bob.PullRequests.CreateReview(w.ctx, owner, repo, w.pull, &github.PullRequestReviewRequest{Event: github.String("APPROVE")}))
+		w.head = w.push("feature/x", "src/feature.go", "package main\n\n// The best feature.\n", "Improve it again")
+		dismissed := false
+		for _, e := range must(w.bot.Issues.ListIssueEvents(w.ctx, owner, repo, w.pull, nil)) {
+			d := e.GetDismissedReview()
+			dismissed = dismissed || d.GetReviewID() == approval.GetID() && d.GetDismissalCommitID() == w.head && d.GetDismissalMessage() == ""
+		}
+		if !dismissed {
+			panic("no event names the commit that made the approval stale")
+		}
+	}},
 	{"protection and merge", func(w *world) {
 		must(w.alice.Repositories.UpdateBranchProtection(w.ctx, owner, repo, "main", &github.ProtectionRequest{
 			RequiredStatusChecks:       &github.RequiredStatusChecks{Strict: false, Contexts: &[]string{"ci"}},
@@ -103,6 +118,9 @@ var pullSteps = []step{
 		w.push("feature/y", "y.txt", "y\n", "Add y")
 		p := must(w.alice.PullRequests.Create(w.ctx, owner, repo, &github.NewPullRequest{Title: github.String("Y"), Head: github.String("feature/y"), Base: github.String("main")}))
 		must(w.alice.PullRequests.Edit(w.ctx, owner, repo, p.GetNumber(), &github.PullRequest{State: github.String("closed")}))
+		must(w.alice.PullRequests.Edit(w.ctx, owner, repo, p.GetNumber(), &github.PullRequest{State: github.String("open")}))
+		must(w.bot.PullRequests.Edit(w.ctx, owner, repo, p.GetNumber(), &github.PullRequest{State: github.String("closed")}))
+		must(w.bot.PullRequests.Edit(w.ctx, owner, repo, p.GetNumber(), &github.PullRequest{State: github.String("closed")}))
 		must(w.alice.PullRequests.Edit(w.ctx, owner, repo, p.GetNumber(), &github.PullRequest{State: github.String("open")}))
 		must(w.alice.Issues.AddLabelsToIssue(w.ctx, owner, repo, p.GetNumber(), []string{"bug"}))
 	}},
