@@ -20,6 +20,10 @@ type Arming struct {
 	// changed since is not run under it.
 	Version    string            `json:"version"`
 	Parameters map[string]string `json:"parameters,omitempty"`
+	// Trigger is what armed it; empty: the review's own words.
+	Trigger Trigger `json:"trigger,omitempty"`
+	// Why says why it is not armed; only in [Record.NotArmed].
+	Why string `json:"why,omitempty"`
 }
 
 // Record is an approval as it is kept. It is evidence, not authority: nothing
@@ -45,6 +49,8 @@ type Record struct {
 	// Message is the whole commit message that will land, trailers included.
 	Message string
 	Armed   []Arming
+	// NotArmed is what the environment would have armed, each with the reason.
+	NotArmed []Arming
 	// Target is the branch on which it lands; empty: the proposal's own. NewTarget
 	// tells that the landing makes it.
 	Target    string

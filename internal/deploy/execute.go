@@ -131,9 +131,14 @@ func (x *Executor) spec(run Run, p Profile) sandbox.Spec {
 // NewRun is the record of the n-th arming of an approval.
 func NewRun(r approval.Record, n int, commit string, p Profile, at time.Time) Run {
 	armed := r.Armed[n]
-	return Run{
+	run := Run{
 		ID: RunID(r.ID, n), Task: r.Task, ApprovalID: r.ID, Environment: armed.Environment, Profile: armed.Profile,
+		Trigger: armed.By(), RequestedBy: r.Approver, Covers: CoversLanded, ArmedAs: n, Concurrency: p.Concurrency,
 		ProfileVersion: armed.Version, Script: p.Script, Parameters: armed.Parameters, Repository: r.Repository,
 		Commit: commit, ArmedBy: r.Approver, State: Pending, CreatedAt: at.UTC(),
 	}
+	if run.Trigger == OnMerge {
+		run.State, run.Commit, run.Covers = Armed, "", CoversMerge
+	}
+	return run
 }

@@ -26,6 +26,8 @@ type Profile struct {
 	Secrets []string `json:"secrets,omitempty"`
 	// Timeout bounds one run.
 	Timeout time.Duration `json:"timeout"`
+	// Concurrency is beside which other runs it may run; empty: PerEnvironment.
+	Concurrency Concurrency `json:"concurrency,omitempty"`
 }
 
 // Bounds of a profile.
@@ -72,6 +74,9 @@ func (p Profile) CheckDefinition() error {
 	}
 	if p.Timeout < time.Second || p.Timeout > MaxTimeout {
 		wrong("timeout", "want between 1s and 24h, not %s", p.Timeout)
+	}
+	if p.Concurrency != "" && !slices.Contains(Concurrencies, p.Concurrency) {
+		wrong("concurrency", "want environment, profile or unlimited, not %q", p.Concurrency)
 	}
 	if len(p.Parameters) > MaxParameters {
 		wrong("parameters", "there are more than %d", MaxParameters)

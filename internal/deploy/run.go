@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -18,7 +19,8 @@ type RunState string
 // started only after: so a run in Created whose container is gone may have run,
 // and is Unknown, never started again.
 const (
-	Pending   RunState = "pending"   // armed; nothing was created
+	Armed     RunState = "armed"     // waits for the forge to report the merge
+	Pending   RunState = "pending"   // its turn has not come; nothing was created
 	Created   RunState = "created"   // its container exists; it may have been started
 	Running   RunState = "running"   // its container was started
 	Succeeded RunState = "succeeded" // exit status 0
@@ -32,19 +34,45 @@ func (s RunState) Ended() bool {
 	return s == Succeeded || s == Failed || s == Unknown || s == Withheld
 }
 
+// Trigger is what makes a deployment happen.
+type Trigger = approval.Trigger
+
+// Triggers of a deployment.
+const (
+	ByReview     = approval.ByReview     // a directive in the approving review
+	OnApproval   = approval.OnApproval   // the environment deploys every approval
+	OnMerge      = approval.OnMerge      // the environment deploys every merge
+	ByRequest    = approval.ByRequest    // a person or service asked for it
+	CoversLanded = approval.CoversLanded // the commit is the one that the approval made
+	CoversMerge  = approval.CoversMerge  // the forge reports it as the merge of that one
+)
+
 // Run is the record of one deployment.
 type Run struct {
-	ID             string
-	Task           task.ID
-	ApprovalID     string
+	ID         string
+	Task       task.ID
+	ApprovalID string
+	Trigger    Trigger
+	// RequestedBy is who asked: the reviewer whose words armed it, or the person or
+	// service of a request.
+	RequestedBy forge.User
+	// Reason is what the request says it is for: free text, one line, no authority.
+	Reason string
+	// Key is the requester's own key: the same one asks for the same run.
+	Key string
+	// Covers is what Commit is to the approval: CoversLanded or CoversMerge.
+	Covers string
+	// ArmedAs is the number of the arming in the approval; -1 for a request.
+	ArmedAs        int
 	Environment    string
 	Profile        string
 	ProfileVersion string // manifest version the script was taken from
 	Script         string // as it ran
 	Parameters     map[string]string
 	Repository     forge.RepositoryRef
-	Commit         string
+	Commit         string // empty while it waits for the merge
 	ArmedBy        forge.User
+	Concurrency    Concurrency
 	State          RunState
 	Container      string
 	ExitCode       int
@@ -52,6 +80,7 @@ type Run struct {
 	ForgeID        string   // the forge's own deployment
 	Shown          RunState // the state last shown at the forge
 	CreatedAt      time.Time
+	ClaimedAt      time.Time // since when it holds its turn; zero: it does not
 	StartedAt      time.Time
 	FinishedAt     time.Time
 }

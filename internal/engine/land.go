@@ -136,7 +136,7 @@ func (e *Engine) arm(ctx context.Context, w *work) error {
 	}
 	return e.move(ctx, w, task.Deploying, func(tx Tx) error {
 		for i, armed := range record.Armed {
-			if err := tx.InsertRun(ctx, newRun(w.t, record, i, armed, set, e.Now())); err != nil {
+			if _, err := tx.InsertRun(ctx, newRun(w.t, record, i, armed, set, e.Now())); err != nil {
 				return err
 			}
 		}

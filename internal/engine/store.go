@@ -75,8 +75,8 @@ type Tx interface {
 	// several over time: one that became void, and a new one. That only one is in
 	// force is the task's: its state, epoch and ApprovalID.)
 	InsertApproval(ctx context.Context, r approval.Record) (fresh bool, err error)
-	// InsertRun stores a run once by its id.
-	InsertRun(ctx context.Context, r deploy.Run) error
+	// InsertRun reports false, and stores nothing, if the run's id is known.
+	InsertRun(ctx context.Context, r deploy.Run) (fresh bool, err error)
 	SaveRun(ctx context.Context, r deploy.Run) error
 	SetCursor(ctx context.Context, name string, at time.Time) error
 	// InsertCursor reports false, and stores nothing, if the name is known.

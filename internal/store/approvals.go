@@ -27,6 +27,7 @@ type approvalRow struct {
 	Requester   string
 	Message     string
 	Armed       string
+	NotArmed    string
 	Decision    string
 	ApprovedAt  instant
 	VoidAt      instant
@@ -49,6 +50,7 @@ func (t *Tx) InsertApproval(ctx context.Context, r approval.Record) (fresh bool,
 		PullRequest: r.PullRequest, ReviewID: text(r.ReviewID), ReviewURL: text(r.ReviewURL),
 		Approver: encode(&e, "the approver", r.Approver), Reviews: encode(&e, "the reviews", r.Reviews), Requester: encode(&e, "the requester", r.Requester),
 		Message: encode(&e, "the message", []byte(r.Message)), Armed: encode(&e, "the armed deployments", r.Armed),
+		NotArmed: encode(&e, "what is not armed", r.NotArmed),
 		Decision: encode(&e, "the decision", r.Decision), ApprovedAt: at(r.At),
 	}
 	if e.err != nil {
@@ -113,6 +115,7 @@ func (r *approvalRow) record() (approval.Record, error) {
 	decode(&d, "requester", r.Requester, &record.Requester)
 	decode(&d, "message", r.Message, &message)
 	decode(&d, "armed deployments", r.Armed, &record.Armed)
+	decode(&d, "deployments that are not armed", r.NotArmed, &record.NotArmed)
 	decode(&d, "decision", r.Decision, &record.Decision)
 	if d.err != nil {
 		return approval.Record{}, fmt.Errorf("approval %s: %w", r.ID, d.err)

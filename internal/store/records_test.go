@@ -37,7 +37,12 @@ func TestADeploymentRunOnlyMovesForward(t *testing.T) {
 					return try(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.SaveRun(ctx, run) })
 				}
 				inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
-					return errors.Join(tx.InsertRun(ctx, run), tx.InsertRun(ctx, run))
+					first, err := tx.InsertRun(ctx, run)
+					second, again := tx.InsertRun(ctx, run)
+					if !first || second {
+						t.Errorf("fresh: first %t, second %t", first, second)
+					}
+					return errors.Join(err, again)
 				})
 				if err := save(from); err != nil {
 					t.Fatal(err)

@@ -121,7 +121,8 @@ func TestWhatIsStoredComesBackWithEveryField(t *testing.T) {
 			if _, err := tx.InsertApproval(ctx, record); err != nil {
 				return err
 			}
-			return tx.InsertRun(ctx, run)
+			_, err := tx.InsertRun(ctx, run)
+			return err
 		})
 		gotDelivery, err := s.Delivery(t.Context(), delivery.ID)
 		same(t, "the delivery", result(t, gotDelivery, err), delivery)

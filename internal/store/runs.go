@@ -31,13 +31,22 @@ type runRow struct {
 	Detail         string
 	ForgeID        string
 	Shown          string
+	Cause          string
+	RequestedBy    string
+	Reason         string
+	RequestKey     string
+	Covers         string
+	ArmedAs        int
+	Concurrency    string
+	QueuedAt       instant
+	ClaimedAt      instant
 	CreatedAt      instant
 	StartedAt      instant
 	FinishedAt     instant
 }
 
 // savedRunColumns are what SaveRun writes; what runs, for which commit and by
-// whose approval stays as it was inserted.
+// whose approval stays as it was inserted. Only [Tx.Merged] gives a run its commit.
 var savedRunColumns = []string{"state", "container", "exit_code", "detail", "forge_id", "shown", "started_at", "finished_at"}
 
 // RunStateError is a change of a deployment run's state that is not forward.
@@ -52,7 +61,7 @@ func (e *RunStateError) Error() string {
 }
 
 // runOrder are the states on the way; every other state is an end.
-var runOrder = []deploy.RunState{deploy.Pending, deploy.Created, deploy.Running}
+var runOrder = []deploy.RunState{deploy.Armed, deploy.Pending, deploy.Created, deploy.Running}
 
 // earlierRunStates are those from which a run may be written in state to: itself and,
 // for it to move, every state before. Nothing leaves an end.
@@ -75,28 +84,32 @@ func toRunRow(r deploy.Run) (*runRow, error) {
 		Parameters: encode(&e, "the parameters", r.Parameters), Repository: encode(&e, "the repository", r.Repository),
 		CommitID: text(r.Commit), ArmedBy: encode(&e, "who armed it", r.ArmedBy), State: string(r.State),
 		Container: text(r.Container), ExitCode: r.ExitCode, Detail: text(r.Detail), ForgeID: text(r.ForgeID), Shown: string(r.Shown),
+		Cause: string(r.Trigger), RequestedBy: encode(&e, "who asked for it", r.RequestedBy), Reason: text(r.Reason),
+		RequestKey: text(r.Key), Covers: text(r.Covers), ArmedAs: r.ArmedAs, Concurrency: text(string(r.Concurrency)),
+		QueuedAt: at(r.CreatedAt), ClaimedAt: at(r.ClaimedAt),
 		CreatedAt: at(r.CreatedAt), StartedAt: at(r.StartedAt), FinishedAt: at(r.FinishedAt),
 	}
 	return row, e.err
 }
 
-// InsertRun stores a run once by its id; storing it again changes nothing.
-func (t *Tx) InsertRun(ctx context.Context, r deploy.Run) error {
+// InsertRun stores a run once by its id; storing it again changes nothing and
+// reports false.
+func (t *Tx) InsertRun(ctx context.Context, r deploy.Run) (fresh bool, err error) {
 	r.CreatedAt = orTime(r.CreatedAt, t.now())
 	row, err := toRunRow(r)
 	if err != nil {
-		return fmt.Errorf("insert deployment run %s: %w", r.ID, err)
+		return false, fmt.Errorf("insert deployment run %s: %w", r.ID, err)
 	}
-	_, err = t.exec(ctx, t.tx.NewInsert().Model(row).ExcludeColumn("number").
+	n, err := t.exec(ctx, t.tx.NewInsert().Model(row).ExcludeColumn("number").
 		On("CONFLICT (id) DO NOTHING").Returning("NULL"))
 	if err != nil {
-		return fmt.Errorf("insert deployment run %s: %w", r.ID, err)
+		return false, fmt.Errorf("insert deployment run %s: %w", r.ID, err)
 	}
-	return nil
+	return n > 0, nil
 }
 
-// SaveRun writes the progress of a run, which only goes forward: pending,
-// created, running, then one end. It fails with a *RunStateError or
+// SaveRun writes the progress of a run, which only goes forward: armed,
+// pending, created, running, then one end. It fails with a *RunStateError or
 // task.ErrNotFound.
 func (t *Tx) SaveRun(ctx context.Context, r deploy.Run) error {
 	row, err := toRunRow(r)
@@ -122,29 +135,13 @@ func (t *Tx) whyRunNotSaved(ctx context.Context, r deploy.Run) error {
 	return &RunStateError{ID: r.ID, From: deploy.RunState(stored.State), To: r.State}
 }
 
-// DeployRuns lists the deployment runs of a task in the order they were armed.
-func (s *Store) DeployRuns(ctx context.Context, id task.ID) ([]deploy.Run, error) {
-	var rows []runRow
-	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("task = ?", text(string(id))).Order("number"))
-	if err != nil {
-		return nil, fmt.Errorf("list the deployment runs of task %s: %w", id, err)
-	}
-	list := make([]deploy.Run, 0, len(rows))
-	for i := range rows {
-		r, err := rows[i].run()
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, r)
-	}
-	return list, nil
-}
-
 func (r *runRow) run() (deploy.Run, error) {
 	run := deploy.Run{
 		ID: r.ID, Task: task.ID(r.Task), ApprovalID: r.ApprovalID, Environment: r.Environment, Profile: r.Profile,
 		ProfileVersion: r.ProfileVersion, Commit: r.CommitID, State: deploy.RunState(r.State),
 		Container: r.Container, ExitCode: r.ExitCode, Detail: r.Detail, ForgeID: r.ForgeID, Shown: deploy.RunState(r.Shown),
+		Trigger: deploy.Trigger(r.Cause), Reason: r.Reason, Key: r.RequestKey, Covers: r.Covers, ArmedAs: r.ArmedAs,
+		Concurrency: deploy.Concurrency(r.Concurrency), ClaimedAt: r.ClaimedAt.Time,
 		CreatedAt: r.CreatedAt.Time, StartedAt: r.StartedAt.Time, FinishedAt: r.FinishedAt.Time,
 	}
 	var d decoder
@@ -153,6 +150,7 @@ func (r *runRow) run() (deploy.Run, error) {
 	decode(&d, "parameters", r.Parameters, &run.Parameters)
 	decode(&d, "repository", r.Repository, &run.Repository)
 	decode(&d, "person who armed it", r.ArmedBy, &run.ArmedBy)
+	decode(&d, "account that asked for it", r.RequestedBy, &run.RequestedBy)
 	if d.err != nil {
 		return deploy.Run{}, fmt.Errorf("deployment run %s: %w", r.ID, d.err)
 	}
