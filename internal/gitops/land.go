@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/task"
 )
 
 var approvalPattern = regexp.MustCompile(`^[0-9a-z]{1,64}$`)
@@ -46,7 +48,7 @@ func (g *Git) Commit(ctx context.Context, grant approval.Grant) (commit string, 
 }
 
 // Land pushes the commit that the grant permits to the ref that the grant names,
-// from where the grant says it must be. It looks at the remote first: a commit
+// from where the grant says it must be, or to one that the grant makes. It looks at the remote first: a commit
 // that is there is not pushed again. It fails with approval.ErrNoGrant,
 // *MovedError, *PushRefusedError or *RemoteError.
 func (g *Git) Land(ctx context.Context, grant approval.Grant, credential approval.Credential, url string) (PushOutcome, error) {
@@ -54,7 +56,7 @@ func (g *Git) Land(ctx context.Context, grant approval.Grant, credential approva
 	if err != nil {
 		return PushOutcome{}, err
 	}
-	if err := checkID("the proposal's commit", grant.ExpectedOld()); err != nil {
+	if err := checkLanding(grant); err != nil {
 		return PushOutcome{}, err
 	}
 	commit, err := g.Commit(ctx, grant)
@@ -69,4 +71,35 @@ func (g *Git) Land(ctx context.Context, grant approval.Grant, credential approva
 		remote: Remote{Repository: grant.Repository(), URL: url, Token: token},
 		commit: commit, ref: grant.Ref(), expectedOld: grant.ExpectedOld(),
 	})
+}
+
+// checkLanding is the last look at where a push goes: to a branch whose name means
+// what it says, never to another task's, and from a commit that is known unless
+// the grant makes the branch.
+func checkLanding(grant approval.Grant) error {
+	if !grant.Push() {
+		return fmt.Errorf("approval %s pushes nothing: %w", grant.ApprovalID(), approval.ErrNoGrant)
+	}
+	if err := checkRef(grant.Ref(), grant.Task().Branch()); err != nil {
+		return err
+	}
+	if grant.NewRef() {
+		return nil
+	}
+	return checkID("the commit to land on", grant.ExpectedOld())
+}
+
+func checkRef(ref, own string) error {
+	branch, isBranch := strings.CutPrefix(ref, branchPrefix)
+	if !isBranch {
+		return fmt.Errorf("%.200q is not a branch", ref)
+	}
+	if err := checkBranch(branch); err != nil {
+		return err
+	}
+	prefix := len(task.BranchPrefix)
+	if branch != own && len(branch) >= prefix && strings.EqualFold(branch[:prefix], task.BranchPrefix) {
+		return fmt.Errorf("branch %.200q is one of CoderFlow's own and not %s: %w", branch, own, approval.ErrNoGrant)
+	}
+	return nil
 }

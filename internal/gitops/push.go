@@ -82,10 +82,20 @@ func pushError(p pushRequest, report string, err error) error {
 		}
 	}
 	var failed *CommandError
+	if errors.As(err, &failed) && reason == "" && forbidden(failed.Words) {
+		return &PushRefusedError{Ref: p.ref, Words: failed.Words}
+	}
 	if reason == "" || !errors.As(err, &failed) {
 		return remoteError(fmt.Sprintf("push %s to %s", p.ref, p.remote.Repository.Key()), err)
 	}
 	return &PushRefusedError{Ref: p.ref, Words: refusalWords(failed.Words, reason)}
+}
+
+// forbidden reports whether the remote refused the push before it looked at the
+// ref: an archived repository, a credential that may not write. git itself ends
+// so for status 403 (http.c). A limit of the remote is none: it passes.
+func forbidden(words string) bool {
+	return strings.Contains(words, "The requested URL returned error: 403") && !strings.Contains(strings.ToLower(words), "rate limit")
 }
 
 // refusalWords keeps what the remote said and git's reason of the rejection.
