@@ -71,6 +71,7 @@ func (e *Environment) check(w wrong) {
 	e.Network.check(w)
 	e.Retention.check(w)
 	e.Gate.check(w)
+	e.Landing.check(w)
 }
 
 func (e *Environment) checkRepositories(w wrong) {

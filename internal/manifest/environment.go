@@ -29,11 +29,14 @@ type Environment struct {
 	Limits       Limits   `json:"limits" yaml:"limits"`
 	Proposal     Proposal `json:"proposal" yaml:"proposal"`
 	Gate         Gate     `json:"gate" yaml:"gate"`
+	Landing      Landing  `json:"landing,omitzero" yaml:"landing"`
 	// Model is what the agent may use through the gateway. Nil: no model.
 	Model *Model `json:"model,omitempty" yaml:"model"`
 	// Network is what else it may reach.
 	Network   Network   `json:"network,omitzero" yaml:"network"`
 	Retention Retention `json:"retention" yaml:"retention"`
+	// Deployments is what it deploys by itself.
+	Deployments Deployments `json:"deployments" yaml:"deployments"`
 }
 
 // Repository is a repository by its numeric id. Name is display text.
@@ -147,7 +150,7 @@ func defaultEnvironment() Environment {
 		Limits:    limitsOf(sandbox.DefaultLimits()),
 		Proposal:  Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20},
 		Gate:      Gate{CommitMessage: policy.MessageProposed, Approvals: 1},
-		Retention: DefaultRetention(),
+		Retention: DefaultRetention(), Deployments: Deployments{Keep: defaultDeployments},
 	}
 }
 

@@ -83,7 +83,7 @@ func (s *Set) policy(admins []string) *policy.Policy {
 
 func (s *Set) policyEnvironment(name string, e Environment) policy.Environment {
 	rules := policy.Environment{
-		Name: name, Gate: e.Gate.Policy(), Configuration: s.digests[name], Profiles: map[string]string{},
+		Name: name, Gate: e.Gate.Policy(), Targets: e.Landing.Targets, Configuration: s.digests[name], Profiles: map[string]string{},
 	}
 	for _, r := range e.Repositories {
 		rules.Repositories = append(rules.Repositories, r.Ref().Key())

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,8 +39,24 @@ func (e Environment) AllowsTarget(branch string) bool {
 	}
 	parts := strings.Split(branch, "/")
 	return slices.ContainsFunc(e.Targets, func(pattern string) bool {
-		return CheckGlob(pattern) == nil && reach(strings.Split(pattern, "/"), parts, false)
+		return CheckBranchPattern(pattern) == nil && reach(strings.Split(pattern, "/"), parts, false)
 	})
+}
+
+// CheckBranchPattern says why a text cannot be a pattern of branches that a review
+// may name. It is one of [CheckGlob] that can match something else than CoderFlow's
+// own branches.
+func CheckBranchPattern(pattern string) error {
+	if err := CheckGlob(pattern); err != nil {
+		return err
+	}
+	if strings.HasPrefix(pattern, "refs/") {
+		return errors.New("name branches without refs/heads/")
+	}
+	if ownBranch(pattern) {
+		return errors.New("CoderFlow's own branches cannot be named by a review")
+	}
+	return nil
 }
 
 // ownBranch reports whether the name is one of CoderFlow's, in any spelling that

@@ -28,6 +28,9 @@ type approvalRow struct {
 	Message     string
 	Armed       string
 	NotArmed    string
+	Target      string
+	NewTarget   bool
+	NoPush      bool
 	Decision    string
 	ApprovedAt  instant
 	VoidAt      instant
@@ -51,6 +54,7 @@ func (t *Tx) InsertApproval(ctx context.Context, r approval.Record) (fresh bool,
 		Approver: encode(&e, "the approver", r.Approver), Reviews: encode(&e, "the reviews", r.Reviews), Requester: encode(&e, "the requester", r.Requester),
 		Message: encode(&e, "the message", []byte(r.Message)), Armed: encode(&e, "the armed deployments", r.Armed),
 		NotArmed: encode(&e, "what is not armed", r.NotArmed),
+		Target:   text(r.Target), NewTarget: r.NewTarget, NoPush: r.NoPush,
 		Decision: encode(&e, "the decision", r.Decision), ApprovedAt: at(r.At),
 	}
 	if e.err != nil {
@@ -106,6 +110,7 @@ func (r *approvalRow) record() (approval.Record, error) {
 	record := approval.Record{
 		ID: r.ID, Task: task.ID(r.Task), Revision: r.Revision, Digest: r.Digest, Environment: r.Environment,
 		PullRequest: r.PullRequest, ReviewID: r.ReviewID, ReviewURL: r.ReviewURL, At: r.ApprovedAt.Time,
+		Target: r.Target, NewTarget: r.NewTarget, NoPush: r.NoPush,
 	}
 	var d decoder
 	var message []byte

@@ -52,6 +52,7 @@ func newApproval(p task.Proposal, review string) approval.Record {
 		ID: "approval-" + string(p.Task) + "-" + review, Task: p.Task, Revision: p.Revision, Digest: p.Digest,
 		Environment: "staging", Repository: repository, PullRequest: 8, ReviewID: review, Approver: ben, Requester: ann,
 		Reviews: []approval.Reviewed{{ID: "0", URL: "https://forge.example/0", Author: ann}, {ID: review, Author: ben}},
+		Target:  "release/1.2", NewTarget: true, NoPush: true, // never together; here to see that each is kept
 		Message: "Repair it\n", Decision: policy.Decision{Allowed: true}, At: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC),
 	}
 }
