@@ -85,6 +85,7 @@ func (b *builder) set() (*Set, error) {
 	b.addBindings(s)
 	b.addProviders(s)
 	b.checkGates(s)
+	b.checkStanding(s)
 	if err := sy.Join(b.problems); err != nil {
 		return nil, err
 	}

@@ -70,6 +70,7 @@ func (e *Environment) check(w wrong) {
 	e.checkModel(w)
 	e.Network.check(w)
 	e.Retention.check(w)
+	e.Deployments.check(w)
 	e.Gate.check(w)
 	e.Landing.check(w)
 }

@@ -50,12 +50,14 @@ func (s *scalar) UnmarshalText(text []byte) error {
 }
 
 type profileSpec struct {
-	Description string          `yaml:"description"`
-	Image       string          `yaml:"image"`
-	Script      string          `yaml:"script,required"`
-	Timeout     sy.Duration     `yaml:"timeout"`
-	Secrets     []string        `yaml:"secrets"`
-	Parameters  []parameterSpec `yaml:"parameters"`
+	Description string      `yaml:"description"`
+	Image       string      `yaml:"image"`
+	Script      string      `yaml:"script,required"`
+	Timeout     sy.Duration `yaml:"timeout"`
+	// Concurrency is beside which other runs it may run. Default: environment, none of the same environment.
+	Concurrency deploy.Concurrency `yaml:"concurrency"`
+	Secrets     []string           `yaml:"secrets"`
+	Parameters  []parameterSpec    `yaml:"parameters"`
 }
 
 type parameterSpec struct {
@@ -118,6 +120,7 @@ func (b *builder) readProfile(d *sy.Document) {
 	p := deploy.Profile{
 		Name: m.Metadata.Name, Environment: m.Metadata.Environment, Description: m.Spec.Description,
 		Image: m.Spec.Image, Script: m.Spec.Script, Timeout: time.Duration(m.Spec.Timeout), Secrets: m.Spec.Secrets,
+		Concurrency: m.Spec.Concurrency,
 	}
 	for _, s := range m.Spec.Parameters {
 		parameter := deploy.Parameter{

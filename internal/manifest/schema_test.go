@@ -18,6 +18,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/coderflow/coderflow/internal/agent"
+	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/policy"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
@@ -57,6 +58,7 @@ var leaves = map[reflect.Type]schema{
 	reflect.TypeFor[scalar]():                   {"type": []any{"string", "number", "boolean"}},
 	reflect.TypeFor[Principal]():                {"type": "string", "pattern": `^(github:([1-9][0-9]*|@)|azuredevops:|service:[a-z]|oidc:[a-z]|team:)`},
 	reflect.TypeFor[ForgeID]():                  {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
+	reflect.TypeFor[deploy.Concurrency]():       enum(deploy.Concurrencies),
 	reflect.TypeFor[Operation]():                enum([]Operation{Fetch, Push}),
 	reflect.TypeFor[policy.Permission]():        enum(policy.PermissionNames()),
 	reflect.TypeFor[policy.CommitMessageRule](): enum([]policy.CommitMessageRule{policy.MessageProposed, policy.MessageWritten}),
