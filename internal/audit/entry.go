@@ -32,6 +32,7 @@ const (
 	ApprovalCounted   Action = "approval.counted" // nothing wrong with it, but others are missing
 	ApprovalRecorded  Action = "approval.recorded"
 	ApprovalVoid      Action = "approval.void"
+	CommitKept        Action = "commit.kept" // made, and not pushed, as the approval asked
 	PushIntent        Action = "push.intended"
 	PushDone          Action = "push.done"
 	PushRefused       Action = "push.refused"
@@ -44,6 +45,7 @@ const (
 	SecretSet         Action = "secret.set"
 	SecretRemoved     Action = "secret.removed"
 	SecretsResealed   Action = "secret.key_changed"
+	CanaryTripped     Action = "canary.tripped"
 )
 
 // System is the actor of what CoderFlow does by itself.

@@ -20,7 +20,7 @@ func (v PullRequestView) approve() string {
 		Say("Who may: a person with the permission %s in environment %s (role %s or %s), with write access to the repository, %s. Bots cannot. "+
 			"An approval has to be of the commit that this pull request shows now.",
 			string(policy.TasksApprove), v.Task.Environment, "environment-admin", "server-admin", v.requester()).markdown +
-		"\n\nLines of the review that begin with `/coderflow` are directives:\n\n" + directives
+		"\n\nLines of the review that begin with `/coderflow` are directives:\n\n" + directives + v.targets()
 	return text + "\n\n" + v.deployments()
 }
 
@@ -56,7 +56,18 @@ func (v PullRequestView) words() string {
 
 const directives = "| directive | effect |\n| --- | --- |\n" +
 	"| `/coderflow deploy PROFILE key=value…` | run this deployment after the commit was pushed |\n" +
-	"| `/coderflow no-deploy` | deploy nothing |"
+	"| `/coderflow no-deploy` | deploy nothing |\n" +
+	"| `/coderflow no-push` | make the commit and keep it in CoderFlow; pushing takes another approval |"
+
+// targets describes the directive only where the environment lets a review use it.
+func (v PullRequestView) targets() string {
+	if len(v.Targets) == 0 {
+		return ""
+	}
+	return "\n| `/coderflow target BRANCH` | push the commit to this branch instead of the proposal's; it must be at the base |\n" +
+		"| `/coderflow target --new BRANCH` | the same for a branch that does not exist yet |\n\n" +
+		Say("Branches that can be named: %s.", short(strings.Join(v.Targets, ", "))).markdown
+}
 
 func (v PullRequestView) deployments() string {
 	if len(v.Profiles) == 0 {

@@ -143,5 +143,5 @@ Comment on an issue, at the start of a line, outside quotes and code:
 | ` + "`/coderflow cancel`" + ` | stop the task |
 | ` + "`/coderflow help`" + ` | this text |
 
-On the draft pull request, submit a review with **Approve**. Its text becomes the commit message; lines in it such as ` + "`/coderflow deploy PROFILE key=value…`" + ` and ` + "`/coderflow no-deploy`" + ` say what to deploy.`
+On the draft pull request, submit a review with **Approve**. Its text becomes the commit message; lines in it such as ` + "`/coderflow deploy PROFILE key=value…`" + ` and ` + "`/coderflow no-deploy`" + ` say what to deploy, and ` + "`/coderflow target BRANCH`" + ` and ` + "`/coderflow no-push`" + ` where the commit goes.`
 }

@@ -39,6 +39,8 @@ type PullRequestView struct {
 	Models ModelView
 	// Output is the end of what the agent printed, in readable form; may be empty.
 	Output string
+	// Targets are patterns of the branches that a review may name to land on.
+	Targets []string
 	// Profiles are the deployments that can be armed.
 	Profiles []deploy.Profile
 }
@@ -253,16 +255,20 @@ func were(n int) string {
 // LandedBody replaces the description once the pull request shows the real
 // change. (A squash merge can take it as its message, so it quotes nobody.)
 func LandedBody(v PullRequestView, approvers []forge.User, reviewURL string) string {
+	return Say("**Approved by %s (%s) and committed by CoderFlow.** This pull request now shows the real change, for %s. "+
+		"It is an ordinary one from here on: required checks, branch protection and the merge are yours.\n\n",
+		people(approvers), Link("the review", reviewURL), Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown + v.landedTable()
+}
+
+// landedTable says what landed.
+func (v PullRequestView) landedTable() string {
 	p := v.Proposal
-	rows := [][]Inert{
+	return table("|", [][]Inert{
 		{Say("task"), Say("%s, revision %s", string(v.Task.ID), p.Revision)},
 		{Say("commit"), Code(v.Task.LandedCommit)},
 		{Say("digest"), Code(p.Digest)},
 		{Say("base"), Say("%s on %s", p.BaseCommit, p.BaseBranch)},
 		{Say("tree"), Code(p.Tree)},
 		{Say("requested by"), Say("%s", v.Task.Requester)},
-	}
-	return Say("**Approved by %s (%s) and committed by CoderFlow.** This pull request now shows the real change, for %s. "+
-		"It is an ordinary one from here on: required checks, branch protection and the merge are yours.\n\n",
-		people(approvers), Link("the review", reviewURL), Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown + table("|", rows)
+	})
 }

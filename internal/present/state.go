@@ -13,7 +13,7 @@ var stateTexts = map[task.State]stateText{
 	task.Proposed:   {"👀", "waiting for approval", "a pull request carries the patch for review; nothing is committed"},
 	task.Approved:   {"✅", "approved", "exactly this proposal was approved"},
 	task.Landing:    {"✅", "landing", "the approved commit is made and pushed"},
-	task.Landed:     {"✅", "landed", "the approved commit is on the branch of the pull request"},
+	task.Landed:     {"✅", "landed", "the approved commit is at the forge"},
 	task.Deploying:  {"🚀", "deploying", "the commit is pushed and the armed deployments run"},
 	task.Done:       {"✅", "done", "the approved commit is pushed and every deployment has an outcome"},
 	task.NoChange:   {"➖", "no change", "the agent changed nothing"},

@@ -38,6 +38,8 @@ type StatusView struct {
 	CommitURL      string
 	Timeline       []Moment
 	Deployments    []DeploymentView
+	// LandedOn is the branch, other than the proposal's, that the commit is on.
+	LandedOn string
 	// Counted tells what is missing beside the approvals that count, if any do.
 	Counted *policy.Decision
 	// Refused is the last decision against an approval, if it still matters.
@@ -94,6 +96,9 @@ func (v StatusView) heading() string {
 			links[len(links)-1] = Link("the commit", v.CommitURL).markdown + " " + shortID(t.LandedCommit).markdown
 		}
 	}
+	if v.LandedOn != "" {
+		links = append(links, Say("landed on %s", v.LandedOn).markdown)
+	}
 	if len(links) > 0 {
 		text += "\n\n" + strings.Join(links, " · ")
 	}
@@ -119,16 +124,26 @@ func (v StatusView) nextStep() string {
 		return fmt.Sprintf("somebody permitted reviews %s and submits *Approve*. Its description says how and who.", Link(words(fmt.Sprintf("pull request %d", t.PullRequest)), v.PullRequestURL))
 	case task.Approved, task.Landing:
 		return "wait; the approved change is being committed and pushed."
-	case task.Landed, task.Deploying:
-		return "wait for the deployments; the pull request can be merged when its checks allow it."
-	case task.Done:
-		return "merge the pull request when its checks and rules allow it."
+	case task.Landed, task.Deploying, task.Done:
+		return v.afterLanding()
 	case task.NoChange, task.Refused, task.Failed:
 		return "improve the description or comment what to do differently on " + issue + ", then `/coderflow retry`."
 	case task.Superseded, task.Expired:
 		return "comment `/coderflow retry` on " + issue + " for a new proposal."
 	}
 	return "nothing. `/coderflow run` on " + issue + " starts a new task."
+}
+
+func (v StatusView) afterLanding() string {
+	switch {
+	case v.LandedOn != "" && v.Task.State == task.Done:
+		return Say("nothing. The commit is on %s; the pull request only held the patch and is closed.", v.LandedOn).markdown
+	case v.LandedOn != "":
+		return Say("wait for the deployments. The commit is on %s; the pull request only held the patch.", v.LandedOn).markdown
+	case v.Task.State != task.Done:
+		return "wait for the deployments; the pull request can be merged when its checks allow it."
+	}
+	return "merge the pull request when its checks and rules allow it."
 }
 
 func (v StatusView) timeline() string {

@@ -115,6 +115,9 @@ type Judgement struct {
 	// Decision is the policy's decision with its tree of reasons, as JSON.
 	Decision json.RawMessage `json:"decision,omitempty"`
 	At       time.Time       `json:"at"`
+	// Kept is the commit that was made of this approval and not pushed, as it asked.
+	// The approval is used up then.
+	Kept string `json:"kept,omitempty"`
 	// Told is set once the reviewer was answered at the forge.
 	Told bool `json:"told,omitempty"`
 }
