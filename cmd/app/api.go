@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/store"
@@ -16,12 +17,23 @@ import (
 // apiStore is the store in the API's words.
 type apiStore struct{ *store.Store }
 
-func newAPI(db *store.Store, rules *rules, site apiSite, keys *secret.Keyring) *web.API {
+func newAPI(db *store.Store, rules *rules, site apiSite, keys *secret.Keyring, e *engine.Engine) *web.API {
 	s := apiStore{db}
 	return &web.API{
-		Tokens: s, TokenDesk: s, SecretDesk: secretDesk{db, keys}, Policies: rules, Tasks: s, Records: s,
+		Tokens: s, TokenDesk: s, SecretDesk: secretDesk{db, keys}, Policies: rules, Tasks: s, Records: s, Deployments: apiDeployments{db, e},
 		Manifests: apiManifests{db, rules}, Site: site, Format: formatOf,
 	}
+}
+
+// apiDeployments are the runs in the store, and the engine that is asked for one.
+type apiDeployments struct {
+	*store.Store
+	engine *engine.Engine
+}
+
+// RequestDeployment implements web.Deployments.
+func (d apiDeployments) RequestDeployment(ctx context.Context, r engine.DeployRequest) (deploy.Run, error) {
+	return d.engine.RequestDeployment(ctx, r)
 }
 
 // TokenRefused implements web.Tokens.

@@ -124,7 +124,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	h.handler = web.New(web.Options{
 		Inbox: h.engine, GitHub: githubHook{hook}, Logger: log, Now: time.Now,
 		Probes: probes(db, h.runner, hub), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, log),
-		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg)),
+		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine),
 	})
 	return nil
 }

@@ -178,6 +178,8 @@ func values(v *kong.Value, typed, before string) []candidate {
 		known = policy.PermissionNames()
 	case "kind":
 		known = []string{"environment", "profile", "role", "team", "binding", "gitprovider"}
+	case "runstate":
+		known = runStates()
 	case "state":
 		for _, state := range task.States() {
 			known = append(known, string(state))

@@ -17,29 +17,31 @@ var version = "dev"
 
 // cli is the whole command line.
 type cli struct {
-	Serve      serveCmd      `cmd:"" help:"Run the server: webhooks, the steps of tasks, and the search for lost deliveries."`
-	Demo       demoCmd       `cmd:"" help:"Play the whole story on a local forge, then stay up for trying it."`
-	Forge      forgeCmd      `cmd:"" help:"Run the local forge alone, for trying things and for test suites."`
-	Init       initCmd       `cmd:"" help:"Set up CoderFlow at a forge."`
-	Context    contextCmd    `cmd:"" help:"Name servers, and choose the one that commands work at."`
-	Apply      applyCmd      `cmd:"" help:"Check manifests and put them in force."`
-	Delete     deleteCmd     `cmd:"" help:"Remove manifests from what is in force."`
-	Get        getCmd        `cmd:"" help:"Print the manifests that are in force, or earlier versions."`
-	Access     accessCmd     `cmd:"" help:"Show who may do what, where, and why."`
-	Policy     policyCmd     `cmd:"" help:"Try manifests on past decisions."`
-	Images     imagesCmd     `cmd:"" help:"Build and list the images of agents."`
-	Doctor     doctorCmd     `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
-	Migrate    migrateCmd    `cmd:"" help:"Bring the database to this version. (serve does it too.)"`
-	Sandbox    sandboxCmd    `cmd:"" help:"Look at containers, workspaces and cached bases on this node."`
-	Tasks      tasksCmd      `cmd:"" help:"Look at tasks, and stop them."`
-	Audit      auditCmd      `cmd:"" help:"Look at the audit log."`
-	Secrets    secretsCmd    `cmd:"" help:"Store, list and remove secrets; nothing prints one."`
-	Tokens     tokensCmd     `cmd:"" help:"Make, list and revoke API tokens."`
-	Login      loginCmd      `cmd:"" help:"Sign in at a server: prove who you are with GitHub or another provider."`
-	Logout     logoutCmd     `cmd:"" help:"End the token of a sign-in and forget it."`
-	Whoami     whoamiCmd     `cmd:"" help:"Tell whose the token is and what it reaches."`
-	Completion completionCmd `cmd:"" help:"Print a script that completes commands in your shell."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" help:"Run the server: webhooks, the steps of tasks, and the search for lost deliveries."`
+	Demo        demoCmd        `cmd:"" help:"Play the whole story on a local forge, then stay up for trying it."`
+	Forge       forgeCmd       `cmd:"" help:"Run the local forge alone, for trying things and for test suites."`
+	Init        initCmd        `cmd:"" help:"Set up CoderFlow at a forge."`
+	Context     contextCmd     `cmd:"" help:"Name servers, and choose the one that commands work at."`
+	Apply       applyCmd       `cmd:"" help:"Check manifests and put them in force."`
+	Delete      deleteCmd      `cmd:"" help:"Remove manifests from what is in force."`
+	Get         getCmd         `cmd:"" help:"Print the manifests that are in force, or earlier versions."`
+	Access      accessCmd      `cmd:"" help:"Show who may do what, where, and why."`
+	Policy      policyCmd      `cmd:"" help:"Try manifests on past decisions."`
+	Images      imagesCmd      `cmd:"" help:"Build and list the images of agents."`
+	Doctor      doctorCmd      `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
+	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this version. (serve does it too.)"`
+	Sandbox     sandboxCmd     `cmd:"" help:"Look at containers, workspaces and cached bases on this node."`
+	Tasks       tasksCmd       `cmd:"" help:"Look at tasks, and stop them."`
+	Deploy      deployCmd      `cmd:"" help:"Deploy a commit that an approval covers."`
+	Deployments deploymentsCmd `cmd:"" help:"Look at deployments, and at what can be deployed."`
+	Audit       auditCmd       `cmd:"" help:"Look at the audit log."`
+	Secrets     secretsCmd     `cmd:"" help:"Store, list and remove secrets; nothing prints one."`
+	Tokens      tokensCmd      `cmd:"" help:"Make, list and revoke API tokens."`
+	Login       loginCmd       `cmd:"" help:"Sign in at a server: prove who you are with GitHub or another provider."`
+	Logout      logoutCmd      `cmd:"" help:"End the token of a sign-in and forget it."`
+	Whoami      whoamiCmd      `cmd:"" help:"Tell whose the token is and what it reaches."`
+	Completion  completionCmd  `cmd:"" help:"Print a script that completes commands in your shell."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 // Help implements kong.HelpProvider.

@@ -83,6 +83,11 @@ func (c *Client) Tasks(ctx context.Context, f TaskFilter) ([]Task, error) {
 
 // list reads pages until there are as many items as wanted, or no more.
 func list[T any](ctx context.Context, c *Client, wanted int, query url.Values, path ...string) ([]T, error) {
+	return listBy[T](ctx, c, "cursor", wanted, query, path...)
+}
+
+// listBy is list where the query's parameter for the next page has that name.
+func listBy[T any](ctx context.Context, c *Client, cursor string, wanted int, query url.Values, path ...string) ([]T, error) {
 	all := []T{}
 	for len(all) < wanted {
 		query.Set("limit", strconv.Itoa(min(wanted-len(all), maxPage)))
@@ -94,10 +99,10 @@ func list[T any](ctx context.Context, c *Client, wanted int, query url.Values, p
 		if p.Cursor == "" {
 			break
 		}
-		if p.Cursor == query.Get("cursor") {
+		if p.Cursor == query.Get(cursor) {
 			return nil, c.strange("its pages do not go on")
 		}
-		query.Set("cursor", p.Cursor)
+		query.Set(cursor, p.Cursor)
 	}
 	return all, nil
 }
@@ -139,19 +144,7 @@ type LogPiece struct {
 // Log reads the output from a byte on. With wait the server takes its time until
 // there is something.
 func (c *Client) Log(ctx context.Context, id string, from int64, wait bool) (LogPiece, error) {
-	query := url.Values{"offset": {strconv.FormatInt(from, 10)}}
-	if wait {
-		query.Set("follow", "true")
-	}
-	text, header, err := c.text(ctx, maxAnswer, query, "tasks", id, "log")
-	if err != nil {
-		return LogPiece{}, err
-	}
-	next, err := strconv.ParseInt(header.Get("X-Log-Next-Offset"), 10, 64)
-	if err != nil || next < from || (len(text) > 0) != (next > from) {
-		return LogPiece{}, c.strange("it does not say where the log goes on")
-	}
-	return LogPiece{string(text), next, header.Get("X-Log-End") == "true"}, nil
+	return c.log(ctx, from, wait, "tasks", id, "log")
 }
 
 // Refusal is what the gateway refused a task.

@@ -90,6 +90,8 @@ type API struct {
 	TokenDesk TokenDesk
 	// SecretDesk keeps secrets.
 	SecretDesk SecretDesk
+	// Deployments are the deployment runs, and asking for one.
+	Deployments Deployments
 	// Format is how the task's agent writes.
 	Format func(task.Task) activity.Format
 	Limits Limits
@@ -105,6 +107,11 @@ const (
 	onEnvironments place = "environments"
 	// onTask: in the environment of the task that the path names.
 	onTask place = "task"
+	// onDeployment: in the environment of the run that the path names.
+	onDeployment place = "deployment"
+	// onTarget: in the environment that the body names. It is decided, and audited,
+	// where the request is carried out.
+	onTarget place = "environment in the body"
 	// onServer: on the server, or in the environment that the query names.
 	onServer place = "server or environment"
 	// onResource: on the resource that the query names.
@@ -150,13 +157,22 @@ func (s *server) apiRows() []apiRow {
 			query: []string{"state", "environment", "repository", "limit", "cursor"}, handle: listTasks},
 		{method: get, path: "/tasks/:id", permission: policy.TasksView, on: onTask, handle: showTask},
 		{method: get, path: "/tasks/:id/log", permission: policy.TasksView, on: onTask,
-			query: []string{"offset", "limit", "follow"}, handle: taskLog},
+			query: []string{"offset", "limit", "follow"}, handle: writtenLog},
 		{method: get, path: "/tasks/:id/activity", permission: policy.TasksView, on: onTask,
 			query: []string{"offset", "limit"}, handle: taskActivity},
 		{method: get, path: "/tasks/:id/diff", permission: policy.TasksView, on: onTask, handle: taskDiff},
 		{method: get, path: "/tasks/:id/models", permission: policy.TasksView, on: onTask, handle: taskModels},
 		{method: get, path: "/tasks/:id/deployments", permission: policy.DeploymentsView, on: onTask, handle: taskDeployments},
 		{method: post, path: "/tasks/:id/cancel", permission: policy.TasksCancel, on: onTask, requester: true, handle: cancelTask},
+		{method: get, path: "/deployments", permission: policy.DeploymentsView, on: onEnvironments,
+			query: []string{"environment", "profile", "commit", "task", "state", "before", "limit"}, handle: listDeployments},
+		{method: post, path: "/deployments", permission: policy.DeploymentsExecute, on: onTarget,
+			body: taking[deployBody](maxDeployment), handle: requestDeployment},
+		{method: get, path: "/deployments/:id", permission: policy.DeploymentsView, on: onDeployment, handle: showDeployment},
+		{method: get, path: "/deployments/:id/log", permission: policy.DeploymentsView, on: onDeployment,
+			query: []string{"offset", "limit", "follow"}, handle: writtenLog},
+		{method: get, path: "/profiles", permission: policy.DeploymentsView, on: onEnvironments,
+			query: []string{"environment"}, handle: listProfiles},
 		{method: get, path: "/manifests", on: onObjects, who: "each object, by the caller's permission to see it",
 			query: []string{"kind", "name", "environment"}, handle: readManifests},
 		{method: get, path: "/manifests/history", permission: policy.EnvironmentsManage, on: onEnvironments, orServer: policy.ServerManage,

@@ -15,7 +15,6 @@ import (
 
 	"github.com/coderflow/coderflow/internal/agent/activity"
 	"github.com/coderflow/coderflow/internal/audit"
-	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
@@ -40,6 +39,7 @@ type apiWorld struct {
 	output  bytes.Buffer
 	handler http.Handler
 	ruleBook
+	runBook
 }
 
 var (
@@ -65,6 +65,7 @@ func newAPIWorld(t *testing.T, limits Limits, bindings ...policy.Binding) *apiWo
 			Repository: forge.RepositoryRef{Host: forge.GitHub, ID: "1", Owner: "acme", Name: "x"}, CreatedAt: w.now, UpdatedAt: w.now,
 		})
 	}
+	w.runBook = newRunBook(w.now)
 	texts := []string{teamYAML("x")}
 	for _, b := range bindings {
 		texts = append(texts, bindingYAML(b.Name, b.Subject.String(), b.Role, b.Resource))
@@ -74,7 +75,7 @@ func newAPIWorld(t *testing.T, limits Limits, bindings ...policy.Binding) *apiWo
 	w.handler = New(Options{
 		Inbox: &inbox{}, GitHub: hook{}, Metrics: http.NotFoundHandler(),
 		API: &API{
-			Tokens: w, Policies: w, Tasks: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w,
+			Tokens: w, Policies: w, Tasks: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w, Deployments: w,
 			Format: func(task.Task) activity.Format { return activity.Text },
 		},
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.output, mu: &w.mu}, nil)), Now: w.clock,
@@ -218,10 +219,6 @@ func (w *apiWorld) ModelRefusals(context.Context, task.ID) ([]task.Refusal, erro
 
 func (w *apiWorld) HostUses(context.Context, task.ID) ([]task.HostUse, error) {
 	return []task.HostUse{{Host: "example.org:443", Connections: 1, Bytes: 10}}, nil
-}
-
-func (w *apiWorld) DeployRuns(_ context.Context, id task.ID) ([]deploy.Run, error) {
-	return []deploy.Run{{ID: "1", Task: id, Profile: "publish", State: deploy.Failed, ExitCode: 3, ArmedBy: forge.User{Subject: owner}, CreatedAt: w.now}}, nil
 }
 
 func (w *apiWorld) AuditPage(_ context.Context, q AuditQuery) ([]audit.Entry, int64, error) {

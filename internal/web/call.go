@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
@@ -28,6 +29,8 @@ type call struct {
 	query url.Values
 	// task is what a row onTask is about.
 	task task.Task
+	// run is what a row onDeployment is about.
+	run deploy.Run
 	// environments are, for a row onEnvironments, where the caller holds the permission.
 	environments []string
 	// environment is, for a row onServer, what the query names; empty: the server.
@@ -65,7 +68,7 @@ func (c *call) permit() error {
 		return fmt.Errorf("read the rules in force: %w", err)
 	}
 	switch c.row.on {
-	case onSelf, onObjects:
+	case onSelf, onObjects, onTarget:
 		return nil
 	case onResource:
 		return c.permitResource()
@@ -73,6 +76,8 @@ func (c *call) permit() error {
 		return c.permitSome()
 	case onTask:
 		return c.permitTask()
+	case onDeployment:
+		return c.permitDeployment()
 	case onServer:
 		return c.permitServer()
 	}

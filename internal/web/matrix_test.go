@@ -14,6 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
 	"github.com/coderflow/coderflow/internal/token"
@@ -58,6 +59,24 @@ type caller struct {
 	name     string
 	bindings []policy.Binding
 	signed   bool
+	scope    token.Scope
+	// service: it is the service ci, which may deploy to staging and nothing else.
+	service bool
+}
+
+var ci = forge.Subject{Host: forge.Service, ID: "ci"}
+
+// enters makes the caller's token, after their role if that is no predefined one.
+func (who caller) enters(w *apiWorld) string {
+	subject := owner
+	if who.service {
+		subject = ci
+		w.rule(teamYAML("x"), roleYAML("deployer", "deployments:execute"), bindingYAML("b", ci.String(), "deployer", "environment/staging"))
+	}
+	if !who.signed {
+		return ""
+	}
+	return w.token("k", subject, who.scope)
 }
 
 func callers() []caller {
@@ -65,14 +84,23 @@ func callers() []caller {
 		return []policy.Binding{{Name: "b", Subject: owner, Role: role, Resource: resource}}
 	}
 	return []caller{
-		{"no token", nil, false}, {"nobody", nil, true},
-		{"viewer", bound("viewer", "environment/staging"), true}, {"developer", bound("developer", "environment/staging"), true},
-		{"environment-admin", bound("environment-admin", "environment/staging"), true},
-		{"team-admin", bound("team-admin", "team/x"), true}, {"server-admin", bound("server-admin", "*"), true},
+		{name: "no token"}, {name: "nobody", signed: true},
+		{name: "viewer", bindings: bound("viewer", "environment/staging"), signed: true},
+		{name: "developer", bindings: bound("developer", "environment/staging"), signed: true},
+		{name: "environment-admin", bindings: bound("environment-admin", "environment/staging"), signed: true},
+		{name: "team-admin", bindings: bound("team-admin", "team/x"), signed: true},
+		{name: "server-admin", bindings: bound("server-admin", "*"), signed: true},
+		{name: "service ci", signed: true, service: true},
+		{
+			name: "narrowed", bindings: bound("environment-admin", "environment/staging"), signed: true,
+			scope: token.Scope{Permissions: []policy.Permission{policy.DeploymentsView}, Environments: []string{"staging"}},
+		},
 	}
 }
 
-// Every route as every predefined role, in its own and in another environment.
+// Every route as every predefined role, in its own and in another environment; as
+// the service of a pipeline, and with the token of an environment-admin that is
+// narrowed to looking at deployments.
 // The outcomes are in testdata/matrix.txt, where a change of them is reviewed;
 // go test ./internal/web -run Matrix -update writes it.
 func TestThreat49MatrixOfRoutesRolesAndEnvironments(t *testing.T) {
@@ -89,11 +117,7 @@ func TestThreat49MatrixOfRoutesRolesAndEnvironments(t *testing.T) {
 			for _, who := range callers() {
 				w := newAPIWorld(t, Limits{}, who.bindings...)
 				w.token("other", requester, token.Scope{})
-				var secret string
-				if who.signed {
-					secret = w.token("k", owner, token.Scope{})
-				}
-				fmt.Fprintf(&out, "  %-*d", len(who.name), on.ask(w, secret).Code)
+				fmt.Fprintf(&out, "  %-*d", len(who.name), on.ask(w, who.enters(w)).Code)
 			}
 			out.WriteString("\n")
 		}
@@ -107,7 +131,8 @@ type instance struct{ method, path, body string }
 // name leaves out what is the same in every body.
 func (i instance) name() string {
 	return i.path + strings.NewReplacer(`{"mode":"merge","dryRun":true,"files":{"a.yaml":"`, " ", `"}}`, "", "{}", "",
-		`{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "", `{"context":"task","name":"KEY"}`, "").Replace(" "+i.body)
+		`{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "", `{"context":"task","name":"KEY"}`, "",
+		`{"environment":"`, "to ", `","profile":"publish","commit":"`+someCommit+`"}`, "").Replace(" "+i.body)
 }
 
 func (i instance) ask(w *apiWorld, secret string) *httptest.ResponseRecorder {
@@ -138,6 +163,18 @@ func instances(row apiRow) []instance {
 			paths = append(paths, strings.Replace(row.path, ":id", string(id), 1))
 		}
 		return list(paths...)
+	case onDeployment:
+		var paths []string
+		for _, id := range []string{runHere, runThere, runNone} {
+			paths = append(paths, strings.Replace(row.path, ":id", id, 1))
+		}
+		return list(paths...)
+	case onTarget:
+		var all []instance
+		for _, environment := range []string{"staging", "production", "nowhere"} {
+			all = append(all, instance{row.method, row.path, `{"environment":"` + environment + `","profile":"publish","commit":"` + someCommit + `"}`})
+		}
+		return all
 	case onServer:
 		if body, takes := map[string]string{
 			"/secrets": `{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "/secrets/remove": `{"context":"task","name":"KEY"}`,

@@ -52,14 +52,6 @@ func taskModels(c *call) error {
 	})
 }
 
-func taskDeployments(c *call) error {
-	runs, err := c.s.API.Records.DeployRuns(c.Request().Context(), c.task.ID)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, page[deploymentView]{Items: collect(runs, viewDeployment)})
-}
-
 type auditView struct {
 	Number      int64           `json:"number"`
 	At          time.Time       `json:"at"`

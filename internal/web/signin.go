@@ -51,7 +51,7 @@ var (
 func (s *server) signInRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	starts, asks := newLimiter(signInStarts, s.Now), newLimiter(signInAsks, s.Now)
-	return []route{
+	return append([]route{
 		{get, apiPrefix + "/auth", open, s.listProviders},
 		{post, apiPrefix + "/auth/device", anyone, limit(starts, s.startDevice)},
 		{post, apiPrefix + "/auth/device/token", anyone, limit(asks, s.askDevice)},
@@ -60,7 +60,7 @@ func (s *server) signInRoutes() []route {
 		{post, "/auth/logout", session, asPage(s.logOut, s)},
 		{get, "/auth/style.css", open, signInStyle},
 		{get, "/", session, asPage(s.home, s)},
-	}
+	}, s.deploymentRoutes()...)
 }
 
 func limit(l *limiter, next echo.HandlerFunc) echo.HandlerFunc {

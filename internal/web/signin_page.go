@@ -36,6 +36,8 @@ type signInView struct {
 	Login   string // display text; may be empty
 	Token   token.Token
 	Rights  []rightsView
+	// Deployments: there are some that the viewer may see.
+	Deployments bool
 }
 
 // asPage shows the errors of a row to a person: the API's answers are for programs.
@@ -86,6 +88,7 @@ func (s *server) home(c echo.Context) error {
 			v.Rights = append(v.Rights, rightsView{resource, held})
 		}
 	}
+	v.Deployments = len(who.where(policy.DeploymentsView)) > 0
 	return s.show(c, http.StatusOK, v)
 }
 

@@ -18,9 +18,9 @@ const (
 	maxLogPiece = 1 << 20
 )
 
-// taskLog answers with a piece of what the task's container wrote. With follow
-// it waits for a while until there is one.
-func taskLog(c *call) error {
+// writtenLog answers with a piece of what the task's or the deployment's container
+// wrote. With follow it waits for a while until there is one.
+func writtenLog(c *call) error {
 	offset, err := c.number("offset", 0, 0, 1<<50)
 	if err != nil {
 		return err
@@ -50,15 +50,35 @@ func taskLog(c *call) error {
 // readLog reads a piece that ends with a whole character. end is set where the
 // stream ends and nothing more will come.
 func (c *call) readLog(offset int64, limit int) (data []byte, end bool, err error) {
-	data, err = c.s.API.Tasks.ReadLog(c.Request().Context(), "task/"+string(c.task.ID), offset, limit)
+	stream, over := c.stream()
+	data, err = c.s.API.Tasks.ReadLog(c.Request().Context(), stream, offset, limit)
 	if err != nil {
 		return nil, false, err
 	}
-	over := !mayWrite(c.task.State)
 	if over && len(data) < limit {
 		return data, true, nil
 	}
 	return whole(data), false, nil
+}
+
+// stream is the log that the row is about, and whether nothing more is written to
+// it: as of when task or deployment were read, which is before the log is.
+func (c *call) stream() (name string, over bool) {
+	if c.row.on == onDeployment {
+		return "deploy/" + c.run.ID, c.run.State.Ended()
+	}
+	return "task/" + string(c.task.ID), !mayWrite(c.task.State)
+}
+
+// look reads task or deployment again.
+func (c *call) look() (err error) {
+	ctx := c.Request().Context()
+	if c.row.on == onDeployment {
+		c.run, err = c.s.API.Deployments.Deployment(ctx, c.run.ID)
+		return err
+	}
+	c.task, err = c.s.API.Tasks.Task(ctx, c.task.ID)
+	return err
 }
 
 // mayWrite reports whether the task's container may still write in the state.
@@ -104,7 +124,7 @@ func (c *call) awaitLog(offset int64, limit int) (data []byte, end bool, err err
 			return nil, false, c.again()
 		case <-tick.C:
 		}
-		if c.task, err = c.s.API.Tasks.Task(ctx, c.task.ID); err != nil {
+		if err := c.look(); err != nil {
 			return nil, false, err
 		}
 		data, end, err = c.readLog(offset, limit)

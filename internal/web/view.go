@@ -3,7 +3,6 @@ package web
 import (
 	"time"
 
-	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -81,38 +80,6 @@ func moment(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
-}
-
-type deploymentView struct {
-	ID             string            `json:"id"`
-	Profile        string            `json:"profile"`
-	ProfileVersion string            `json:"profileVersion"`
-	Parameters     map[string]string `json:"parameters"`
-	Commit         string            `json:"commit"`
-	Approval       string            `json:"approval"`
-	ArmedBy        userView          `json:"armedBy"`
-	State          deploy.RunState   `json:"state"`
-	Ended          bool              `json:"ended"`
-	ExitCode       *int              `json:"exitCode,omitempty"` // once its outcome is known
-	Detail         string            `json:"detail,omitempty"`
-	CreatedAt      time.Time         `json:"createdAt"`
-	StartedAt      *time.Time        `json:"startedAt,omitempty"`
-	FinishedAt     *time.Time        `json:"finishedAt,omitempty"`
-}
-
-func viewDeployment(r deploy.Run) deploymentView {
-	v := deploymentView{
-		ID: r.ID, Profile: r.Profile, ProfileVersion: r.ProfileVersion, Parameters: r.Parameters, Commit: r.Commit,
-		Approval: r.ApprovalID, ArmedBy: viewUser(r.ArmedBy), State: r.State, Ended: r.State.Ended(), Detail: r.Detail,
-		CreatedAt: r.CreatedAt.UTC(), StartedAt: moment(r.StartedAt), FinishedAt: moment(r.FinishedAt),
-	}
-	if v.Parameters == nil {
-		v.Parameters = map[string]string{}
-	}
-	if r.State == deploy.Succeeded || r.State == deploy.Failed {
-		v.ExitCode = &r.ExitCode
-	}
-	return v
 }
 
 // page is a part of a list. Cursor asks for the next part; without one this is
