@@ -222,7 +222,7 @@ func (e *Engine) approvalFell(ctx context.Context, w *work, err error) error {
 		return fmt.Errorf("read the proposal: %w", perr)
 	}
 	pr := refused.PullRequest
-	if w.t.LandedCommit != "" && pr.Head.Commit == w.t.LandedCommit {
+	if w.t.LandedCommit != "" && (pr.Head.Commit == w.t.LandedCommit || refused.Target.HasLanded) {
 		return e.pushFound(ctx, w) // it was pushed before the approval fell; say so
 	}
 	to, why := task.Proposed, "the approval no longer stands"
@@ -245,11 +245,11 @@ func (e *Engine) approvalFell(ctx context.Context, w *work, err error) error {
 }
 
 // voided marks every judgement behind the approval that fell as refused with the
-// new reasons. An approval falls as a whole: each of its reviewers has to approve anew.
+// new reasons; those of an approval that was used up before stay as they are. An approval falls as a whole: each of its reviewers has to approve anew.
 func voided(judged []task.Judgement, d policy.Decision) []task.Judgement {
 	judged = slices.Clone(judged)
 	for i := range judged {
-		if judged[i].Allowed {
+		if judged[i].Allowed && judged[i].Kept == "" {
 			judged[i].Allowed, judged[i].Decision, judged[i].Told = false, encoded(d), false
 		}
 	}

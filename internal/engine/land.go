@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
-	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/task"
@@ -27,6 +25,9 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 		return fmt.Errorf("make the commit: %w", err)
 	}
 	e.Failpoint("committed")
+	if !grant.Push() {
+		return e.keepCommit(ctx, w, grant, commit)
+	}
 	if err := e.intendPush(ctx, w, commit, grant); err != nil {
 		return err
 	}
@@ -37,16 +38,16 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 	}
 	credential, err := grant.Credential(ctx, source{e, grant.Author()})
 	if err != nil {
-		return e.pushFailed(ctx, w, err)
+		return e.pushFailed(ctx, w, grant, err)
 	}
 	outcome, err := e.Git.Land(ctx, grant, credential, e.Forge.GitURL(w.t.Repository))
 	if err != nil {
-		return e.pushFailed(ctx, w, err)
+		return e.pushFailed(ctx, w, grant, err)
 	}
 	e.Failpoint("pushed")
 	return e.move(ctx, w, task.Landed, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.PushDone, map[string]any{
-			"approval": grant.ApprovalID(), "commit": commit, "ref": grant.Ref(), "outcome": outcome,
+			"approval": grant.ApprovalID(), "commit": commit, "ref": grant.Ref(), "expected": grant.ExpectedOld(), "outcome": outcome,
 			"credential": credential.Source(),
 		})
 	})
@@ -69,41 +70,6 @@ func (e *Engine) intendPush(ctx context.Context, w *work, commit string, grant a
 	return failed(nil, "the approval made commit %.12s before and %.12s now; nothing was pushed", w.t.LandedCommit, commit)
 }
 
-// pushFound records a push whose response was lost and which the pull request's
-// head proves. What the approval armed is decided anew before each deployment.
-func (e *Engine) pushFound(ctx context.Context, w *work) error {
-	return e.move(ctx, w, task.Landed, func(tx Tx) error {
-		return e.audit(ctx, tx, &w.t, audit.System, audit.PushDone, map[string]any{
-			"approval": w.t.ApprovalID, "commit": w.t.LandedCommit, "outcome": "found at the forge",
-		})
-	})
-}
-
-// pushFailed tells a moved branch and a refusal of the forge from an error that
-// is worth another try.
-func (e *Engine) pushFailed(ctx context.Context, w *work, err error) error {
-	moved, refused, unusable := (*gitops.MovedError)(nil), (*gitops.PushRefusedError)(nil), (*CredentialError)(nil)
-	if errors.As(err, &unusable) {
-		refused = &gitops.PushRefusedError{Words: unusable.Error()}
-		err = refused
-	}
-	switch {
-	case errors.As(err, &moved):
-		return ended(task.Superseded, "somebody else moved the branch %s before the push; nothing was pushed", w.t.ID.Branch())
-	case errors.As(err, &refused):
-		fallen := w.t.ApprovalID
-		w.t.Failure = "the forge refused the push: " + refused.Words
-		w.t.Judged = voided(w.t.Judged, policy.Decision{Reason: policy.No(w.t.Failure + "; once that is changed, approve again")})
-		w.t.ApprovalID, w.t.LandedCommit = "", ""
-		return e.move(ctx, w, task.Proposed, func(tx Tx) error {
-			return e.audit(ctx, tx, &w.t, audit.System, audit.PushRefused, map[string]any{
-				"approval": fallen, "words": refused.Words,
-			})
-		})
-	}
-	return fmt.Errorf("push: %w", err)
-}
-
 // arm waits until the forge shows the landed commit and makes the deployment
 // runs that the approval armed.
 func (e *Engine) arm(ctx context.Context, w *work) error {
@@ -119,13 +85,16 @@ func (e *Engine) arm(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("read the proposal: %w", err)
 	}
-	if pr.Head.Commit == p.Carrier { // forges update the pull request a moment after the push
+	switch {
+	case record.OnOtherBranch():
+		err = e.showElsewhere(ctx, w, p, pr, record)
+	case pr.Head.Commit == p.Carrier: // forges update the pull request a moment after the push
 		return e.again(ctx, &w.t, 2*time.Second)
+	case pr.Open && pr.Head.Commit == w.t.LandedCommit:
+		err = e.showLanded(ctx, w, p, pr, record)
 	}
-	if pr.Open && pr.Head.Commit == w.t.LandedCommit {
-		if err := e.showLanded(ctx, w, p, pr, record); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	if len(record.Armed) == 0 {
 		return e.move(ctx, w, task.Done, nil)

@@ -39,6 +39,8 @@ type Git interface {
 	BuildTree(ctx context.Context, r gitops.BuildRequest) (gitops.Result, error)
 	Carrier(ctx context.Context, r gitops.CarrierRequest) (commit string, err error)
 	PublishProposal(ctx context.Context, remote gitops.Remote, id task.ID, carrier, expectedOld string) error
+	// IsAncestor reports whether commit is of, or a predecessor of it; gitops.ErrObjectMissing if one is not in the mirror.
+	IsAncestor(ctx context.Context, repo forge.RepositoryRef, commit, of string) (bool, error)
 	Commit(ctx context.Context, grant approval.Grant) (commit string, err error)
 	Land(ctx context.Context, grant approval.Grant, credential approval.Credential, url string) (gitops.PushOutcome, error)
 }

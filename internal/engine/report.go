@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -64,12 +65,15 @@ func (e *Engine) answerReviews(ctx context.Context, w *work) error {
 	told := slices.Clone(w.t.Judged)
 	changed := false
 	for i, j := range told {
-		if j.Allowed || j.Told {
+		if j.Allowed && j.Kept == "" || j.Told {
 			continue
 		}
 		marker := "<!-- coderflow:review=" + j.Review + " -->"
 		body := marker + "\n" + present.ApprovalRefused(j.Reviewer, decisionOf(j))
-		if j.Counted {
+		switch {
+		case j.Kept != "":
+			body = marker + "\n" + present.CommitKept(j.Reviewer, j.Kept)
+		case j.Counted:
 			body = marker + "\n" + present.ApprovalCounted(j.Reviewer, decisionOf(j))
 		}
 		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, body); err != nil {
@@ -136,15 +140,13 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 	if err != nil {
 		return check, false, fmt.Errorf("read the proposal: %w", err)
 	}
-	var approvers []forge.User
+	var record approval.Record
 	if t.ApprovalID != "" {
-		record, err := e.Store.Approval(ctx, t.ApprovalID)
-		if err != nil {
+		if record, err = e.Store.Approval(ctx, t.ApprovalID); err != nil {
 			return check, false, fmt.Errorf("read approval %s: %w", t.ApprovalID, err)
 		}
-		approvers = record.Approvers()
 	}
-	check = present.Gate(*t, p, approvers...)
+	check = present.Gate(*t, p, record.Approvers()...)
 	if t.State == task.Proposed {
 		refused, counted := lastRefusal(t), lastCounted(t)
 		switch {
@@ -152,12 +154,18 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 			check = present.GateCounting(*t, *counted, refused)
 		case refused != nil:
 			check = present.GateRefused(*refused)
+		case t.Failure != "":
+			check = present.GateHeld(p, t.Failure)
 		}
 	}
-	check.ExternalID, check.Commit, check.DetailsURL = string(t.ID), p.Carrier, e.PublicURL
+	check.Commit = p.Carrier
 	if slices.Contains([]task.State{task.Landed, task.Deploying, task.Done}, t.State) {
+		if record.OnOtherBranch() {
+			check = present.GateLandedOn(t.LandedCommit, p.Digest, record.Approvers(), record.Target)
+		}
 		check.Commit = t.LandedCommit
 	}
+	check.ExternalID, check.DetailsURL = string(t.ID), e.PublicURL
 	return check, true, nil
 }
 
@@ -169,6 +177,9 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 		v.Refused, v.Counted = lastRefusal(t), lastCounted(t)
 	}
 	var err error
+	if v.LandedOn, err = e.landedOn(ctx, t); err != nil {
+		return v, err
+	}
 	if v.Timeline, err = e.timeline(ctx, t); err != nil {
 		return v, err
 	}
@@ -196,6 +207,18 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 		v.Deployments = append(v.Deployments, d)
 	}
 	return v, nil
+}
+
+// landedOn is the branch, other than the proposal's, that has the task's commit.
+func (e *Engine) landedOn(ctx context.Context, t *task.Task) (string, error) {
+	if t.ApprovalID == "" || !slices.Contains([]task.State{task.Landed, task.Deploying, task.Done}, t.State) {
+		return "", nil
+	}
+	record, err := e.Store.Approval(ctx, t.ApprovalID)
+	if err != nil {
+		return "", fmt.Errorf("read approval %s: %w", t.ApprovalID, err)
+	}
+	return record.Target, nil
 }
 
 func (e *Engine) logTail(ctx context.Context, stream string) (string, error) {

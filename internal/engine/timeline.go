@@ -71,6 +71,8 @@ func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Ine
 		return present.Say("approved by %s", who), true
 	case audit.ApprovalVoid:
 		return present.Say("the approval no longer stood and became void"), true
+	case audit.CommitKept:
+		return present.Say("commit %s was made and kept; nothing was pushed, as the review asked", d.Commit), true
 	case audit.PushDone:
 		return present.Say("commit %s was pushed to %s", d.Commit, d.Ref), true
 	case audit.PushRefused:
