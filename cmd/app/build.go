@@ -107,6 +107,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL,
 		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
 	})
+	gate.History = h.engine.History()
 	if _, err := db.ReleaseAll(ctx, node); err != nil {
 		return fmt.Errorf("release this node's former leases: %w", err)
 	}
