@@ -39,6 +39,7 @@ func (nowhere) Spent(context.Context, string, string, time.Time) (gateway.Usage,
 }
 func (nowhere) Record(context.Context, gateway.Exchange) error              { return nil }
 func (nowhere) Audit(context.Context, string, string, map[string]any) error { return nil }
+func (nowhere) Trip(context.Context, string, string, string) error          { return nil }
 func (nowhere) Transcript(context.Context, string, []byte) error            { return nil }
 
 // provider answers at once with a short stream.

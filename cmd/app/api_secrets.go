@@ -26,7 +26,7 @@ func (d secretDesk) StoredSecrets(ctx context.Context, environment string) ([]we
 }
 
 func viewSecret(s store.Secret) web.StoredSecret {
-	return web.StoredSecret{Slot: s.Slot, Version: s.Version, SetAt: s.SetAt.UTC(), SetBy: s.SetBy}
+	return web.StoredSecret{Slot: s.Slot, Canary: s.Canary, Version: s.Version, SetAt: s.SetAt.UTC(), SetBy: s.SetBy}
 }
 
 // SetSecret implements web.SecretDesk.
@@ -56,7 +56,7 @@ func (d secretDesk) put(ctx context.Context, c web.SecretChange, content []byte)
 		if err != nil {
 			return store.Secret{}, err
 		}
-		s := store.Secret{Slot: c.Slot, Sealed: sealed, SealedWith: key, SetAt: c.When, SetBy: c.By.String()}
+		s := store.Secret{Slot: c.Slot, Sealed: sealed, SealedWith: key, Canary: c.Canary, SetAt: c.When, SetBy: c.By.String()}
 		if c.By.IsZero() {
 			s.SetBy = operator()
 		}
@@ -80,6 +80,9 @@ func noteSecret(ctx context.Context, tx *store.Tx, c web.SecretChange, action au
 	detail, by := map[string]any{"context": c.Slot.Context, "name": c.Slot.Name}, operator()
 	if version > 0 {
 		detail["version"] = version
+	}
+	if c.Canary {
+		detail["canary"] = true
 	}
 	if !c.By.IsZero() {
 		by, detail["by"], detail["using"], detail["request"] = c.By.String(), "API", c.Using, c.Request

@@ -19,6 +19,7 @@ import (
 	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/gateway"
 	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -234,6 +235,7 @@ func refusedWords(e gateway.Exchange) string {
 		"field":   "the provider would act on this field outside of the sandbox",
 		"content": "the provider would fetch this from elsewhere",
 		"budget":  "the budget is spent",
+		"canary":  "it had a canary in it",
 		"host":    "the environment does not list this host",
 		"address": "the host's address is not a public one",
 		"hello":   "what followed was not TLS for the named host",
@@ -259,6 +261,32 @@ func (j journal) Audit(ctx context.Context, id, kind string, data map[string]any
 	}
 	entry.Task, entry.Environment = id, t.Environment
 	return j.db.InTx(ctx, func(tx *store.Tx) error { return tx.Audit(ctx, entry) })
+}
+
+// Trip implements gateway.Journal. The task is looked at next, and stopped.
+func (j journal) Trip(ctx context.Context, id, canary, where string) error {
+	t, err := j.db.Task(ctx, task.ID(id))
+	if err != nil {
+		return fmt.Errorf("find task %s for a canary: %w", id, err)
+	}
+	trip := secret.Trip{
+		Task: id, Environment: t.Environment, Canary: canary, Place: secret.InRequest, Where: where, At: time.Now(),
+	}
+	entry, err := audit.New(trip.At, audit.System, audit.CanaryTripped, engine.TripDetail(trip))
+	if err != nil {
+		return err
+	}
+	entry.Task, entry.Environment = id, t.Environment
+	return j.db.InTx(ctx, func(tx *store.Tx) error {
+		fresh, err := tx.InsertTrip(ctx, trip)
+		if err == nil && fresh {
+			err = tx.Audit(ctx, entry)
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: id})
+	})
 }
 
 // Transcript implements gateway.Journal.

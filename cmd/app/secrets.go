@@ -58,7 +58,9 @@ func (a slotArgs) slot() (secret.Slot, error) {
 type secretsSetCmd struct {
 	whereFlags
 	slotArgs
-	File string `short:"f" type:"path" help:"Take the secret from this file, to the byte, instead of from standard input."`
+	File   string `short:"f" type:"path" xor:"from" help:"Take the secret from this file, to the byte, instead of from standard input."`
+	Canary bool   `help:"A decoy: a container that says it, sends it or puts it into a change is stopped."`
+	Like   string `xor:"from" placeholder:"FORM" help:"With --canary: make a decoy that looks like one of aws-id, aws-key, github-token, password."`
 }
 
 // Help implements kong.HelpProvider.
@@ -70,7 +72,8 @@ Examples:
 
   coderflow secrets set staging/DB_PASSWORD --for deploy                ask for it
   pass show db | coderflow secrets set staging/DB_PASSWORD --for deploy
-  coderflow secrets set staging/kubeconfig --for deploy -f kubeconfig`, secret.MinLength, secret.MaxLength>>10)
+  coderflow secrets set staging/kubeconfig --for deploy -f kubeconfig
+  coderflow secrets set staging/AWS_SECRET_ACCESS_KEY --for task --canary --like aws-key`, secret.MinLength, secret.MaxLength>>10)
 }
 
 // Run stores the secret.
@@ -86,14 +89,21 @@ func (c secretsSetCmd) Run(ctx context.Context, s streams) error {
 	if _, err := secret.NewValue(slot.Name, content); err != nil {
 		return err
 	}
+	at := secretAt(slot)
+	at.Canary = c.Canary
 	_, err = ask(ctx, c.whereFlags, s,
-		func(l local) (none struct{}, err error) { return none, l.setSecret(ctx, slot, content) },
+		func(l local) (none struct{}, err error) { return none, l.setSecret(ctx, slot, content, c.Canary) },
 		func(server *client.Client) (none struct{}, err error) {
-			return none, server.SetSecret(ctx, secretAt(slot), content)
+			return none, server.SetSecret(ctx, at, content)
 		})
-	if err == nil {
-		_, err = fmt.Fprintln(s.out, "stored:", slot)
+	if err != nil {
+		return err
 	}
+	kind := "stored:"
+	if c.Canary {
+		kind = "stored, as a canary:"
+	}
+	_, err = fmt.Fprintln(s.out, kind, slot)
 	return err
 }
 
@@ -101,7 +111,7 @@ func secretAt(slot secret.Slot) client.Secret {
 	return client.Secret{Environment: slot.Environment, Context: string(slot.Context), Name: slot.Name}
 }
 
-func (l local) setSecret(ctx context.Context, slot secret.Slot, content []byte) error {
+func (l local) setSecret(ctx context.Context, slot secret.Slot, content []byte, canary bool) error {
 	cfg, err := l.cfg()
 	if err != nil {
 		return err
@@ -109,11 +119,21 @@ func (l local) setSecret(ctx context.Context, slot secret.Slot, content []byte) 
 	if err := knownEnvironment(ctx, l.Store, slot.Environment); err != nil {
 		return err
 	}
-	_, err = secretDesk{l.Store, keyring(cfg)}.put(ctx, web.SecretChange{Slot: slot, When: time.Now()}, content)
+	_, err = secretDesk{l.Store, keyring(cfg)}.put(ctx, web.SecretChange{Slot: slot, Canary: canary, When: time.Now()}, content)
 	return err
 }
 
 func (c secretsSetCmd) content(s streams) ([]byte, error) {
+	if c.Like != "" {
+		if !c.Canary {
+			return nil, usage("--like makes a decoy: it needs --canary")
+		}
+		content, err := secret.NewDecoy(c.Like)
+		if err != nil {
+			return nil, usage("%w", err)
+		}
+		return content, nil
+	}
 	if c.File != "" {
 		f, err := os.Open(c.File)
 		if err != nil {
@@ -185,9 +205,13 @@ func (c secretsListCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	return c.print(s, list, func(t *table) {
-		t.row("ENVIRONMENT", "CONTEXT", "NAME", "VERSION", "SET", "BY")
+		t.row("ENVIRONMENT", "CONTEXT", "NAME", "KIND", "VERSION", "SET", "BY")
 		for _, one := range list {
-			t.row(one.Environment, one.Context, one.Name, one.Version, stamp(one.SetAt), one.SetBy)
+			kind := "secret"
+			if one.Canary {
+				kind = "canary"
+			}
+			t.row(one.Environment, one.Context, one.Name, kind, one.Version, stamp(one.SetAt), one.SetBy)
 		}
 	})
 }
@@ -197,7 +221,7 @@ func (l local) secrets(ctx context.Context, environment string) ([]client.Secret
 	list := make([]client.Secret, len(stored))
 	for i, one := range stored {
 		list[i] = secretAt(one.Slot)
-		list[i].Version, list[i].SetAt, list[i].SetBy = one.Version, one.SetAt.UTC(), one.SetBy
+		list[i].Canary, list[i].Version, list[i].SetAt, list[i].SetBy = one.Canary, one.Version, one.SetAt.UTC(), one.SetBy
 	}
 	return list, err
 }

@@ -28,6 +28,7 @@ type knownSecrets struct {
 	state    string
 	values   map[secret.Context][]secret.Value
 	redactor *secret.Redactor
+	tripwire *secret.Tripwire
 }
 
 func newVault(cfg config.Config, db *store.Store, providers map[string]gateway.Provider) *vault {
@@ -48,6 +49,12 @@ func (v *vault) Open(ctx context.Context, environment string, c secret.Context) 
 func (v *vault) Redactor(ctx context.Context, environment string) (*secret.Redactor, error) {
 	known, err := v.read(ctx, environment)
 	return known.redactor, err
+}
+
+// Tripwire implements engine.Secrets.
+func (v *vault) Tripwire(ctx context.Context, environment string) (*secret.Tripwire, error) {
+	known, err := v.read(ctx, environment)
+	return known.tripwire, err
 }
 
 // all are the secrets of an environment, of every context.
@@ -87,10 +94,13 @@ func (v *vault) read(ctx context.Context, environment string) (knownSecrets, err
 		if err != nil {
 			return knownSecrets{}, err
 		}
+		if one.Canary {
+			value = value.AsCanary()
+		}
 		known.values[one.Context] = append(known.values[one.Context], value)
 		all = append(all, value)
 	}
-	known.redactor = secret.NewRedactor(all...)
+	known.redactor, known.tripwire = secret.NewRedactor(all...), secret.NewTripwire(all...)
 	v.known[environment] = known
 	return known, nil
 }

@@ -12,6 +12,7 @@ type Secret struct {
 	Environment string    `json:"environment"`
 	Context     string    `json:"context"`
 	Name        string    `json:"name"`
+	Canary      bool      `json:"canary"`
 	Version     int64     `json:"version"`
 	SetAt       time.Time `json:"setAt"`
 	SetBy       string    `json:"setBy"`
@@ -27,7 +28,7 @@ func (c *Client) Secrets(ctx context.Context, environment string) ([]Secret, err
 
 // SetSecret stores a secret.
 func (c *Client) SetSecret(ctx context.Context, s Secret, content []byte) error {
-	body := map[string]any{"context": s.Context, "name": s.Name, "content": content}
+	body := map[string]any{"context": s.Context, "name": s.Name, "content": content, "canary": s.Canary}
 	return c.Do(ctx, http.MethodPost, []string{"secrets"}, url.Values{"environment": {s.Environment}}, body, &struct{}{})
 }
 

@@ -139,9 +139,12 @@ func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 }
 
 func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
-	output := outputOf{run.Container, "deploy/" + run.ID, run.Environment}
+	if err := e.tripped(ctx, run.Task, run.ID); err != nil {
+		return e.stopTrippedRun(ctx, w, run, err)
+	}
+	output := outputOf{run.Container, "deploy/" + run.ID, run.Environment, false}
 	if err := e.keepLog(ctx, output, false); err != nil {
-		return err
+		return e.stopTrippedRun(ctx, w, run, err)
 	}
 	status, err := e.Deployer.Status(ctx, *run)
 	if err != nil {
@@ -154,7 +157,7 @@ func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
 		return e.endRun(ctx, w, run)
 	case sandbox.StateExited:
 		if err := e.keepLog(ctx, output, true); err != nil {
-			return err
+			return e.stopTrippedRun(ctx, w, run, err)
 		}
 		return e.runExited(ctx, w, run, status)
 	}

@@ -12,8 +12,10 @@ import (
 // targets of links. What has one is never stored.
 type leaks struct {
 	redactor *secret.Redactor
+	wire     *secret.Tripwire
 	found    []string // redacted names of files
 	more     int
+	canary   *CanaryError // the first
 	current  *leakReader
 }
 
@@ -39,6 +41,7 @@ type leakReader struct {
 	io.Reader
 	path    string
 	through *secret.Writer
+	watcher *secret.Watcher
 }
 
 // watch returns the content of a file to be read instead.
@@ -48,11 +51,17 @@ func (l *leaks) watch(path string, content io.Reader) io.Reader {
 	if n > 0 {
 		l.note(clean)
 	}
+	if name, _, found := l.wire.Find(path); found {
+		l.trip(name, clean)
+	}
 	if content == nil {
 		return nil
 	}
 	through := l.redactor.Writer(io.Discard)
-	l.current = &leakReader{Reader: io.TeeReader(content, through), path: clean, through: through}
+	watcher := l.wire.Watch()
+	l.current = &leakReader{
+		Reader: io.TeeReader(content, io.MultiWriter(through, watcher)), path: clean, through: through, watcher: watcher,
+	}
 	return l.current
 }
 
@@ -65,7 +74,16 @@ func (l *leaks) finish() {
 	if l.current.through.Replaced() > 0 {
 		l.note(l.current.path)
 	}
+	if name, _, found := l.current.watcher.Found(); found {
+		l.trip(name, l.current.path)
+	}
 	l.current = nil
+}
+
+func (l *leaks) trip(name, path string) {
+	if l.canary == nil {
+		l.canary = &CanaryError{secret.Trip{Canary: name, Place: secret.InChange, Where: fmt.Sprintf("%.200q", path)}}
+	}
 }
 
 func (l *leaks) note(path string) {
@@ -82,6 +100,9 @@ func (l *leaks) note(path string) {
 // err is nil if nothing was found.
 func (l *leaks) err() error {
 	l.finish()
+	if l.canary != nil {
+		return l.canary
+	}
 	if len(l.found) == 0 {
 		return nil
 	}

@@ -82,10 +82,18 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 	if err != nil {
 		return task.Proposal{}, fmt.Errorf("read what must not be proposed: %w", err)
 	}
+	wire, err := e.Secrets.Tripwire(ctx, env.Name)
+	if err != nil {
+		return task.Proposal{}, fmt.Errorf("read the canaries of environment %s: %w", env.Name, err)
+	}
+	look := &leaks{redactor: redactor, wire: wire}
 	result, err := e.Git.BuildTree(ctx, gitops.BuildRequest{
 		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: 1,
-		Changes: e.changes(collection, &leaks{redactor: redactor}), Limits: env.Proposal.Build(),
+		Changes: e.changes(collection, look), Limits: env.Proposal.Build(),
 	})
+	if look.finish(); look.canary != nil { // whatever else is wrong with the change
+		return task.Proposal{}, e.changeTripped(ctx, w, env.Name, look.canary)
+	}
 	if err != nil {
 		return task.Proposal{}, collectFailed(err, redactor)
 	}

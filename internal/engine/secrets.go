@@ -17,6 +17,8 @@ type Secrets interface {
 	// Redactor knows everything that a container of the environment must not say:
 	// its secrets of every context, and the server's own keys.
 	Redactor(ctx context.Context, environment string) (*secret.Redactor, error)
+	// Tripwire knows the canaries of the environment, of every context; nil if it has none.
+	Tripwire(ctx context.Context, environment string) (*secret.Tripwire, error)
 }
 
 // MissingSecretError says that a profile asks for secrets that nobody has set.

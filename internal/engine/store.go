@@ -9,6 +9,7 @@ import (
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -31,6 +32,8 @@ type Reader interface {
 	// EndedWithLogs lists tasks that ended before the time and whose output is still stored.
 	EndedWithLogs(ctx context.Context, before time.Time, limit int64) ([]task.Task, error)
 	ModelReader
+	// Trips lists the canaries that appeared in what belongs to a task, the first first.
+	Trips(ctx context.Context, id task.ID) ([]secret.Trip, error)
 	// Cursor returns the stored time under a name, or the zero time.
 	Cursor(ctx context.Context, name string) (time.Time, error)
 }
@@ -81,6 +84,9 @@ type Tx interface {
 	SetCursor(ctx context.Context, name string, at time.Time) error
 	// InsertCursor reports false, and stores nothing, if the name is known.
 	InsertCursor(ctx context.Context, name string, at time.Time) (fresh bool, err error)
+	// InsertTrip reports false, and stores nothing, if the canary is known to have
+	// appeared at this place of the container.
+	InsertTrip(ctx context.Context, trip secret.Trip) (fresh bool, err error)
 	// RemoveLogs removes the stored output of a task and its deployments.
 	RemoveLogs(ctx context.Context, id task.ID) error
 	Audit(ctx context.Context, e audit.Entry) error

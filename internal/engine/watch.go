@@ -22,9 +22,12 @@ const stopMargin = 10 * time.Second
 // watch looks at the running container: it keeps its output, enforces the
 // deadline from outside, and takes its end for what it is.
 func (e *Engine) watch(ctx context.Context, w *work) error {
-	output := outputOf{w.t.Run.Container, "task/" + string(w.t.ID), w.t.Environment}
+	if err := e.tripped(ctx, w.t.ID, ""); err != nil {
+		return e.stopTripped(ctx, w, err)
+	}
+	output := outputOf{w.t.Run.Container, "task/" + string(w.t.ID), w.t.Environment, false}
 	if err := e.keepLog(ctx, output, false); err != nil {
-		return err
+		return e.stopTripped(ctx, w, err)
 	}
 	status, err := e.Sandbox.Inspect(ctx, w.t.Run.Container)
 	if err != nil {
@@ -37,7 +40,13 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 		return failed(nil, "the container is gone: somebody removed it")
 	}
 	if err := e.keepLog(ctx, output, true); err != nil { // what came in between
+		return e.stopTripped(ctx, w, err)
+	}
+	if err := e.closeModels(ctx, w.t.ID); err != nil { // what was under way there is judged
 		return err
+	}
+	if err := e.tripped(ctx, w.t.ID, ""); err != nil {
+		return e.stopTripped(ctx, w, err)
 	}
 	w.t.Run.ExitCode, w.t.Run.Reason = status.ExitCode, string(status.Reason)
 	w.t.Run.StartedAt, w.t.Run.FinishedAt, w.t.Run.Truncated = status.StartedAt, status.FinishedAt, status.Truncated
@@ -117,15 +126,23 @@ func (e *Engine) stillRunning(ctx context.Context, w *work, status sandbox.Statu
 	if _, err := e.openModels(ctx, &w.t, env); err != nil {
 		e.Logger.WarnContext(ctx, "the agent cannot reach its model", "task", w.t.ID, "error", err)
 	}
+	if wire, err := e.Secrets.Tripwire(ctx, w.t.Environment); wire != nil && err == nil {
+		return e.again(ctx, &w.t, canaryPace)
+	}
 	return nil
 }
 
 // outputOf is where output comes from and goes to, and whose secrets it may have.
-type outputOf struct{ container, stream, environment string }
+type outputOf struct {
+	container, stream, environment string
+	// tripped says that a canary is known to be in it: it is kept all the same.
+	tripped bool
+}
 
 // keepLog moves output from the container to the store, redacted. What is stored
 // already is skipped by its offset, so nothing is stored twice; redaction leaves
-// offsets alone. complete says that the container has ended.
+// offsets alone. complete says that the container has ended. Where a canary is in
+// the output, nothing is stored and the error is a *CanaryError.
 func (e *Engine) keepLog(ctx context.Context, from outputOf, complete bool) error {
 	offset, err := e.Store.LogSize(ctx, from.stream)
 	if err != nil {
@@ -141,6 +158,11 @@ func (e *Engine) keepLog(ctx context.Context, from outputOf, complete bool) erro
 	}
 	if next <= offset {
 		return nil
+	}
+	if !from.tripped {
+		if err := e.canaryIn(ctx, from.environment, offset, output.Bytes()); err != nil {
+			return err
+		}
 	}
 	clean, err := e.redact(ctx, from.environment, output.Bytes(), complete)
 	if err != nil || len(clean) == 0 {

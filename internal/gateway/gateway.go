@@ -105,7 +105,9 @@ func (g *Gateway) Dir(task string) string {
 // Open starts the session of a task, or changes the running one, and returns the
 // directory to mount into the container: read-only, and the directory rather than
 // the socket, so that the container sees the socket of a restarted gateway.
-func (g *Gateway) Open(_ context.Context, s Session) (string, error) {
+//
+// It fails with *TrippedError if a canary ended the session.
+func (g *Gateway) Open(ctx context.Context, s Session) (string, error) {
 	terms, err := newTerms(s)
 	if err != nil {
 		return "", fmt.Errorf("open the gateway of task %s: %w", s.Task, err)
@@ -117,6 +119,9 @@ func (g *Gateway) Open(_ context.Context, s Session) (string, error) {
 	}
 	dir := g.Dir(s.Task)
 	if running, ok := g.sessions[s.Task]; ok {
+		if err := running.reopen(ctx); err != nil {
+			return "", err
+		}
 		running.change(terms)
 		return dir, nil
 	}

@@ -43,6 +43,11 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	x := s.newExchange(t, r.Method, r.URL.Path)
 	refusal := s.exchange(ctx, w, r.WithContext(ctx), x)
+	if refusal != nil && !s.shut.Load() {
+		if canary := t.inRest(r); canary != "" {
+			refusal = s.trip(ctx, canary, "the body of the request")
+		}
+	}
 	if refusal != nil {
 		s.refuse(w, x, refusal)
 	}
@@ -60,7 +65,7 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *session) newExchange(t *terms, method, path string) *exchange {
 	return &exchange{began: time.Now(), terms: t, Exchange: Exchange{
 		ID: rand.Text(), Task: t.Task, Environment: t.Environment, At: s.gateway.o.Now(), Protocol: t.Provider.Protocol,
-		Provider: t.Provider.Name, Method: wire.Shown(method), Path: wire.Shown(path),
+		Provider: t.Provider.Name, Method: t.redacted(method), Path: t.redacted(path),
 	}}
 }
 
@@ -83,6 +88,9 @@ func (s *session) later(ctx context.Context, x *exchange) {
 
 // exchange goes through the steps of a request; a refusal was not answered yet.
 func (s *session) exchange(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange) *wire.Refusal {
+	if canary, where := x.terms.spotted(r); canary != "" {
+		return s.trip(ctx, canary, where)
+	}
 	if r.Header.Get("Upgrade") != "" {
 		return &wire.Refusal{Status: http.StatusUpgradeRequired, Reason: "upgrade", Message: "only plain HTTP is spoken here, no WebSocket"}
 	}
@@ -117,6 +125,9 @@ func (s *session) exchange(ctx context.Context, w http.ResponseWriter, r *http.R
 	}
 	if refusal := s.reserve(ctx, x, most); refusal != nil {
 		return refusal
+	}
+	if s.shut.Load() { // by another request, meanwhile
+		return wire.Forbidden("canary", "this task is being stopped")
 	}
 	return s.forward(ctx, w, r, x)
 }
@@ -189,6 +200,9 @@ func (s *session) inspect(ctx context.Context, x *exchange) (amount, *wire.Refus
 		return amount{}, &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "busy", Message: "the request ended before it was inspected"}
 	}
 	defer func() { <-s.gateway.inspecting }()
+	if canary := x.terms.inBody(x.asked); canary != "" {
+		return amount{}, s.trip(ctx, canary, "the body of the request")
+	}
 	result, refusal := x.terms.policy.Body(x.route, x.asked)
 	x.Model = result.Model
 	if refusal != nil {
@@ -238,8 +252,9 @@ func (s *session) refuse(w http.ResponseWriter, x *exchange, refusal *wire.Refus
 	n, _ := w.Write(refusal.Body(x.Protocol))
 	x.ResponseBytes = int64(n)
 	if refusal.Reason != "budget" {
-		s.journal.note(AuditRefused, refusal.Reason+"\x00"+refusal.Message,
-			map[string]any{"reason": refusal.Reason, "message": refusal.Message, "status": refusal.Status}, nil)
+		message, _ := x.terms.policy.Redactor.Redact(refusal.Message)
+		s.journal.note(AuditRefused, refusal.Reason+"\x00"+message,
+			map[string]any{"reason": refusal.Reason, "message": message, "status": refusal.Status}, nil)
 	}
 }
 

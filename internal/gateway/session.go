@@ -36,9 +36,10 @@ const (
 // terms are a session's rules, prepared. They are replaced as a whole.
 type terms struct {
 	Session
-	hosts  egress.Hosts
-	policy inspect.Policy
-	key    *secret.Redactor // finds the provider's key in answers
+	hosts    egress.Hosts
+	policy   inspect.Policy
+	key      *secret.Redactor // finds the provider's key in answers
+	tripwire *secret.Tripwire
 }
 
 func newTerms(s Session) (*terms, error) {
@@ -70,8 +71,9 @@ func newTerms(s Session) (*terms, error) {
 	all := append(slices.Clone(s.Secrets), s.Provider.Key)
 	return &terms{
 		Session: s, hosts: hosts,
-		policy: inspect.Policy{Models: s.Models, Redactor: secret.NewRedactor(all...)},
-		key:    secret.NewRedactor(s.Provider.Key),
+		policy:   inspect.Policy{Models: s.Models, Redactor: secret.NewRedactor(all...)},
+		key:      secret.NewRedactor(s.Provider.Key),
+		tripwire: secret.NewTripwire(s.Secrets...),
 	}, nil
 }
 
@@ -84,8 +86,10 @@ func newHostTerms(s Session) (*terms, error) {
 	if err != nil {
 		return nil, err
 	}
-	none := secret.NewRedactor()
-	return &terms{Session: s, hosts: hosts, policy: inspect.Policy{Redactor: none}, key: none}, nil
+	return &terms{
+		Session: s, hosts: hosts, policy: inspect.Policy{Redactor: secret.NewRedactor(s.Secrets...)}, key: secret.NewRedactor(),
+		tripwire: secret.NewTripwire(s.Secrets...),
+	}, nil
 }
 
 // session serves one task.
@@ -100,11 +104,13 @@ type session struct {
 	requests, tunnels chan struct{} // one entry for each under way
 	bodies            atomic.Int64  // bytes under way
 	kept              kept
+	shut              atomic.Bool // by a canary, for good
 
-	mu     sync.Mutex
-	ending bool
-	active sync.WaitGroup      // handlers and what they leave to be recorded
-	open   map[net.Conn]string // tunnels, which the server no longer knows, and where they lead
+	mu      sync.Mutex
+	ending  bool
+	tripped *tripped
+	active  sync.WaitGroup      // handlers and what they leave to be recorded
+	open    map[net.Conn]string // tunnels, which the server no longer knows, and where they lead
 }
 
 func newSession(g *Gateway, t *terms) *session {

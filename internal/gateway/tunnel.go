@@ -31,6 +31,10 @@ func (s *session) connect(w http.ResponseWriter, r *http.Request, t *terms) {
 		x.Took = time.Since(x.began)
 		s.later(r.Context(), x)
 	}()
+	if canary, where := t.spotted(r); canary != "" {
+		s.refuse(w, x, s.trip(r.Context(), canary, where))
+		return
+	}
 	target, err := t.hosts.Allow(r.RequestURI)
 	if err != nil {
 		s.refuse(w, x, wire.Forbidden("host", "CONNECT %s: %v", wire.Shown(r.RequestURI), err))
@@ -79,6 +83,11 @@ func (s *session) tunnel(w http.ResponseWriter, x *exchange, out net.Conn, targe
 		x.Status, x.Refused = http.StatusForbidden, "hello"
 		s.journal.note(AuditRefused, "hello\x00"+target.String(),
 			map[string]any{"reason": "hello", "message": "CONNECT " + target.String() + ": " + egress.ErrHello.Error()}, nil)
+		return
+	}
+	if canary, _, found := x.terms.tripwire.Find(string(hello)); found {
+		x.Status, x.Refused = http.StatusForbidden, "canary"
+		s.trip(context.Background(), canary, "the greeting of a connection")
 		return
 	}
 	var sent, received atomic.Int64

@@ -64,7 +64,8 @@ type Session struct {
 	// Hosts may be reached by CONNECT: "example.com", "example.com:8443", "*.example.com".
 	Hosts  []string
 	Budget Budget
-	// Secrets are redacted in requests. The provider's key always is.
+	// Secrets are redacted in requests. The provider's key always is. One that is a
+	// canary ends the session where it appears in a request.
 	Secrets []secret.Value
 }
 
@@ -96,6 +97,8 @@ type Ledger interface {
 type Journal interface {
 	// Audit writes an entry of the audit log.
 	Audit(ctx context.Context, task, kind string, data map[string]any) error
+	// Trip writes down that a canary appeared in a request, and has the task stopped.
+	Trip(ctx context.Context, task, canary, where string) error
 	// Transcript appends one line of JSON, without a line break.
 	Transcript(ctx context.Context, task string, line []byte) error
 }

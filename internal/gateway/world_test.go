@@ -211,6 +211,8 @@ type book struct {
 	mu     sync.Mutex
 	audit  []audited
 	script []string
+	trips  []string
+	broken error // of Trip
 }
 
 type audited struct {
@@ -223,6 +225,15 @@ func (b *book) Audit(_ context.Context, task, kind string, data map[string]any) 
 	defer b.mu.Unlock()
 	b.audit = append(b.audit, audited{task, kind, data})
 	return nil
+}
+
+func (b *book) Trip(_ context.Context, task, canary, where string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.broken == nil {
+		b.trips = append(b.trips, task+": "+canary+" in "+where)
+	}
+	return b.broken
 }
 
 func (b *book) Transcript(_ context.Context, _ string, line []byte) error {

@@ -162,6 +162,7 @@ type stream struct {
 	starts   []int64
 	count    int    // significant bytes since the start
 	spans    []span // in order, apart from each other
+	first    *span // the first value that was found, own tokens aside
 	replaced int
 	inPlace  bool // what is replaced keeps its length
 }
@@ -193,7 +194,11 @@ func (s *stream) feed(p, out []byte) []byte {
 		s.starts[s.count&mask] = offset + int64(i)
 		s.count++
 		if length := int(m.nodes[s.at].match); length > 0 {
-			s.add(span{from: s.starts[(s.count-length)&mask], to: offset + int64(i) + 1, owner: m.nodes[s.at].owner})
+			n := span{from: s.starts[(s.count-length)&mask], to: offset + int64(i) + 1, owner: m.nodes[s.at].owner}
+			if s.first == nil {
+				s.first = &span{to: n.to, owner: n.owner}
+			}
+			s.add(n)
 		}
 	}
 	return s.release(out, s.certain())

@@ -30,6 +30,7 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,64}$`)
 // in a struct's unexported field.
 type Value struct {
 	name   string
+	canary bool
 	reveal func() []byte
 }
 

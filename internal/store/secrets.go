@@ -17,6 +17,7 @@ type Secret struct {
 	secret.Slot
 	Sealed     []byte
 	SealedWith string // public half of the key
+	Canary     bool   // a decoy, see secret.Value.AsCanary
 	Version    int64  // 1 at first; counts how often it was set
 	SetAt      time.Time
 	SetBy      string
@@ -30,6 +31,7 @@ type secretRow struct {
 	Name        string `bun:",pk"`
 	Sealed      []byte
 	SealedWith  string
+	Canary      bool
 	Version     int64
 	SetAt       instant
 	SetBy       string
@@ -38,7 +40,7 @@ type secretRow struct {
 func (r *secretRow) secret() Secret {
 	return Secret{
 		Slot:   secret.Slot{Environment: r.Environment, Context: secret.Context(r.Context), Name: r.Name},
-		Sealed: r.Sealed, SealedWith: r.SealedWith, Version: r.Version, SetAt: r.SetAt.Time, SetBy: r.SetBy,
+		Sealed: r.Sealed, SealedWith: r.SealedWith, Canary: r.Canary, Version: r.Version, SetAt: r.SetAt.Time, SetBy: r.SetBy,
 	}
 }
 
@@ -55,10 +57,10 @@ func (t *Tx) SetSecret(ctx context.Context, s Secret) (version int64, err error)
 	}
 	row := &secretRow{
 		Environment: s.Environment, Context: string(s.Context), Name: s.Name, Sealed: s.Sealed, SealedWith: text(s.SealedWith),
-		Version: 1, SetAt: at(s.SetAt), SetBy: text(s.SetBy),
+		Canary: s.Canary, Version: 1, SetAt: at(s.SetAt), SetBy: text(s.SetBy),
 	}
 	_, err = t.exec(ctx, t.tx.NewInsert().Model(row).On("CONFLICT (environment, context, name) DO UPDATE").
-		Set("sealed = EXCLUDED.sealed").Set("sealed_with = EXCLUDED.sealed_with").Set("version = s.version + 1").
+		Set("sealed = EXCLUDED.sealed").Set("sealed_with = EXCLUDED.sealed_with").Set("canary = EXCLUDED.canary").Set("version = s.version + 1").
 		Set("set_at = EXCLUDED.set_at").Set("set_by = EXCLUDED.set_by").Returning("NULL"))
 	if err == nil {
 		err = t.scan(ctx, inSlot(t.tx.NewSelect().Model((*secretRow)(nil)).Column("version"), s.Slot), &version)

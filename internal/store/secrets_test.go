@@ -62,3 +62,42 @@ func TestSecretsAreSetResealedAndRemoved(t *testing.T) {
 		}
 	})
 }
+
+// A canary appears once at each place of a container; what is stored keeps
+// whether a secret is one.
+func TestCanariesAndWhereTheyAppearedAreKept(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		when := time.Date(2026, 4, 5, 6, 7, 8, 0, time.UTC)
+		one := store.Secret{
+			Slot: secret.Slot{Environment: "staging", Context: secret.ForTask, Name: "KEY"}, Sealed: []byte{1}, SealedWith: "age1x", Canary: true, SetAt: when,
+		}
+		for _, canary := range []bool{true, false, true} {
+			one.Canary = canary
+			inTx(t, s, func(ctx context.Context, tx *store.Tx) error { _, err := tx.SetSecret(ctx, one); return err })
+			if got, err := s.Secrets(t.Context(), "staging"); err != nil || len(got) != 1 || got[0].Canary != canary {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+		trip := secret.Trip{Task: "t1", Environment: "staging", Canary: "KEY", Place: secret.InOutput, Where: "byte 7", At: when}
+		later, elsewhere := trip, trip
+		later.Where, later.At = "byte 9", when.Add(time.Hour)
+		elsewhere.Deployment, elsewhere.Place, elsewhere.At = "d1", secret.InRequest, when.Add(-time.Hour)
+		for i, v := range []secret.Trip{trip, later, elsewhere} {
+			inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
+				fresh, err := tx.InsertTrip(ctx, v)
+				if fresh != (i != 1) {
+					t.Errorf("trip %d: fresh is %v", i, fresh)
+				}
+				return err
+			})
+		}
+		if got, err := s.Trips(t.Context(), "t1"); err != nil || len(got) != 2 || got[0] != elsewhere || got[1] != trip {
+			t.Errorf("%+v, %v", got, err)
+		}
+		counts, err := s.TripCounts(t.Context())
+		if err != nil || len(counts) != 2 || counts[0] != (store.TripCount{Environment: "staging", Place: "output", Count: 1}) {
+			t.Errorf("%+v, %v", counts, err)
+		}
+	})
+}

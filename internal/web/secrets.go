@@ -15,6 +15,7 @@ import (
 // StoredSecret is what is known of a secret besides what it says.
 type StoredSecret struct {
 	secret.Slot
+	Canary  bool      `json:"canary"`
 	Version int64     `json:"version"`
 	SetAt   time.Time `json:"setAt"`
 	SetBy   string    `json:"setBy"`
@@ -23,8 +24,10 @@ type StoredSecret struct {
 // SecretChange is a secret that somebody sets or removes, for the audit log.
 type SecretChange struct {
 	Slot secret.Slot
-	By   forge.Subject
-	When time.Time
+	// Canary says that what is set is a decoy; see secret.Value.AsCanary.
+	Canary bool
+	By     forge.Subject
+	When   time.Time
 	// Using and Request are the ids of the token that was used and of the request.
 	Using, Request string
 }
@@ -49,6 +52,7 @@ type newSecretBody struct {
 	Context secret.Context `json:"context"`
 	Name    string         `json:"name"`
 	Content []byte         `json:"content"` // base64
+	Canary  bool           `json:"canary"`
 }
 
 // listSecrets lists the secrets of the environments whose secrets the caller manages.
@@ -80,6 +84,7 @@ func setSecret(c *call) error {
 	if _, err := secret.NewValue(in.Name, in.Content); err != nil {
 		return bad(err.Error()) // it names the secret and does not say it
 	}
+	change.Canary = in.Canary
 	stored, err := c.s.API.SecretDesk.SetSecret(c.Request().Context(), change, in.Content)
 	if err != nil {
 		return err
