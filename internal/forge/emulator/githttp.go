@@ -88,7 +88,10 @@ func (f *Forge) admitGit(r *http.Request) (gitRequest, error) {
 	if g.repo == nil || !g.who.sees(g.repo) {
 		return g, failure(http.StatusNotFound, "Repository not found.")
 	}
-	return g, g.permitted()
+	if err := g.permitted(); err != nil || !g.push || !g.repo.archived {
+		return g, err
+	}
+	return g, failure(http.StatusForbidden, "This repository was archived so it is read-only.")
 }
 
 // permitted holds the caller against contents:read or contents:write.

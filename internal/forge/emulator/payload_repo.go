@@ -145,7 +145,7 @@ func (f *Forge) repoJSON(r *repository) obj {
 		"ssh_url": "git@" + f.noreplyHost() + ":" + r.fullName() + ".git", "svn_url": f.base + "/" + r.fullName(),
 		"homepage": nil, "size": 0, "stargazers_count": 0, "watchers_count": 0, "language": nil,
 		"has_issues": true, "has_projects": false, "has_downloads": true, "has_wiki": false, "has_pages": false,
-		"has_discussions": false, "forks_count": 0, "mirror_url": nil, "archived": false, "disabled": false,
+		"has_discussions": false, "forks_count": 0, "mirror_url": nil, "archived": r.archived, "disabled": false,
 		"open_issues_count": openIssues, "license": nil, "allow_forking": true, "is_template": false,
 		"web_commit_signoff_required": false, "topics": []string{}, "visibility": visibility, "forks": 0,
 		"open_issues": openIssues, "watchers": 0, "default_branch": r.defaultBranch,

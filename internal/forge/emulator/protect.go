@@ -31,6 +31,9 @@ func (f *Forge) refuse(r *repository, who caller, c refChange, env []string) str
 	if c.new == zeroSHA && branch == r.defaultBranch {
 		return "refusing to delete the current branch: " + c.ref
 	}
+	if why := f.refuseRuled(r, who, c, branch); why != "" {
+		return why
+	}
 	p := r.protections[branch]
 	if p == nil {
 		return ""

@@ -147,6 +147,9 @@ func (c *call) findRepo() error {
 	if c.repo == nil || !c.who.sees(c.repo) {
 		return notFound()
 	}
+	if c.repo.archived && c.r.Method != http.MethodGet {
+		return failure(http.StatusForbidden, "Repository was archived so is read-only.")
+	}
 	return nil
 }
 

@@ -81,6 +81,8 @@ type repository struct {
 	statuses      []*commitStatus
 	deployments   []*deployment
 	protections   map[string]*Protection
+	rulesets      []Ruleset
+	archived      bool
 	pushes        []*Push
 	created       time.Time
 	updated       time.Time
