@@ -40,7 +40,7 @@ var table = []row{
 	{"internal/command", "what people write to the bot",
 		[]string{"internal/approval", "internal/deploy", "internal/forge", "internal/policy", "internal/task"}, []string{"github.com/yuin/goldmark"}},
 	{"internal/present", "what the bot writes to people, made inert",
-		[]string{"internal/approval", "internal/command", "internal/deploy", "internal/forge", "internal/policy", "internal/prompt", "internal/task"}, nil},
+		[]string{"internal/approval", "internal/command", "internal/deploy", "internal/forge", "internal/policy", "internal/prompt", "internal/risk", "internal/task"}, nil},
 	{"internal/prompt", "what the agent is told",
 		[]string{"internal/forge", "internal/task"}, []string{"github.com/yuin/goldmark"}},
 
@@ -62,8 +62,9 @@ var table = []row{
 	{"internal/forge/emulator/contract/trim", "cuts the published descriptions to what is used", []string{"internal/forge/emulator/contract"},
 		[]string{"github.com/vektah/gqlparser/v2"}},
 
+	{"internal/risk", "what is dangerous about a change: rules as data", nil, nil},
 	{"internal/gitops", "git on the host: bare repositories, trees, landing",
-		[]string{"internal/approval", "internal/forge", "internal/guestproto", "internal/task"},
+		[]string{"internal/approval", "internal/forge", "internal/guestproto", "internal/risk", "internal/task"},
 		[]string{"golang.org/x/text", "github.com/bluekeyes/go-gitdiff"}},
 	{"internal/guestproto", "the protocol of the helper in containers", nil, nil},
 	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/secret", "internal/task"}, nil},

@@ -1,0 +1,221 @@
+package risk
+
+import (
+	"bytes"
+	"path"
+	"strings"
+)
+
+// maxDepth bounds substitutions within substitutions.
+const maxDepth = 12
+
+// shLexer splits a shell script into simple commands, those within substitutions
+// among them. It reads the syntax of the POSIX shell and what bash adds to words;
+// it expands nothing.
+type shLexer struct {
+	text     []byte
+	at, line int
+	depth    int
+	vars     map[string]bool // assigned to in this text
+	docs     []heredoc       // to be read after the line
+	emit     func(unit)
+	cmd      []word
+	pending  []int // commands of this pipeline in out
+	out      []unit
+}
+
+type heredoc struct {
+	tag   string
+	strip bool
+	cmd   int // in out
+	piece []byte
+	line  int
+}
+
+// shellUnits yields the commands of a script, after those that are within them.
+func shellUnits(text []byte, line, depth int, vars map[string]bool, emit func(unit)) {
+	if depth > maxDepth {
+		return
+	}
+	l := &shLexer{text: text, line: line, depth: depth, vars: vars, emit: emit}
+	l.run(0)
+	for i := range l.out {
+		emitCommand(l.out[i], l, emit)
+	}
+}
+
+// run reads commands until the byte that closes them, or the end.
+func (l *shLexer) run(closer byte) {
+	for l.at < len(l.text) {
+		c := l.text[l.at]
+		switch {
+		case c == closer && closer != 0:
+			l.endCommand(false)
+			l.at++
+			return
+		case c == '\n':
+			l.at++
+			l.endCommand(false)
+			l.line++
+			l.readHeredocs()
+		case c == ' ' || c == '\t' || c == '\r':
+			l.at++
+		case c == '#':
+			l.skipComment()
+		case c == '|':
+			l.at++
+			pipe := l.at >= len(l.text) || l.text[l.at] != '|'
+			l.endCommand(pipe)
+		case c == ';' || c == '&' || c == '(' || c == ')':
+			l.at++
+			l.endCommand(false)
+		case c == '<' || c == '>':
+			l.redirect()
+		default:
+			l.word()
+		}
+	}
+	l.endCommand(false)
+}
+
+func (l *shLexer) skipComment() {
+	if n := bytes.IndexByte(l.text[l.at:], '\n'); n >= 0 {
+		l.at += n
+		return
+	}
+	l.at = len(l.text)
+}
+
+var reserved = map[string]bool{
+	"if": true, "then": true, "else": true, "elif": true, "while": true, "until": true, "do": true, "!": true, "{": true, "time": true,
+	"}": true, "fi": true, "done": true, "esac": true,
+}
+
+// endCommand closes a simple command. One whose output is piped on learns the name
+// of the command that gets it.
+func (l *shLexer) endCommand(pipe bool) {
+	words := l.cmd
+	l.cmd = nil
+	for len(words) > 0 && !words[0].quoted && (reserved[words[0].text] || l.assigns(words[0].text)) {
+		words = words[1:]
+	}
+	if len(words) > 0 {
+		l.out = append(l.out, unit{lang: LangShell, words: words, last: l.line, vars: l.vars})
+		if runs := l.uncarry(words); len(runs) > 0 {
+			for _, i := range l.pending {
+				l.out[i].pipe += " " + path.Base(runs[0].text)
+			}
+		}
+		l.pending = append(l.pending, len(l.out)-1)
+	}
+	if !pipe || len(l.pending) > 100 {
+		l.pending = nil
+	}
+}
+
+// assigns notes VAR=value.
+func (l *shLexer) assigns(text string) bool {
+	name, _, found := strings.Cut(text, "=")
+	name = strings.TrimSuffix(name, "+")
+	if !found || name == "" || isDigit(name[0]) {
+		return false
+	}
+	for i := range len(name) {
+		if !isWordByte(name[i]) {
+			return false
+		}
+	}
+	l.vars[name] = true
+	return true
+}
+
+// redirect reads < and >, with what follows them. The target of an output is kept
+// as a word of its own, behind ">".
+func (l *shLexer) redirect() {
+	c := l.text[l.at]
+	from := l.at
+	for l.at < len(l.text) && (l.text[l.at] == c || l.text[l.at] == '&' || l.text[l.at] == '|') && l.at-from < 3 {
+		l.at++
+	}
+	op := string(l.text[from:l.at])
+	switch {
+	case op == "<<<":
+		return // the word is an argument
+	case strings.HasPrefix(op, "<<"):
+		l.heredoc()
+	case (op == "<" || op == ">") && l.at < len(l.text) && l.text[l.at] == '(':
+		l.at++ // a process substitution: its commands come next
+		name := l.nested(')')
+		l.cmd = append(l.cmd, word{text: "<(" + name, line: l.line, quoted: true})
+	case c == '>' && !strings.Contains(op, "&"):
+		l.cmd = append(l.cmd, word{text: ">", line: l.line, quoted: true})
+	}
+}
+
+func (l *shLexer) heredoc() {
+	strip := l.at < len(l.text) && l.text[l.at] == '-'
+	if strip {
+		l.at++
+	}
+	for l.at < len(l.text) && (l.text[l.at] == ' ' || l.text[l.at] == '\t') {
+		l.at++
+	}
+	from := l.at
+	for l.at < len(l.text) && !bytes.ContainsRune([]byte(" \t\r\n;|&<>()"), rune(l.text[l.at])) {
+		l.at++
+	}
+	tag := strings.NewReplacer("'", "", `"`, "", `\`, "").Replace(string(l.text[from:l.at]))
+	if tag != "" && len(l.docs) < 20 {
+		l.docs = append(l.docs, heredoc{tag: tag, strip: strip, cmd: len(l.out)})
+	}
+}
+
+// readHeredocs takes the lines of here-documents out of the script and gives them
+// to their commands as one word.
+func (l *shLexer) readHeredocs() {
+	for _, doc := range l.docs {
+		from, line := l.at, l.line
+		for l.at < len(l.text) {
+			start := l.at
+			end := bytes.IndexByte(l.text[l.at:], '\n')
+			if end < 0 {
+				end = len(l.text) - l.at
+			}
+			l.at = min(len(l.text), start+end+1)
+			l.line++
+			if string(bytes.TrimSpace(l.text[start:start+end])) == doc.tag {
+				l.give(doc, l.text[from:start], line)
+				from = -1
+				break
+			}
+		}
+		if from >= 0 {
+			l.give(doc, l.text[from:], line)
+		}
+	}
+	l.docs = nil
+}
+
+func (l *shLexer) give(doc heredoc, body []byte, line int) {
+	if doc.cmd >= len(l.out) {
+		return
+	}
+	l.out[doc.cmd].words = append(l.out[doc.cmd].words, word{text: "<<", line: line, quoted: true}, word{text: string(body), line: line, quoted: true})
+}
+
+// nested reads a substitution in place and names a download that it begins with.
+func (l *shLexer) nested(closer byte) string {
+	if l.depth >= maxDepth {
+		return ""
+	}
+	inner := &shLexer{text: l.text, at: l.at, line: l.line, depth: l.depth + 1, vars: l.vars, emit: l.emit}
+	inner.run(closer)
+	l.at, l.line = inner.at, inner.line
+	for i := range inner.out {
+		emitCommand(inner.out[i], inner, l.emit)
+	}
+	if len(inner.out) > 0 && (inner.out[0].words[0].text == "curl" || inner.out[0].words[0].text == "wget") {
+		return "curl"
+	}
+	return ")"
+}
