@@ -81,7 +81,7 @@ func (t *totals) file(path string, text []byte, each bool) {
 	lines := bytes.Count(text, []byte("\n")) + 1
 	start := time.Now()
 	in := risk.Input{Path: path, New: text, Added: risk.Lines{{From: 1, To: lines}}}
-	found := append(risk.Statements(in), risk.Secrets(in)...)
+	found := risk.Settle(append(risk.Statements(in), risk.Secrets(in)...))
 	t.took += time.Since(start)
 	t.files++
 	t.lines += lines

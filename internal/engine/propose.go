@@ -90,6 +90,7 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 	result, err := e.Git.BuildTree(ctx, gitops.BuildRequest{
 		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: 1,
 		Changes: e.changes(collection, look), Limits: env.Proposal.Build(),
+		AllowSecrets: env.Proposal.SecretPatterns.Allows,
 	})
 	if look.finish(); look.canary != nil { // whatever else is wrong with the change
 		return task.Proposal{}, e.changeTripped(ctx, w, env.Name, look.canary)

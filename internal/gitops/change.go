@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/risk"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -77,6 +78,9 @@ type BuildRequest struct {
 	Revision   int
 	Changes    Changes
 	Limits     Limits
+	// AllowSecrets says that a file may hold what looks like a secret of somebody
+	// else: it is a risk there, and no problem. Nil: none may.
+	AllowSecrets func(path string) bool
 }
 
 // Result is the tree made of an agent's changes: everything that a proposal shows.
@@ -101,7 +105,7 @@ func (p *problems) add(path, rule, format string, args ...any) {
 		p.more++
 		return
 	}
-	p.list = append(p.list, Problem{Path: path, Rule: rule, Why: fmt.Sprintf(format, args...)})
+	p.list = append(p.list, Problem{Path: risk.Mask(path), Rule: rule, Why: risk.Mask(fmt.Sprintf(format, args...))})
 }
 
 func (p *problems) err() error {

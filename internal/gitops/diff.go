@@ -34,8 +34,11 @@ func (b *build) describe(ctx context.Context, tree string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	risks, err := b.risks(diff)
+	risks, err := b.risks(ctx, diff)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := b.problems.err(); err != nil {
 		return Result{}, err
 	}
 	return Result{Tree: tree, Manifest: b.manifest, Diff: diff, Ignored: b.ignored, Risks: risks}, nil

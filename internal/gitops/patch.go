@@ -8,66 +8,108 @@ import (
 	"strings"
 )
 
-// addedLine is one line that a patch adds.
-type addedLine struct {
-	path string
-	line int // in the new file, from 1
-	text []byte
+// patchLine is one line that a patch adds or removes.
+type patchLine struct {
+	path    string
+	added   bool
+	line    int // in the new file if it is added, else in the old one, from 1
+	newLine int // in the new file: where it stands, or what stands where it stood
+	at      int // in the patch, from 1
+	text    []byte
 }
 
-// addedLines yields the lines that a patch of git adds. Hunks are counted by
-// their headers, so that content that looks like a header is content.
-func addedLines(patch []byte) iter.Seq2[addedLine, error] {
-	return func(yield func(addedLine, error) bool) {
-		var path string
-		number, oldLeft, newLeft := 0, 0, 0
-		for line := range bytes.Lines(patch) {
-			var err error
-			switch {
-			case oldLeft > 0 || newLeft > 0:
-				switch line[0] {
-				case '+':
-					if !yield(addedLine{path: path, line: number, text: line[1:]}, nil) {
-						return
-					}
-					number++
-					newLeft--
-				case '-':
-					oldLeft--
-				case ' ', '\n':
-					number++
-					oldLeft--
-					newLeft--
-				}
-			case bytes.HasPrefix(line, []byte("diff --git ")):
-				path = ""
-			case bytes.HasPrefix(line, []byte("+++ ")):
-				path, err = patchPath(strings.TrimSuffix(string(line[4:]), "\n"))
-			case bytes.HasPrefix(line, []byte("@@ -")):
-				number, oldLeft, newLeft, err = hunkHeader(string(line))
-			}
-			if err != nil {
-				yield(addedLine{}, err)
+// addedLines yields the lines that a patch adds.
+func addedLines(patch []byte) iter.Seq2[patchLine, error] {
+	return func(yield func(patchLine, error) bool) {
+		for line, err := range patchLines(patch, nil) {
+			if (err != nil || line.added) && !yield(line, err) {
 				return
 			}
 		}
 	}
 }
 
-// hunkHeader reads "@@ -OLD[,COUNT] +NEW[,COUNT] @@".
-func hunkHeader(line string) (start, oldLines, newLines int, err error) {
+// patchLines yields the lines that a patch of git adds or removes, and tells file,
+// if it is not nil, of the line of the patch where each file begins. Hunks are
+// counted by their headers, so that content that looks like a header is content.
+func patchLines(patch []byte, file func(path string, at int)) iter.Seq2[patchLine, error] {
+	return func(yield func(patchLine, error) bool) {
+		p := patchReader{file: file}
+		for line := range bytes.Lines(patch) {
+			p.at++
+			changed, found, err := p.next(line)
+			if (found || err != nil) && !yield(changed, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// patchReader is where a reader of a patch stands.
+type patchReader struct {
+	file             func(path string, at int)
+	oldPath, path    string
+	oldLine, newLine int
+	oldLeft, newLeft int // lines of the present hunk
+	at, begins       int // line of the patch, and the one where the present file began
+}
+
+func (p *patchReader) next(line []byte) (changed patchLine, found bool, err error) {
+	switch {
+	case p.oldLeft > 0 || p.newLeft > 0:
+		return p.content(line)
+	case bytes.HasPrefix(line, []byte("diff --git ")):
+		p.oldPath, p.path, p.begins = "", "", p.at
+	case bytes.HasPrefix(line, []byte("--- ")):
+		p.oldPath, err = patchPath(strings.TrimSuffix(string(line[4:]), "\n"), "a/")
+	case bytes.HasPrefix(line, []byte("+++ ")):
+		p.path, err = patchPath(strings.TrimSuffix(string(line[4:]), "\n"), "b/")
+		if p.path == "" {
+			p.path = p.oldPath
+		}
+		if err == nil && p.file != nil {
+			p.file(p.path, p.begins)
+		}
+	case bytes.HasPrefix(line, []byte("@@ -")):
+		err = p.hunk(string(line))
+	}
+	return changed, false, err
+}
+
+func (p *patchReader) content(line []byte) (changed patchLine, found bool, err error) {
+	changed = patchLine{path: p.path, newLine: p.newLine, at: p.at, text: line[1:]}
+	switch line[0] {
+	case '+':
+		changed.added, changed.line, found = true, p.newLine, true
+		p.newLine++
+		p.newLeft--
+	case '-':
+		changed.line, found = p.oldLine, true
+		p.oldLine++
+		p.oldLeft--
+	case ' ', '\n':
+		p.oldLine++
+		p.newLine++
+		p.oldLeft--
+		p.newLeft--
+	}
+	return changed, found, nil
+}
+
+// hunk reads "@@ -OLD[,COUNT] +NEW[,COUNT] @@".
+func (p *patchReader) hunk(line string) (err error) {
 	fields := strings.Fields(line)
 	if len(fields) < 4 || fields[3] != "@@" {
-		return 0, 0, 0, fmt.Errorf("malformed hunk header %.100q", line)
+		return fmt.Errorf("malformed hunk header %.100q", line)
 	}
-	_, oldLines, err = hunkRange(strings.TrimPrefix(fields[1], "-"))
+	p.oldLine, p.oldLeft, err = hunkRange(strings.TrimPrefix(fields[1], "-"))
 	if err == nil {
-		start, newLines, err = hunkRange(strings.TrimPrefix(fields[2], "+"))
+		p.newLine, p.newLeft, err = hunkRange(strings.TrimPrefix(fields[2], "+"))
 	}
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("malformed hunk header %.100q: %w", line, err)
+		return fmt.Errorf("malformed hunk header %.100q: %w", line, err)
 	}
-	return start, oldLines, newLines, nil
+	return nil
 }
 
 func hunkRange(text string) (start, count int, err error) {
@@ -79,9 +121,9 @@ func hunkRange(text string) (start, count int, err error) {
 	return start, count, err
 }
 
-// patchPath reads the path of a "+++ " line: "b/PATH", a tab after it if there
-// is a space in it, in C quotes if there is an unusual byte in it.
-func patchPath(text string) (string, error) {
+// patchPath reads the path of a "+++ " or "--- " line: "b/PATH", a tab after it if
+// there is a space in it, in C quotes if there is an unusual byte in it.
+func patchPath(text, prefix string) (string, error) {
 	text = strings.TrimSuffix(text, "\t")
 	if text == "/dev/null" {
 		return "", nil
@@ -94,7 +136,7 @@ func patchPath(text string) (string, error) {
 		}
 		text = unquoted
 	}
-	path, found := strings.CutPrefix(text, "b/")
+	path, found := strings.CutPrefix(text, prefix)
 	if !found {
 		return "", fmt.Errorf("malformed path %.200q in a patch", text)
 	}

@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"bytes"
+	"context"
 	"path"
 	"regexp"
 	"strings"
@@ -24,6 +25,7 @@ const (
 	RiskBinary       = "binary"
 	RiskLFS          = "lfs-pointer"
 	RiskHidden       = "hidden-characters"
+	RiskUnscanned    = "not-scanned"
 )
 
 // pathRisks name files by what others do with them. Patterns see folded, lower-case paths.
@@ -49,13 +51,19 @@ var lfsHeader = regexp.MustCompile(`^version https://(git-lfs\.github\.com|hawse
 // maxLineRisks bounds the lines that are named of one file.
 const maxLineRisks = 20
 
-// risks names the dangers of the manifest and of the lines that the diff adds.
-func (b *build) risks(diff []byte) ([]task.Risk, error) {
+// risks names the dangers of the manifest, of the lines that the diff adds and of
+// what they say. Secrets among them are problems, unless their path may have them.
+func (b *build) risks(ctx context.Context, diff []byte) ([]task.Risk, error) {
 	var risks []task.Risk
 	for _, c := range b.manifest {
 		risks = append(risks, b.fileRisks(c)...)
 	}
-	perFile := map[string]int{}
+	lines, err := changedLines(diff)
+	if err != nil {
+		return nil, err
+	}
+	perFile := map[string]int{} // index of the last one listed
+	listed := map[string]int{}
 	for added, err := range addedLines(diff) {
 		if err != nil {
 			return nil, err
@@ -64,11 +72,15 @@ func (b *build) risks(diff []byte) ([]task.Risk, error) {
 		if why == "" {
 			continue
 		}
-		if perFile[added.path]++; perFile[added.path] <= maxLineRisks {
-			risks = append(risks, task.Risk{Name: RiskHidden, Path: added.path, Line: added.line, Why: why})
+		if listed[added.path]++; listed[added.path] > maxLineRisks {
+			risks[perFile[added.path]].More++
+			continue
 		}
+		perFile[added.path] = len(risks)
+		risks = append(risks, task.Risk{Name: RiskHidden, Path: added.path, Line: added.line, Why: why})
 	}
-	return risks, nil
+	said, err := b.scan(ctx, lines)
+	return append(risks, said...), err
 }
 
 func (b *build) fileRisks(c task.PathChange) []task.Risk {

@@ -1,9 +1,11 @@
 package gitops
 
+import "github.com/coderflow/coderflow/internal/risk"
+
 // RiskNames lists every risk that a proposal can have. Gate rules refer to them.
 func RiskNames() []string {
-	return []string{
+	return append(risk.Names(),
 		RiskWorkflow, RiskCodeOwners, RiskInstructions, RiskLockFile, RiskSubmodules, RiskAttributes,
-		RiskExecutable, RiskSymlink, RiskBinary, RiskLFS, RiskHidden,
-	}
+		RiskExecutable, RiskSymlink, RiskBinary, RiskLFS, RiskHidden, RiskUnscanned,
+	)
 }

@@ -187,6 +187,7 @@ func (p Proposal) check(w wrong) {
 	if p.MaxTotalBytes < 1 || p.MaxTotalBytes > maxProposalFile {
 		w("spec.proposal.maxTotalBytes", "want between 1 byte and %s", sy.Size(maxProposalFile))
 	}
+	p.SecretPatterns.check(w)
 }
 
 func unjoin(err error) []error {

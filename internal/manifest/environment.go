@@ -2,7 +2,10 @@ package manifest
 
 import (
 	"fmt"
+	"path"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -127,6 +130,60 @@ type Proposal struct {
 	MaxFiles      int     `json:"maxFiles" yaml:"maxFiles"`
 	MaxFileBytes  sy.Size `json:"maxFileBytes" yaml:"maxFileBytes"`
 	MaxTotalBytes sy.Size `json:"maxTotalBytes" yaml:"maxTotalBytes"`
+	// SecretPatterns says where what looks like a secret may stand.
+	SecretPatterns SecretPatterns `json:"secretPatterns,omitzero" yaml:"secretPatterns"`
+}
+
+// SecretPatterns are exceptions from the rule that a proposal with something in it
+// that looks like somebody's secret is refused: keys made for tests. What they let
+// through is a risk of the proposal.
+type SecretPatterns struct {
+	// Allow are globs of paths: * is any characters but a slash, ** any directories.
+	// Case matters.
+	Allow []string `json:"allow,omitempty" yaml:"allow"`
+}
+
+// Allows says that a file may hold what looks like a secret.
+func (s SecretPatterns) Allows(path string) bool {
+	return slices.ContainsFunc(s.Allow, func(glob string) bool {
+		return matchesPath(strings.Split(glob, "/"), strings.Split(path, "/"))
+	})
+}
+
+// matchesPath compares the components of a path with those of a glob. (Gates fold
+// case and links into their globs so that they match more; an exception must not.)
+func matchesPath(glob, at []string) bool {
+	fits := make([]bool, len(at)+1) // fits[n]: the glob so far is the first n components
+	fits[0] = true
+	for _, g := range glob {
+		next := make([]bool, len(at)+1)
+		for n := range fits {
+			switch {
+			case g == "**":
+				next[n] = fits[n] || n > 0 && next[n-1]
+			case n > 0 && fits[n-1]:
+				ok, err := path.Match(g, at[n-1])
+				next[n] = ok && err == nil
+			}
+		}
+		fits = next
+	}
+	return fits[len(at)]
+}
+
+func (s SecretPatterns) check(w wrong) {
+	if len(s.Allow) > maxRuleItems {
+		w("spec.proposal.secretPatterns.allow", "has more than %d paths", maxRuleItems)
+	}
+	for i, glob := range s.Allow {
+		at := fmt.Sprintf("spec.proposal.secretPatterns.allow[%d]", i)
+		if err := policy.CheckGlob(glob); err != nil {
+			w(at, "%q: %v", glob, err)
+		}
+		if strings.Trim(glob, "*/") == "" {
+			w(at, "%q is every file; name the directory of the keys for tests", glob)
+		}
+	}
 }
 
 // Build returns the bounds of the proposal itself, which ignored files do not count for.

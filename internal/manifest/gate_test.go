@@ -86,3 +86,20 @@ func TestGatesWithMistakesAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// An exception is read strictly: no case is folded, and none is for everything.
+func TestPathsThatMayHoldSecretPatterns(t *testing.T) {
+	t.Parallel()
+	s := SecretPatterns{Allow: []string{"testdata/**/*.pem", "keys/test.key", "**/fixtures/**"}}
+	for path, want := range map[string]bool{
+		"testdata/a.pem": true, "testdata/x/y/a.pem": true, "keys/test.key": true, "a/b/fixtures/c/d": true, "fixtures/d": true,
+		"a.pem": false, "Testdata/a.pem": false, "x/testdata/a.pem": false, "testdata/a.pem/b": false, "keys/test.key.go": false, "": false,
+	} {
+		if got := s.Allows(path); got != want {
+			t.Errorf("%q: %v", path, got)
+		}
+	}
+	if (SecretPatterns{}).Allows("a") {
+		t.Error("without exceptions something is allowed")
+	}
+}

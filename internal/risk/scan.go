@@ -18,6 +18,8 @@ type Input struct {
 	// Opaque has no lines that a diff shows: a link's target, a binary file. Only
 	// secrets are looked for, and all of it counts as added.
 	Opaque bool
+	// Known says that the name was in the base already.
+	Known bool
 }
 
 // Finding is one danger at one place.
@@ -35,7 +37,8 @@ type Finding struct {
 	// More are further findings of the same rule in the same file that are not listed.
 	More int
 
-	key string // the same for the same statement elsewhere
+	key   string // the same for the same statement elsewhere
+	gains bool   // a protection that the file gets: no danger, and not shown
 }
 
 // Bounds of what is listed. What is beyond is counted.
@@ -62,13 +65,18 @@ func Statements(in Input) []Finding {
 	}
 	now := hits(in.Path, in.New)
 	var before []hit
-	if in.Old != nil && (len(in.Removed) > 0 || slices.ContainsFunc(now, func(h hit) bool { return !in.Added.touches(h.from, h.to) })) {
+	if in.Old != nil && (len(in.Removed) > 0 || slices.ContainsFunc(now, func(h hit) bool { return h.rule.Guard || !in.Added.touches(h.from, h.to) })) {
 		before = hits(in.Path, in.Old)
 	}
 	had, has := tally(before), tally(now)
 	var found []Finding
 	for _, h := range now {
 		if h.rule.Guard {
+			if has[h.key] > had[h.key] {
+				f := h.finding(in.Path, false)
+				f.gains = true
+				found = append(found, f)
+			}
 			continue
 		}
 		if in.Added.touches(h.from, h.to) || has[h.key] > had[h.key] {
@@ -106,6 +114,10 @@ func bounded(found []Finding) []Finding {
 	last := map[string]int{} // rule → index in out
 	var out []Finding
 	for _, f := range found {
+		if f.gains {
+			out = append(out, f)
+			continue
+		}
 		key := f.Rule + " " + f.Name
 		if kept[key]++; kept[key] > maxPerRule {
 			out[last[key]].More++
@@ -180,7 +192,7 @@ func excerpt(words []word, lang Language) string {
 			break
 		}
 	}
-	return inert(mask(b.String()))
+	return inert(Mask(b.String()))
 }
 
 // inert makes a text one printable line of bounded length.

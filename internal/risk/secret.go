@@ -37,13 +37,27 @@ var secretRules = SecretRules()
 // of a file. No finding holds the value.
 func Secrets(in Input) []Finding {
 	var found []Finding
-	if clean := mask(in.Path); clean != in.Path {
-		found = append(found, Finding{Name: SecretPattern, Rule: secretIn(in.Path), Path: clean, Why: "the name of the file holds what looks like a secret", Excerpt: ""})
+	if clean := Mask(in.Path); clean != in.Path {
+		if !in.Known {
+			found = append(found, Finding{Name: SecretPattern, Rule: secretIn(in.Path), Path: clean, Why: "the name of the file holds what looks like a secret"})
+		}
 		in.Path = clean
 	}
 	if in.New == nil {
 		return found
 	}
+	if in.Opaque && in.Old != nil { // what it held already is not the change's
+		had := in
+		had.New, had.Old, had.Known = in.Old, nil, true
+		if len(Secrets(had)) >= len(contentSecrets(in)) {
+			return found
+		}
+	}
+	return bounded(append(found, contentSecrets(in)...))
+}
+
+// contentSecrets looks through the new content.
+func contentSecrets(in Input) (found []Finding) {
 	lower := bytes.ToLower(in.New)
 	if len(lower) != len(in.New) { // characters whose lower case has another length
 		lower = foldASCII(in.New)
@@ -51,7 +65,7 @@ func Secrets(in Input) []Finding {
 	for i := range secretRules {
 		found = append(found, secretRules[i].scan(in, lower)...)
 	}
-	return bounded(found)
+	return found
 }
 
 func foldASCII(text []byte) []byte {
@@ -133,8 +147,8 @@ func (r *SecretRule) short() bool { return !slices.Contains(longRules, r.ID) }
 // longRules need a long part of the text.
 var longRules = []string{"private-key", "jwt"}
 
-// mask replaces what looks like a secret.
-func mask(text string) string {
+// Mask replaces what looks like a secret in a short text, such as the name of a file.
+func Mask(text string) string {
 	for i := range secretRules {
 		r := &secretRules[i]
 		for range 4 {

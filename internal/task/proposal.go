@@ -40,13 +40,22 @@ type PathChange struct {
 // Risk is a named danger of a change that a reviewer must see.
 type Risk struct {
 	Name string `json:"name"`
+	// Rule is which rule of that name found it; empty where a name has only one.
+	Rule string `json:"rule,omitempty"`
 	Path string `json:"path"`
-	Line int    `json:"line,omitempty"`
-	Why  string `json:"why"`
+	// Line is counted from 1 in the new file, and in the old one where Removed says
+	// that the danger is that it is gone. 0: the file as a whole.
+	Line    int    `json:"line,omitempty"`
+	Removed bool   `json:"removed,omitempty"`
+	Why     string `json:"why"`
+	Excerpt string `json:"excerpt,omitempty"` // printable, one line, without secrets
+	// More are further ones of the same rule in the same file that are not listed.
+	More int `json:"more,omitempty"`
 }
 
 // Proposal is what a human is asked to approve. Digest binds every other field
-// that decides what will land; it is computed once and checked at every use.
+// that decides what will land or what its gate asks for; it is computed once and
+// checked at every use.
 type Proposal struct {
 	Task          ID
 	Revision      int
@@ -66,8 +75,10 @@ type Proposal struct {
 }
 
 // digestDomain separates this digest from every other use of SHA-256 and names
-// the encoding's version.
-const digestDomain = "coderflow.dev/proposal/v1\n"
+// the encoding's version. Version 1 pinned neither risks nor line counts, so that
+// whoever could write to the database could lower what a gate asks for by risk or
+// by size. It was never released: proposals under it are void, not converted.
+const digestDomain = "coderflow.dev/proposal/v2\n"
 
 // ComputeDigest returns "sha256:…" over an injective encoding of what the
 // proposal pins: every field is written with its length before it, so that no
@@ -83,7 +94,15 @@ func (p Proposal) ComputeDigest() string {
 	writeField(h, p.Tree)
 	writeField(h, fmt.Sprint(len(p.Manifest)))
 	for _, c := range p.Manifest {
-		for _, field := range []string{c.Path, string(c.Kind), c.OldMode, c.NewMode, c.OldBlob, c.NewBlob} {
+		for _, field := range []string{c.Path, string(c.Kind), c.OldMode, c.NewMode, c.OldBlob, c.NewBlob,
+			fmt.Sprint(c.Size), fmt.Sprint(c.Added), fmt.Sprint(c.Removed), fmt.Sprint(c.Binary)} {
+			writeField(h, field)
+		}
+	}
+	writeField(h, fmt.Sprint(p.Ignored))
+	writeField(h, fmt.Sprint(len(p.Risks)))
+	for _, r := range p.Risks {
+		for _, field := range []string{r.Name, r.Rule, r.Path, fmt.Sprint(r.Line), fmt.Sprint(r.Removed), r.Why, r.Excerpt, fmt.Sprint(r.More)} {
 			writeField(h, field)
 		}
 	}

@@ -12,13 +12,15 @@ func proposal() task.Proposal {
 	p := task.Proposal{
 		Task: "aaaaaaaaaaaa", Revision: 1, Repository: forge.RepositoryRef{Host: forge.GitHub, ID: "1", Owner: "o", Name: "n"},
 		BaseBranch: "main", BaseCommit: "b", Tree: "t", Diff: []byte("d"), Message: "m", PolicyVersion: "v",
-		Manifest: []task.PathChange{{Path: "a", Kind: task.Added, NewMode: "100644", NewBlob: "x"}},
+		Manifest: []task.PathChange{{Path: "a", Kind: task.Added, NewMode: "100644", NewBlob: "x", Size: 9, Added: 3}},
+		Risks:    []task.Risk{{Name: "destructive-sql", Rule: "sql-drop-table", Path: "a", Line: 2, Why: "w", Excerpt: "DROP TABLE t"}},
 	}
 	p.Digest = p.ComputeDigest()
 	return p
 }
 
-// Invariant 2: nothing that decides what lands can change under the digest.
+// Invariant 2: nothing that decides what lands, or what its gate asks for, can
+// change under the digest.
 func TestDigestPinsEverythingThatLands(t *testing.T) {
 	t.Parallel()
 	changes := map[string]func(*task.Proposal){
@@ -34,6 +36,20 @@ func TestDigestPinsEverythingThatLands(t *testing.T) {
 		"path":        func(p *task.Proposal) { p.Manifest[0].Path = "b" },
 		"mode":        func(p *task.Proposal) { p.Manifest[0].NewMode = "100755" },
 		"blob":        func(p *task.Proposal) { p.Manifest[0].NewBlob = "y" },
+		"size":        func(p *task.Proposal) { p.Manifest[0].Size = 8 },
+		"lines added": func(p *task.Proposal) { p.Manifest[0].Added = 1 },
+		"lines gone":  func(p *task.Proposal) { p.Manifest[0].Removed = 1 },
+		"binary":      func(p *task.Proposal) { p.Manifest[0].Binary = true },
+		"ignored":     func(p *task.Proposal) { p.Ignored = 1 },
+		"no risks":    func(p *task.Proposal) { p.Risks = nil },
+		"risk":        func(p *task.Proposal) { p.Risks[0].Name = "binary" },
+		"rule":        func(p *task.Proposal) { p.Risks[0].Rule = "x" },
+		"risk's path": func(p *task.Proposal) { p.Risks[0].Path = "b" },
+		"risk's line": func(p *task.Proposal) { p.Risks[0].Line = 1 },
+		"which line":  func(p *task.Proposal) { p.Risks[0].Removed = true },
+		"why":         func(p *task.Proposal) { p.Risks[0].Why = "v" },
+		"excerpt":     func(p *task.Proposal) { p.Risks[0].Excerpt = "" },
+		"how many":    func(p *task.Proposal) { p.Risks[0].More = 1 },
 		"a path less": func(p *task.Proposal) { p.Manifest = nil },
 		"no digest":   func(p *task.Proposal) { p.Digest = "" },
 		"moved bytes": func(p *task.Proposal) { p.Diff, p.Message = []byte(""), "dm" },
