@@ -47,19 +47,40 @@ func TestWhereDraftsAreRefusedAnOrdinaryPullRequestSaysSo(t *testing.T) {
 	w.landedExactly(w.taskOf(proposed.Issue, task.Done))
 }
 
-// A forge that dismisses approvals when a branch is pushed dismisses the one
-// that landed, too. The commit is there; the deployment is withheld and says why.
-func TestApprovalDismissedByItsOwnLandingWithholdsTheDeployment(t *testing.T) {
+// A forge that dismisses approvals when a branch is pushed dismisses the one that
+// landed, too. That withdraws nothing; a person's dismissal does.
+func TestThreat44OnlyAPersonsDismissalWithholdsTheDeployment(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newStoppedWorld(t)
 	if err := w.hub.Protect(sampleRepo, "main", emulator.Protection{RequiredReviews: 1, DismissStaleReviews: true}); err != nil {
 		t.Fatal(err)
 	}
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
-	w.approve(tom, proposed.PullRequest, "/coderflow deploy publish")
-	done := w.taskOf(proposed.Issue, task.Done)
-	w.landedExactly(done)
-	w.waitSaid(proposed.Issue, "withheld")
-	w.waitSaid(proposed.Issue, "dismissed")
-	w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployStarted: 0, audit.DeployEnded: 1})
+	w.start()
+	w.step("dismissed by its own landing", func() {
+		proposed := w.proposed()
+		review := w.approve(tom, proposed.PullRequest, "/coderflow deploy publish")
+		done := w.taskOf(proposed.Issue, task.Done)
+		w.landedExactly(done)
+		w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployStarted: 1, audit.DeployEnded: 1})
+		now, _, err := w.as(tom).PullRequests.GetReview(w.t.Context(), sampleOwner, sampleName, done.PullRequest, review.GetID())
+		if err != nil || now.GetState() != "DISMISSED" {
+			w.t.Errorf("the review is %s: %v", now.GetState(), err)
+		}
+	})
+	w.server.kill()
+	w.step("dismissed by a person", func() {
+		if err := w.hub.Unprotect(sampleRepo, "main"); err != nil {
+			w.t.Fatal(err)
+		}
+		w.startToDie("moved:landed")
+		proposed := w.proposed()
+		review := w.approve(tom, proposed.PullRequest, "/coderflow deploy publish")
+		w.died()
+		w.dismiss(proposed.PullRequest, review)
+		w.start()
+		done := w.taskOf(proposed.Issue, task.Done)
+		w.waitSaid(proposed.Issue, "withheld")
+		w.waitSaid(proposed.Issue, "dismissed")
+		w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployStarted: 0, audit.DeployEnded: 1})
+	})
 }

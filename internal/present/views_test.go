@@ -112,7 +112,7 @@ func hostileStatus(s string, state task.State) StatusView {
 	v := sampleStatus()
 	v.Task = hostileReview(s).Task
 	v.Task.State, v.Task.LandedCommit, v.Task.Failure = state, s, s
-	v.IssueURL, v.PullRequestURL, v.CommitURL, v.Output = s, s, s, s
+	v.IssueURL, v.PullRequestURL, v.CommitURL, v.Output, v.LandedOn = s, s, s, s, s
 	d := hostileDecision(s)
 	v.Refused, v.Counted = &d, &d
 	v.Task.Judged = []task.Judgement{{Review: s, URL: s, Reviewer: forge.User{Login: s}, Counted: true}}
@@ -134,6 +134,13 @@ func everything(s string) []string {
 		Cancelling(hostileReview(s).Task), Help(),
 		GateRefused(d).Summary, GateLanding([]forge.User{u, u}).Summary, GateLanded(s, s, []forge.User{u}).Summary, GateVoid(s).Summary, GateFailed(s).Summary,
 		GateWaiting(hostileReview(s).Proposal).Summary, GateCancelled(task.State(s)).Summary, Link("words", s).String())
+	_, refused := PushRefused(s, s+"; "+s, true)
+	_, moved := TargetMoved(s)
+	elsewhere := hostileReview(s)
+	elsewhere.Targets = []string{s, s}
+	all = append(all, missing(refused), missing(moved), CommitKept(u, s), GateHeld(elsewhere.Proposal, s).Summary, elsewhere.approve(),
+		GateLandedOn(s, s, []forge.User{u}, s).Summary, GateElsewhere(s, s).Summary, LandedElsewhere(s, s, []forge.User{u}, s),
+		LandedElsewhereBody(elsewhere, []forge.User{u}, s, s), LandedBody(elsewhere, []forge.User{u}, s))
 	for _, state := range append(task.States(), task.State(s)) {
 		all = append(all, StatusComment(hostileStatus(s, state)))
 	}

@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// withTargets lets reviews name main and the release branches.
+func withTargets() worldOption {
+	return func(_ *emulator.Options, s *settings) { s.Spec = `landing: {targets: [main, "release/*"]}` }
+}
+
+// branch makes a branch of where main is.
+func (w *world) branch(name string) {
+	w.t.Helper()
+	w.pushAs(tom, "main", func(git func(...string) string) { git("push", "-q", "origin", "HEAD:refs/heads/"+name) })
+}
+
+// tip is where a branch is at the forge; empty if it does not exist.
+func (w *world) tip(branch string) string {
+	w.t.Helper()
+	refs, err := w.hub.Refs(sampleRepo)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return refs["refs/heads/"+branch]
+}
+
+// ownPushes are the commits that CoderFlow pushed anywhere, but for carriers.
+func (w *world) ownPushes() []string {
+	w.t.Helper()
+	var pushed []string
+	for _, push := range w.hub.Pushes(sampleRepo) {
+		if strings.Contains(push.Actor, "[bot]") && push.Kind != "branch_creation" || !strings.Contains(push.Ref, task.BranchPrefix) && strings.Contains(push.Actor, "[bot]") {
+			pushed = append(pushed, push.Ref+" "+push.New)
+		}
+	}
+	return pushed
+}
+
+// landedOn proves that the approved commit is on the branch that the review named,
+// that nothing else was pushed, and that the pull request is closed and says so.
+func (w *world) landedOn(done task.Task, branch string) {
+	w.t.Helper()
+	p, err := w.db().Proposal(w.t.Context(), done.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	commit, err := w.commit(w.t.Context(), done.LandedCommit)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if len(commit.Parents) != 1 || commit.Parents[0].GetSHA() != p.BaseCommit || commit.GetCommit().GetTree().GetSHA() != p.Tree ||
+		!strings.Contains(commit.GetCommit().GetAuthor().GetEmail(), "+"+tom+"@") {
+		w.t.Errorf("landed commit %+v, want tree %s on %s by tom", commit.GetCommit(), p.Tree, p.BaseCommit)
+	}
+	if pushes := w.branchPushes(done.ID); !slices.Equal(pushes, []string{p.Carrier}) {
+		w.t.Errorf("pushes to the proposal branch: %q, want the carrier alone", pushes)
+	}
+	pr, err := w.pullRequest(w.t.Context(), done.PullRequest)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if pr.GetState() != "closed" || pr.GetMerged() || !strings.Contains(pr.GetBody(), branch) || strings.Contains(pr.GetBody(), "How to approve") {
+		w.t.Errorf("the pull request is %s, merged %v, and says\n%s", pr.GetState(), pr.GetMerged(), pr.GetBody())
+	}
+	w.waitSaid(done.PullRequest, "on branch `"+branch+"`")
+	w.waitSaid(done.Issue, "landed on `"+branch+"`")
+	w.wait("the checks", func(context.Context) (bool, error) {
+		patch, landed := w.hub.CheckRuns(sampleRepo, p.Carrier), w.hub.CheckRuns(sampleRepo, done.LandedCommit)
+		return len(patch) == 1 && patch[0].Conclusion == "cancelled" && len(landed) == 1 && landed[0].Conclusion == "success", nil
+	})
+	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.PushIntent: 1, audit.PushDone: 1, audit.ApprovalVoid: 0})
+}
+
+func (w *world) deployedOnce(id task.ID) {
+	w.t.Helper()
+	runs, err := w.db().DeployRuns(w.t.Context(), id)
+	if err != nil || len(runs) != 1 || runs[0].State != deploy.Succeeded {
+		w.t.Errorf("deployments %+v: %v", runs, err)
+	}
+}
+
+// A review can name the branch to land on: one that an admin listed and that is at
+// the proposal's base, or a new one. Everything else is refused, with what to do.
+func TestAnApprovalLandsOnTheBranchThatItNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withTargets())
+	w.branch("release/1")
+	before := w.tip("main")
+	w.step("an existing branch, with a deployment", func() {
+		proposed := w.proposed()
+		w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow target release/1\n/coderflow deploy publish channel=stable")
+		done := w.taskOf(proposed.Issue, task.Done)
+		w.landedOn(done, "release/1")
+		w.deployedOnce(done.ID)
+		if w.tip("release/1") != done.LandedCommit || w.tip("main") != before {
+			w.t.Errorf("release/1 is at %s and main at %s", w.tip("release/1"), w.tip("main"))
+		}
+	})
+	w.step("a new branch", func() {
+		proposed := w.proposed()
+		w.approve(tom, proposed.PullRequest, "/coderflow target --new release/2")
+		done := w.taskOf(proposed.Issue, task.Done)
+		w.landedOn(done, "release/2")
+		if w.tip("release/2") != done.LandedCommit {
+			w.t.Errorf("release/2 is at %s", w.tip("release/2"))
+		}
+	})
+	w.step("Threat46And50NamesThatAreRefused, then the branch of the pull request", func() {
+		proposed, pushed := w.proposed(), w.ownPushes()
+		for text, says := range map[string]string{
+			"target develop":                           "only main, release/",
+			"target release/9":                         "target --new release/9",
+			"target --new release/1":                   "exists already",
+			"target release/1":                         "run it again with that branch as its base", // it has moved on
+			"target " + proposed.ID.Branch():           "CoderFlow's own",
+			"target refs/heads/main":                   "name the branch alone",
+			"target main\n/coderflow no-push":          "contradict",
+			"deploy publish\n/coderflow no-push":       "contradict",
+			"target main\n/coderflow target release/3": "said twice",
+			"target 'main\u2028evil'":                  "",
+		} {
+			w.refusedReview(proposed, "/coderflow "+text, says)
+		}
+		w.noCommit(proposed)
+		if now := w.ownPushes(); !slices.Equal(now, pushed) {
+			w.t.Errorf("pushed %q", now[len(pushed):])
+		}
+		w.approve(tom, proposed.PullRequest, "/coderflow target main")
+		done := w.taskOf(proposed.Issue, task.Done)
+		if w.tip("main") != done.LandedCommit {
+			w.t.Errorf("main is at %s, %s landed", w.tip("main"), done.LandedCommit)
+		}
+		pr, err := w.pullRequest(w.t.Context(), done.PullRequest)
+		if err != nil || pr.GetMerged() || pr.GetState() != "closed" {
+			w.t.Errorf("the pull request is %s, merged %v: %v", pr.GetState(), pr.GetMerged(), err)
+		}
+	})
+	w.nothingMentioned()
+}
+
+// refusedReview waits until this very review was answered with a refusal.
+func (w *world) refusedReview(proposed task.Task, text, says string) {
+	w.t.Helper()
+	review := w.approve(tom, proposed.PullRequest, text)
+	marker := fmt.Sprintf("<!-- coderflow:review=%d -->", review.GetID())
+	w.wait(fmt.Sprintf("the answer to %q with %q", text, says), func(ctx context.Context) (bool, error) {
+		comments, err := w.comments(ctx, proposed.PullRequest)
+		return slices.ContainsFunc(comments, func(c *gh.IssueComment) bool {
+			return strings.HasPrefix(c.GetBody(), marker) && strings.Contains(c.GetBody(), "does not count") && strings.Contains(strings.ReplaceAll(c.GetBody(), "`", ""), says)
+		}), err
+	})
+}
+
+// The commit alone: made, kept, and pushed only by another approval.
+func TestACommitThatIsKeptIsPushedOnlyByAnotherApproval(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withExtra(looksOften))
+	proposed := w.proposed()
+	w.approve(tom, proposed.PullRequest, "Keep it\n\n/coderflow no-push")
+	w.waitSaid(proposed.PullRequest, "was made and kept in CoderFlow, and nothing was pushed")
+	waiting := w.taskOf(proposed.Issue, task.Proposed)
+	kept := w.onlyCommit()
+	if !strings.Contains(waiting.Failure, kept) || waiting.ApprovalID != "" || waiting.LandedCommit != "" {
+		t.Errorf("the task is %+v", waiting)
+	}
+	d := &desk{t: t, dir: w.dir, config: w.in.config}
+	if out := d.must("tasks", "show", string(proposed.ID), "--local"); !strings.Contains(out, "approve again without /coderflow no-push") {
+		t.Errorf("tasks show does not say what to do:\n%s", out)
+	}
+	w.wait("the gate's check", func(context.Context) (bool, error) {
+		runs := w.hub.CheckRuns(sampleRepo, w.head(proposed.PullRequest))
+		return len(runs) == 1 && runs[0].Conclusion == "action_required" && strings.Contains(runs[0].Summary, kept), nil
+	})
+	w.server.kill() // the used-up review is not taken again, whoever looks
+	w.start()
+	w.redeliverAll()
+	if pushed := w.ownPushes(); len(pushed) != 0 {
+		t.Errorf("pushed %q", pushed)
+	}
+	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.CommitKept: 1, audit.PushIntent: 0, audit.DeployStarted: 0})
+
+	w.approve(tom, proposed.PullRequest, "Push it")
+	done := w.taskOf(proposed.Issue, task.Done)
+	w.landedExactly(done)
+	commit, err := w.commit(t.Context(), done.LandedCommit)
+	if err != nil || !strings.HasPrefix(commit.GetCommit().GetMessage(), "Push it\n") || done.LandedCommit == kept {
+		t.Errorf("landed %s %q, kept %s: %v", done.LandedCommit, commit.GetCommit().GetMessage(), kept, err)
+	}
+	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.CommitKept: 1, audit.PushIntent: 1, audit.PushDone: 1, audit.ApprovalVoid: 0})
+}
+
+// What the forge refuses is told in its words with what to do, and a new approval
+// works once it was done: for the proposal's branch and for another one.
+func TestThreat36ARefusalOfTheForgeIsToldAndTheNextApprovalWorks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withTargets())
+	w.branch("release/1")
+	w.step("a protected target", func() {
+		if err := w.hub.Protect(sampleRepo, "release/1", emulator.Protection{RequiredReviews: 1}); err != nil {
+			w.t.Fatal(err)
+		}
+		proposed := w.proposed()
+		w.approve(tom, proposed.PullRequest, "/coderflow target release/1")
+		w.refusedPush(proposed, "GH006: Protected branch update failed for refs/heads/release/1.", "approve again without /coderflow target")
+		if err := w.hub.Unprotect(sampleRepo, "release/1"); err != nil {
+			w.t.Fatal(err)
+		}
+		w.approve(tom, proposed.PullRequest, "/coderflow target release/1")
+		w.landedAfterRefusal(proposed, w.tip("main"), "release/1")
+	})
+	w.step("a ruleset on the proposal's branch", func() {
+		proposed := w.proposed()
+		if err := w.hub.SetRulesets(sampleRepo, emulator.Ruleset{Branches: []string{"coderflow/*"}, PullRequest: true, Signed: true}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.approve(tom, proposed.PullRequest, "")
+		w.refusedPush(proposed, "GH013: Repository rule violations found for refs/heads/"+proposed.ID.Branch(), "Commits must have verified signatures.", "in that rule")
+		if err := w.hub.SetRulesets(sampleRepo, emulator.Ruleset{Branches: []string{"coderflow/*"}, PullRequest: true, Signed: true, Bypass: []string{w.hub.Info().AppSlug}}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.approve(tom, proposed.PullRequest, "")
+		done := w.taskOf(proposed.Issue, task.Done)
+		w.landedExactly(done)
+		w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.PushRefused: 1, audit.PushDone: 1})
+	})
+	w.nothingMentioned()
+}
+
+func (w *world) refusedPush(proposed task.Task, says ...string) {
+	w.t.Helper()
+	w.waitSaid(proposed.PullRequest, "does not count")
+	waiting := w.taskOf(proposed.Issue, task.Proposed)
+	d := &desk{t: w.t, dir: w.dir, config: w.in.config}
+	shown := d.must("tasks", "show", string(proposed.ID), "--local")
+	comments, err := w.comments(w.t.Context(), proposed.PullRequest)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var told string
+	for _, c := range comments {
+		told += strings.ReplaceAll(c.GetBody(), "`", "")
+	}
+	for _, want := range says {
+		if !strings.Contains(waiting.Failure, want) || !strings.Contains(shown, want) || !strings.Contains(told, want) {
+			w.t.Errorf("%q is not told everywhere:\n%s\n\n%s\n\n%s", want, waiting.Failure, shown, told)
+		}
+	}
+	w.auditHas(proposed.ID, map[audit.Action]int{audit.PushIntent: 1, audit.PushRefused: 1, audit.PushDone: 0})
+}
+
+func (w *world) landedAfterRefusal(proposed task.Task, base, branch string) {
+	w.t.Helper()
+	done := w.taskOf(proposed.Issue, task.Done)
+	commit, err := w.commit(w.t.Context(), w.tip(branch))
+	if err != nil || w.tip(branch) != done.LandedCommit || commit.Parents[0].GetSHA() != base {
+		w.t.Errorf("%s is at %s, %s landed on %s: %v", branch, w.tip(branch), done.LandedCommit, base, err)
+	}
+	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.PushRefused: 1, audit.PushIntent: 2, audit.PushDone: 1})
+}
+
+// Two valid approvals at once that name different branches: one of them lands.
+func TestThreat51TwoApprovalsAtOnceForDifferentBranchesLandOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withTargets(), withExtra(looksOften))
+	w.branch("release/1")
+	base := w.tip("release/1")
+	proposed := w.proposed()
+	var both sync.WaitGroup
+	for _, text := range []string{"/coderflow target release/1", "/coderflow target --new release/2"} {
+		both.Go(func() { w.approve(tom, proposed.PullRequest, text+"\n/coderflow deploy publish") })
+	}
+	both.Wait()
+	done := w.taskOf(proposed.Issue, task.Done)
+	w.redeliverAll()
+	if pushed := w.ownPushes(); len(pushed) != 1 || !strings.HasSuffix(pushed[0], done.LandedCommit) {
+		t.Errorf("pushed %q, want %s once", pushed, done.LandedCommit)
+	}
+	if first, second := w.tip("release/1"), w.tip("release/2"); (first == base) == (second == "") {
+		t.Errorf("release/1 is at %s and release/2 at %q: want one of them to have landed", first, second)
+	}
+	w.deployedOnce(done.ID)
+	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.PushIntent: 1, audit.PushDone: 1, audit.DeployStarted: 1})
+}
+
+// A commit that was taken off its branch again is not deployed.
+func TestThreat46WhatWasTakenOffItsBranchIsNotDeployed(t *testing.T) {
+	t.Parallel()
+	w := newStoppedWorld(t, withTargets())
+	w.branch("release/1")
+	w.startToDie("moved:landed")
+	proposed := w.proposed()
+	w.approve(tom, proposed.PullRequest, "/coderflow target release/1\n/coderflow deploy publish")
+	w.died()
+	w.pushAs(tom, "main", func(git func(...string) string) { git("push", "-q", "-f", "origin", "HEAD:refs/heads/release/1") })
+	w.start()
+	done := w.taskOf(proposed.Issue, task.Done)
+	w.waitSaid(proposed.Issue, "no longer has the commit")
+	w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployIntent: 0, audit.DeployStarted: 0, audit.DeployEnded: 1})
+}
