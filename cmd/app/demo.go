@@ -19,6 +19,7 @@ import (
 )
 
 type demoCmd struct {
+	Story  string `help:"Which story: first (a repair on its way from the issue to its deployment) or incident (an agent that goes for the database of production)." enum:"first,incident" default:"first"`
 	Exit   bool   `help:"End after the story, with a status other than 0 if any step was wrong." env:"DEMO_EXIT"`
 	Dir    string `help:"Where the demo keeps everything. Default: a new temporary directory." type:"path"`
 	Listen string `help:"Address of the local forge." default:"127.0.0.1:0"`
@@ -59,11 +60,13 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		cancel()
 		return err
 	}
-	in, err := install(dir, hub.Info(), settings{Listen: listen})
+	t := &story{server: "http://" + listen, people: people{hub}, out: s, began: time.Now(), dir: dir}
+	in, tell, err := c.prepare(ctx, t, listen)
 	if err != nil {
 		cancel()
 		return err
 	}
+	t.config = in.config
 	served := make(chan error, 1)
 	address := make(chan string, 1)
 	go func() {
@@ -84,8 +87,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 	case a := <-address:
 		hub.SetWebhookURL("http://" + a + "/webhooks/github")
 	}
-	t := &story{server: "http://" + listen, people: people{hub}, out: s, began: time.Now(), dir: dir, config: in.config}
-	if err := t.tell(ctx); err != nil {
+	if err := tell(ctx); err != nil {
 		return fmt.Errorf("the story went wrong: %w; the server's log is %s", err, logFile.Name())
 	}
 	if c.Exit {
@@ -94,6 +96,23 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 	t.invite(hub.Info().HTMLURL)
 	<-ctx.Done()
 	return nil
+}
+
+// prepare writes the server's configuration for the story, and returns what tells it.
+func (c demoCmd) prepare(ctx context.Context, t *story, listen string) (in installation, tell func(context.Context) error, err error) {
+	if c.Story != "incident" {
+		in, err = install(t.dir, t.hub.Info(), settings{Listen: listen})
+		return in, t.tell, err
+	}
+	i, set, err := newIncident(ctx, t)
+	if err != nil {
+		return in, nil, err
+	}
+	set.Listen = listen
+	if in, err = install(t.dir, t.hub.Info(), set); err != nil {
+		return in, nil, err
+	}
+	return in, i.tell, i.addNadia()
 }
 
 // story is the demo's timeline.

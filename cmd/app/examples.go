@@ -14,7 +14,7 @@ func (demoCmd) Help() string {
 	return `Examples:
 
   coderflow demo
-  coderflow demo --exit`
+  coderflow demo --story incident --exit`
 }
 
 // Help implements kong.HelpProvider.
