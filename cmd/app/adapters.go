@@ -180,6 +180,15 @@ func (r *rules) Check(ctx context.Context, environment string, a approval.Arming
 	return set.Check(ctx, environment, a)
 }
 
+// Standing implements approval.Armory.
+func (r *rules) Standing(ctx context.Context, environment string) ([]approval.Arming, error) {
+	set, err := r.Manifests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return set.Standing(ctx, environment)
+}
+
 // githubHook is GitHub's webhook in the server's words.
 type githubHook struct{ *github.Webhook }
 

@@ -113,7 +113,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 	}
 	h.queue, err = queue.New(queue.Options{
 		DB: db.DB(), Dialect: db.Dialect(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
-		Handlers: map[queue.Kind]queue.Handler{queue.Deliver: h.engine.Deliver, queue.Advance: h.engine.Advance},
+		Handlers: map[queue.Kind]queue.Handler{queue.Deliver: h.engine.Deliver, queue.Advance: h.engine.Advance, queue.Merge: h.engine.Merged},
 	})
 	if err != nil {
 		return fmt.Errorf("make the job queue: %w", err)

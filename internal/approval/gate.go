@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -71,6 +72,9 @@ type Reader func(body string) Directives
 // (defaults, default environment). It fails with a text for people.
 type Armory interface {
 	Check(ctx context.Context, environment string, a Arming) (Arming, error)
+	// Standing is what the environment arms with every approval, completed, each
+	// with its trigger; Why is set where that is not possible.
+	Standing(ctx context.Context, environment string) ([]Arming, error)
 }
 
 // Gate is the one producer of approvals and grants.
@@ -137,9 +141,9 @@ func (g *Gate) Record(ctx context.Context, id task.ID, reviewID string) (Record,
 }
 
 // Redeem re-reads everything behind a recorded approval and mints a grant for
-// the purpose, or fails with a *RefusedError.
+// landing, or fails with a *RefusedError. Deployments have [Gate.RedeemDeployment].
 func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Purpose) (Grant, error) {
-	if purpose != policy.ToLand && purpose != policy.ToDeploy {
+	if purpose != policy.ToLand {
 		return Grant{}, fmt.Errorf("an approval cannot be redeemed for %q: %w", purpose, ErrNoGrant)
 	}
 	record, err := g.Ledger.Approval(ctx, approvalID)
@@ -150,7 +154,7 @@ func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Pur
 	if err != nil {
 		return Grant{}, err
 	}
-	if err := consistent(record, t, p); err != nil {
+	if err := consistent(record, t, p, []task.State{task.Approved, task.Landing, task.Landed, task.Deploying}); err != nil {
 		return Grant{}, err
 	}
 	l, err := g.look(ctx, t, p, purpose)
@@ -165,6 +169,14 @@ func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Pur
 		return Grant{}, refusal(q.Decision, facts.ApprovalFacts)
 	}
 	return Grant{record: record, base: p.BaseCommit, tree: p.Tree, carrier: p.Carrier, minted: true}, nil
+}
+
+// grantDeployment mints what [Gate.RedeemDeployment] found permitted.
+func (g *Gate) grantDeployment(record Record, p task.Proposal, d Deployment, decision policy.Decision) Grant {
+	d.Parameters = maps.Clone(d.Parameters)
+	return Grant{
+		record: record, base: p.BaseCommit, tree: p.Tree, carrier: p.Carrier, run: &d, decision: decision, minted: true,
+	}
 }
 
 // proposal reads the task and its newest proposal and proves that the
@@ -188,7 +200,7 @@ func (g *Gate) proposal(ctx context.Context, id task.ID) (task.Task, task.Propos
 }
 
 // consistent proves that an approval is for exactly this proposal of this task.
-func consistent(r Record, t task.Task, p task.Proposal) error {
+func consistent(r Record, t task.Task, p task.Proposal, while []task.State) error {
 	switch {
 	case t.ApprovalID != r.ID:
 		return refuse(policy.No("the task no longer stands under this approval"))
@@ -196,7 +208,7 @@ func consistent(r Record, t task.Task, p task.Proposal) error {
 		return refuse(policy.No("the approval is of another revision of the proposal"))
 	case r.Repository.Key() != t.Repository.Key() || r.PullRequest != t.PullRequest || r.Environment != t.Environment:
 		return refuse(policy.No("the approval is of another pull request"))
-	case t.State != task.Approved && t.State != task.Landing && t.State != task.Landed && t.State != task.Deploying:
+	case !slices.Contains(while, t.State):
 		return refuse(policy.No(fmt.Sprintf("the task is %s", t.State)))
 	}
 	return nil
@@ -237,10 +249,14 @@ func (g *Gate) arm(ctx context.Context, environment string, d Directives) (armed
 	return armed, problems
 }
 
+// environments are those into which the review itself deploys: its author needs the
+// permission there. What the environment arms by itself stands against no approval.
 func environments(armed []Arming) []string {
 	var names []string
 	for _, a := range armed {
-		names = append(names, a.Environment)
+		if a.By() == ByReview {
+			names = append(names, a.Environment)
+		}
 	}
 	return names
 }

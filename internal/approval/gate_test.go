@@ -1,6 +1,7 @@
 package approval_test
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"encoding/gob"
@@ -38,6 +39,7 @@ type world struct {
 	accessOf map[forge.Subject]forge.Access // where it is not access
 	policy   policy.Policy
 	broken   map[string]error // by port method
+	standing []approval.Arming
 	text     approval.Directives
 	branches map[string]string // at the forge
 	contains map[string]bool   // commits that History finds on a branch
@@ -145,7 +147,7 @@ func (w *world) Check(_ context.Context, environment string, a approval.Arming) 
 	if a.Profile != "notify" {
 		return a, errors.New("there is no such profile")
 	}
-	a.Environment, a.Version = environment, "p1"
+	a.Environment, a.Version = cmp.Or(a.Environment, environment), "p1"
 	return a, nil
 }
 
@@ -185,8 +187,11 @@ func TestGrantCarriesExactlyWhatWasReviewed(t *testing.T) {
 	if !g.Date().Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) {
 		t.Errorf("date %v has more than whole seconds or moved", g.Date())
 	}
-	if a := g.Armed(); len(a) != 1 || a[0].Environment != "staging" || a[0].Version != "p1" {
+	if a := r.Armed; len(a) != 1 || a[0].Environment != "staging" || a[0].Version != "p1" {
 		t.Errorf("armed %+v", a)
+	}
+	if d, is := g.Deployment(); is {
+		t.Errorf("what lands deploys %+v", d)
 	}
 	c, err := g.Credential(t.Context(), w)
 	if err != nil {
@@ -324,7 +329,7 @@ func TestThreat43To48RedeemLooksAgain(t *testing.T) {
 			}
 			change(w, &r)
 			for _, purpose := range []policy.Purpose{policy.ToLand, policy.ToDeploy, policy.ToRecord, ""} {
-				if g, err := w.gate().Redeem(t.Context(), r.ID, purpose); err == nil || g.Check() == nil {
+				if g, err := w.redeem(t, r, purpose); err == nil || g.Check() == nil {
 					t.Errorf("redeemed for %q", purpose)
 				}
 			}
@@ -340,7 +345,7 @@ func TestOwnForcePushOfTheLandingDoesNotVoidIt(t *testing.T) {
 	w.task.State = task.Deploying
 	w.pr.Head.Commit = w.task.LandedCommit
 	w.changes = []forge.HeadChange{{Actor: forge.User{Subject: bot, Kind: forge.Bot}}}
-	if _, err := w.gate().Redeem(t.Context(), r.ID, policy.ToDeploy); err != nil {
+	if _, err := w.redeem(t, r, policy.ToDeploy); err != nil {
 		t.Errorf("refused: %v", err)
 	}
 }
@@ -369,7 +374,7 @@ func TestThreat43OnlyAPushOfTheApprovedCommitIsTheLanding(t *testing.T) {
 			w.pr.Head.Commit = row.landed
 		}
 		w.changes = row.changes
-		if _, err := w.gate().Redeem(t.Context(), r.ID, policy.ToDeploy); (err == nil) != row.want {
+		if _, err := w.redeem(t, r, policy.ToDeploy); (err == nil) != row.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// Grant is the permission to land one proposal and to run the deployments armed
-// with it. Only [Gate.Redeem] makes one: the fields are unexported, the zero
+// Grant is the permission to land one proposal, or to run one deployment of what
+// landed. Only [Gate.Redeem] and [Gate.RedeemDeployment] make one: the fields are unexported, the zero
 // value is refused by [Grant.Check], and it cannot be encoded or decoded. It is
 // worth what the forge and the policy said when it was minted, so it is used at
 // once and never kept; jobs carry the approval's id instead.
@@ -20,6 +22,9 @@ type Grant struct {
 	base    string
 	tree    string
 	carrier string
+	// run is the one deployment that the grant is for; nil: it is for landing.
+	run      *Deployment
+	decision policy.Decision
 	// minted is set by the gate alone.
 	minted bool
 }
@@ -70,7 +75,7 @@ func (g Grant) Tree() string { return g.tree }
 
 // Push reports whether the commit may leave CoderFlow. A grant that pushes nothing
 // gives no credential either.
-func (g Grant) Push() bool { return g.minted && !g.record.NoPush }
+func (g Grant) Push() bool { return g.minted && g.run == nil && !g.record.NoPush }
 
 // Ref is the full name of the ref to push.
 func (g Grant) Ref() string { return g.record.Ref() }
@@ -100,8 +105,18 @@ func (g Grant) Author() forge.User { return g.record.Approver }
 // Date is both dates of the commit.
 func (g Grant) Date() time.Time { return g.record.At }
 
-// Armed returns the deployments that the approval armed.
-func (g Grant) Armed() []Arming { return append([]Arming(nil), g.record.Armed...) }
+// Deployment is the one run that the grant permits; false if it is for landing.
+func (g Grant) Deployment() (Deployment, bool) {
+	if !g.minted || g.run == nil {
+		return Deployment{}, false
+	}
+	d := *g.run
+	d.Parameters = maps.Clone(d.Parameters)
+	return d, true
+}
+
+// Decision is under what a deployment was permitted.
+func (g Grant) Decision() policy.Decision { return g.decision }
 
 // Credential is the write credential of one landing.
 type Credential struct {

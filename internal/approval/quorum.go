@@ -67,6 +67,7 @@ type assessment struct {
 	review  forge.Review
 	said    Directives
 	armed   []Arming
+	not     []Arming // not armed, each with the reason
 	message string
 	replay  *policy.Replay
 }
@@ -102,6 +103,9 @@ func (g *Gate) assess(ctx context.Context, l look, reviewID string, with []strin
 		}
 	}
 	a.replay = policy.NewReplay(f, problems)
+	if a.armed, a.not, err = g.standing(ctx, l, own.Review.Author, directives, armed); err != nil {
+		return assessment{}, err
+	}
 	for _, problem := range problems {
 		a.Decision, a.Waiting = also(a.Decision, policy.No(problem)), false
 	}
@@ -139,7 +143,7 @@ func (a assessment) record(l look, now time.Time) Record {
 		Task: l.t.ID, Revision: l.p.Revision, Digest: l.p.Digest,
 		Environment: l.t.Environment, Repository: l.t.Repository, PullRequest: l.t.PullRequest,
 		ReviewID: a.review.ID, ReviewURL: a.review.URL, Approver: a.review.Author, Requester: l.t.Requester,
-		Message: a.message, Armed: a.armed, Target: a.said.Target, NewTarget: a.said.NewTarget, NoPush: a.said.NoPush,
+		Message: a.message, Armed: a.armed, NotArmed: a.not, Target: a.said.Target, NewTarget: a.said.NewTarget, NoPush: a.said.NoPush,
 		Decision: a.Decision, Replay: a.replay, At: now.UTC().Truncate(time.Second),
 	}
 	for _, review := range a.Counted {

@@ -192,11 +192,11 @@ func TestThreat43To48EveryReviewOfAQuorumIsReadAgain(t *testing.T) {
 					w.task.LandedCommit, w.task.State = strings.Repeat("e", 40), task.Deploying
 					w.pr.Head.Commit = w.task.LandedCommit
 				}
-				if _, err := w.gate().Redeem(t.Context(), r.ID, purpose); err != nil {
+				if _, err := w.redeem(t, r, purpose); err != nil {
 					t.Fatalf("before the change: %v", err)
 				}
 				change(w, &r)
-				if g, err := w.gate().Redeem(t.Context(), r.ID, purpose); err == nil || g.Check() == nil {
+				if g, err := w.redeem(t, r, purpose); err == nil || g.Check() == nil {
 					t.Errorf("redeemed for %q", purpose)
 				}
 			}

@@ -36,6 +36,10 @@ const (
 	PushIntent        Action = "push.intended"
 	PushDone          Action = "push.done"
 	PushRefused       Action = "push.refused"
+	DeployRequested   Action = "deployment.requested"
+	DeployRefused     Action = "deployment.refused" // a request, or what an approval would have armed
+	DeployMerged      Action = "deployment.merge_seen"
+	DeployRemoved     Action = "deployment.removed" // its record, by age
 	DeployIntent      Action = "deployment.start_intended"
 	DeployStarted     Action = "deployment.started"
 	DeployEnded       Action = "deployment.ended"

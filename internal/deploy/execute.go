@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -35,32 +36,35 @@ type Containers interface {
 }
 
 // Executor runs profiles in containers of their own. Making and starting one
-// takes a grant; everything the container is made of comes from the grant, the
-// profile that it armed, and the run's record.
+// takes a grant for exactly that run; everything the container is made of is in the
+// grant, or in the profile whose content the grant names.
 type Executor struct {
 	Containers Containers
 	// Image is used where the profile names none.
 	Image string
 }
 
+// ContainerPrefix begins the names of deployments' containers.
+const ContainerPrefix = "coderflow-deploy-"
+
 // ContainerName is the deterministic name of a run's container.
-func (r Run) ContainerName() string { return "coderflow-deploy-" + r.ID }
+func (r Run) ContainerName() string { return ContainerPrefix + r.ID }
 
 // VolumeName is the volume with the landed commit, which the run sees read-only.
-func (r Run) VolumeName() string { return "coderflow-deploy-" + r.ID }
+func (r Run) VolumeName() string { return ContainerPrefix + r.ID }
 
-// ErrNotArmed is a run that the grant's approval did not arm.
-var ErrNotArmed = errors.New("the approval did not arm this deployment")
+// ErrNotGranted is a run that the grant is not for.
+var ErrNotGranted = errors.New("the grant is not for this deployment")
 
 // Create makes the container of a run and does not start it.
 // secrets are those that the profile names.
 func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Profile, secrets []secret.Value) (sandbox.Container, error) {
-	armed, err := armedBy(g, run)
+	granted, err := grantedTo(g, run)
 	if err != nil {
 		return sandbox.Container{}, err
 	}
-	if p.Digest() != armed.Version {
-		return sandbox.Container{}, fmt.Errorf("profile %s was changed since the approval: %w", p.Name, ErrNotArmed)
+	if p.Digest() != granted.Version || p.Name != granted.Profile || p.Environment != granted.Environment {
+		return sandbox.Container{}, fmt.Errorf("profile %s is not the one that was granted: %w", p.Name, ErrNotGranted)
 	}
 	spec := x.spec(run, p)
 	spec.Secrets = secrets
@@ -70,7 +74,7 @@ func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Prof
 // Start starts the created container of a run. It looks at the container first:
 // one that was started before is not started again.
 func (x *Executor) Start(ctx context.Context, g approval.Grant, run Run) error {
-	if _, err := armedBy(g, run); err != nil {
+	if _, err := grantedTo(g, run); err != nil {
 		return err
 	}
 	return x.Containers.StartCreated(ctx, run.ContainerName())
@@ -81,20 +85,40 @@ func (x *Executor) Status(ctx context.Context, run Run) (sandbox.Status, error) 
 	return x.Containers.Inspect(ctx, run.ContainerName())
 }
 
-// armedBy finds the arming that made the run.
-func armedBy(g approval.Grant, run Run) (approval.Arming, error) {
+// Deployment is the run as a grant is asked for it.
+func (r Run) Deployment() approval.Deployment {
+	d := approval.Deployment{
+		Run: r.ID, Environment: r.Environment, Profile: r.Profile, Version: r.ProfileVersion, Parameters: r.Parameters,
+		Repository: r.Repository, Commit: r.Commit, AsMerge: r.Covers == CoversMerge, ArmedAs: r.ArmedAs,
+	}
+	if r.Trigger == ByRequest {
+		d.ArmedAs, d.RequestedBy = -1, r.RequestedBy
+	}
+	return d
+}
+
+// grantedTo proves that the grant is for exactly this run: its id is the one of what
+// was armed or asked for, and everything that the container is made of is the grant's.
+func grantedTo(g approval.Grant, run Run) (approval.Deployment, error) {
 	if err := g.Check(); err != nil {
-		return approval.Arming{}, err
+		return approval.Deployment{}, err
 	}
-	if g.ApprovalID() != run.ApprovalID || g.Task() != run.Task || g.Repository().Key() != run.Repository.Key() {
-		return approval.Arming{}, ErrNotArmed
+	granted, is := g.Deployment()
+	id := RunID(g.ApprovalID(), granted.ArmedAs)
+	if granted.Requested() {
+		id = RequestID(run.RequestedBy.Subject, run.Key)
 	}
-	for i, a := range g.Armed() {
-		if RunID(g.ApprovalID(), i) == run.ID && a.Profile == run.Profile && a.Environment == run.Environment {
-			return a, nil
-		}
+	asked := run.Deployment()
+	switch {
+	case !is, granted.Run != id, asked.Run != id, g.ApprovalID() != run.ApprovalID, g.Task() != run.Task,
+		g.Repository().Key() != run.Repository.Key(), granted.Requested() != asked.Requested(),
+		granted.RequestedBy.Subject != asked.RequestedBy.Subject,
+		granted.Environment != run.Environment, granted.Profile != run.Profile, granted.Version != run.ProfileVersion,
+		granted.Commit != run.Commit, granted.Commit == "", granted.AsMerge != asked.AsMerge,
+		!maps.Equal(granted.Parameters, run.Parameters):
+		return approval.Deployment{}, ErrNotGranted
 	}
-	return approval.Arming{}, ErrNotArmed
+	return granted, nil
 }
 
 // ImageFor is the image in which a profile runs.
@@ -112,6 +136,7 @@ func (x *Executor) spec(run Run, p Profile) sandbox.Spec {
 	env := map[string]string{
 		"CODERFLOW_TASK": string(run.Task), "CODERFLOW_COMMIT": run.Commit, "CODERFLOW_ENVIRONMENT": run.Environment,
 		"CODERFLOW_PROFILE": run.Profile, "CODERFLOW_APPROVAL": run.ApprovalID, "CODERFLOW_DEPLOYMENT": run.ID,
+		"CODERFLOW_TRIGGER": string(run.Trigger),
 	}
 	for _, pair := range p.Env(run.Parameters) {
 		key, value, _ := strings.Cut(pair, "=")

@@ -90,3 +90,22 @@ func RequestID(by forge.Subject, key string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "coderflow.dev/deployment-request/v1\n%s\n%s", by, key))
 	return hex.EncodeToString(sum[:8])
 }
+
+// Turn is the answer to a run that wants to begin.
+type Turn struct {
+	// Own tells that it may.
+	Own bool
+	// Behind is the run that it waits for, of the task; Queued tells that this one
+	// waits too.
+	Behind string
+	Task   task.ID
+	Queued bool
+}
+
+// String says for people what the run waits for; empty if it does not.
+func (t Turn) String() string {
+	if t.Own || t.Behind == "" {
+		return ""
+	}
+	return "waits for deployment " + t.Behind
+}

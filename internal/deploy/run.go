@@ -91,3 +91,11 @@ func RunID(approvalID string, n int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "coderflow.dev/deployment/v1\n%s\n%d", approvalID, n))
 	return hex.EncodeToString(sum[:8])
 }
+
+// Since names the moment from which on the profile must not change, in words.
+func (r Run) Since() string {
+	if r.Trigger == ByRequest {
+		return "the request"
+	}
+	return "the approval"
+}

@@ -9,7 +9,7 @@ import (
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
-	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -37,10 +37,10 @@ func (e *Engine) deployRun(ctx context.Context, w *work, run *deploy.Run) error 
 	return nil
 }
 
-// mayDeploy reads the forge again and returns the grant under which run may go
-// on, or withholds it.
+// mayDeploy reads the forge again and returns the grant for exactly this run, under
+// which it may go on, or withholds it.
 func (e *Engine) mayDeploy(ctx context.Context, w *work, run *deploy.Run) (approval.Grant, bool, error) {
-	grant, err := e.Gate.Redeem(ctx, run.ApprovalID, policy.ToDeploy)
+	grant, err := e.Gate.RedeemDeployment(ctx, run.ApprovalID, run.Deployment())
 	if refused := (*approval.RefusedError)(nil); errors.As(err, &refused) {
 		return grant, false, e.withhold(ctx, w, run, refused.Decision.Reason.Refusals()...)
 	}
@@ -51,14 +51,14 @@ func (e *Engine) mayDeploy(ctx context.Context, w *work, run *deploy.Run) (appro
 	if err != nil {
 		return grant, false, fmt.Errorf("make the commit again: %w", err)
 	}
-	if commit != run.Commit {
+	if commit != w.t.LandedCommit || run.Covers != deploy.CoversMerge && commit != run.Commit {
 		return grant, false, e.withhold(ctx, w, run, "the commit to deploy is not the one that the approval made")
 	}
 	return grant, true, nil
 }
 
 func (e *Engine) withhold(ctx context.Context, w *work, run *deploy.Run, why ...string) error {
-	run.State, run.FinishedAt = deploy.Withheld, e.Now().UTC()
+	run.State, run.FinishedAt, run.Detail = deploy.Withheld, e.Now().UTC(), ""
 	for i, reason := range why {
 		if i > 0 {
 			run.Detail += "; "
@@ -68,17 +68,31 @@ func (e *Engine) withhold(ctx context.Context, w *work, run *deploy.Run, why ...
 	return e.endRun(ctx, w, run)
 }
 
+// createRun makes the container of a run whose turn it is. One that cannot be
+// prepared lets others go first, so that it does not hold up its environment.
 func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error {
+	own, err := e.takeTurn(ctx, run)
+	if err != nil || !own {
+		return err
+	}
+	if err := e.prepareRun(ctx, w, run); err != nil {
+		e.giveUpTurn(ctx, run)
+		return err
+	}
+	return nil
+}
+
+func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error {
 	set, err := e.Manifests.Manifests(ctx)
 	if err != nil {
 		return fmt.Errorf("read the manifests: %w", err)
 	}
 	profile, ok := set.Profile(run.Environment, run.Profile)
 	if !ok {
-		return e.withhold(ctx, w, run, "the profile was removed since the approval")
+		return e.withhold(ctx, w, run, "the profile was removed since "+run.Since())
 	}
 	if profile.Digest() != run.ProfileVersion {
-		return e.withhold(ctx, w, run, "the profile was changed since the approval")
+		return e.withhold(ctx, w, run, "the profile was changed since "+run.Since())
 	}
 	grant, ok, err := e.mayDeploy(ctx, w, run)
 	if err != nil || !ok {
@@ -91,10 +105,12 @@ func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error 
 	if err != nil {
 		return err
 	}
-	err = e.workspace(ctx, run.Repository, sandbox.WorkspaceSpec{
-		Volume: run.VolumeName(), Commit: run.Commit, Image: e.Deployer.ImageFor(profile),
-		Labels: sandbox.Labels{Task: run.ID, Purpose: "deploy"},
-	})
+	if err = e.fetchMerge(ctx, w, run); err == nil {
+		err = e.deployWorkspace(ctx, run, profile)
+	}
+	if errors.Is(err, errNotInMirror) || errors.Is(err, gitops.ErrObjectMissing) {
+		return e.withhold(ctx, w, run, fmt.Sprintf("commit %.12s is not on branch %s any more", run.Commit, w.t.BaseBranch))
+	}
 	if err != nil {
 		return err
 	}
@@ -108,7 +124,15 @@ func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error 
 	}
 	e.Failpoint("deployment-created")
 	run.State, run.Container, run.Script = deploy.Created, container.Name, profile.Script
-	return e.saveRun(ctx, w, run, audit.DeployIntent)
+	decision := grant.Decision()
+	return e.saveRun(ctx, run, audit.DeployIntent, &decision)
+}
+
+func (e *Engine) deployWorkspace(ctx context.Context, run *deploy.Run, profile deploy.Profile) error {
+	return e.workspace(ctx, run.Repository, sandbox.WorkspaceSpec{
+		Volume: run.VolumeName(), Commit: run.Commit, Image: e.Deployer.ImageFor(profile),
+		Labels: sandbox.Labels{Task: run.ID, Purpose: "deploy"},
+	})
 }
 
 func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
@@ -116,16 +140,24 @@ func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 	if err != nil {
 		return fmt.Errorf("inspect the deployment's container: %w", err)
 	}
+	var permitted *policy.Decision // nil: it was started before
 	switch status.State {
 	case sandbox.StateGone:
 		run.State, run.FinishedAt = deploy.Unknown, e.Now().UTC()
 		run.Detail = "its container is gone; whether it ran cannot be learnt, so it is not started again"
 		return e.endRun(ctx, w, run)
 	case sandbox.StateCreated:
+		if e.Now().After(run.ClaimedAt.Add(maxCreated)) {
+			run.State, run.FinishedAt = deploy.Failed, e.Now().UTC()
+			run.Detail = fmt.Sprintf("it could not be started within %s of its turn; it never ran", maxCreated)
+			return e.endRun(ctx, w, run)
+		}
 		grant, ok, err := e.mayDeploy(ctx, w, run)
 		if err != nil || !ok {
 			return err
 		}
+		decision := grant.Decision()
+		permitted = &decision
 		if err := e.mirrorDeployment(ctx, w, run); err != nil {
 			return err
 		}
@@ -135,7 +167,7 @@ func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 		e.Failpoint("deployment-started")
 	}
 	run.State, run.StartedAt = deploy.Running, e.Now().UTC()
-	return e.saveRun(ctx, w, run, audit.DeployStarted)
+	return e.saveRun(ctx, run, audit.DeployStarted, permitted)
 }
 
 func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
@@ -182,42 +214,22 @@ func (e *Engine) endRun(ctx context.Context, w *work, run *deploy.Run) error {
 	if err := e.Sandbox.ForgetSecrets(run.ContainerName()); err != nil {
 		return err
 	}
-	if err := e.saveRun(ctx, w, run, audit.DeployEnded); err != nil {
+	// The task is written too: what belongs to it is kept from now on as long as
+	// its environment says.
+	err := e.save(ctx, w, func(*task.Task) {}, func(tx Tx) error {
+		if err := tx.SaveRun(ctx, *run); err != nil {
+			return err
+		}
+		if err := e.auditRun(ctx, tx, run, audit.System, audit.DeployEnded, nil); err != nil {
+			return err
+		}
+		return e.wakeWaiting(ctx, tx, run)
+	})
+	if err != nil {
 		return err
 	}
 	return e.mirrorDeployment(ctx, w, run)
 }
 
-// mirrorDeployment shows the run at the forge. The forge's deployment is found
-// again by the run's id, so that a lost response makes no second one.
-func (e *Engine) mirrorDeployment(ctx context.Context, w *work, run *deploy.Run) error {
-	states := map[deploy.RunState]forge.DeploymentState{
-		deploy.Created: forge.DeploymentInProgress, deploy.Running: forge.DeploymentInProgress,
-		deploy.Succeeded: forge.DeploymentSuccess, deploy.Failed: forge.DeploymentFailure, deploy.Unknown: forge.DeploymentError,
-	}
-	state, shown := states[run.State]
-	if run.State == deploy.Withheld && run.ForgeID != "" { // it was in progress there already
-		state, shown = forge.DeploymentError, true
-	}
-	if !shown || run.Shown == run.State {
-		return nil
-	}
-	if run.ForgeID == "" {
-		d, err := e.Forge.EnsureDeployment(ctx, run.Repository, forge.Deployment{
-			Commit: run.Commit, Environment: run.Environment, Task: run.ID, Description: "CoderFlow profile " + run.Profile,
-		})
-		if err != nil {
-			return fmt.Errorf("show the deployment at the forge: %w", err)
-		}
-		run.ForgeID = d.ID
-	}
-	description := fmt.Sprintf("profile %s: %s", run.Profile, run.State)
-	if err := e.Forge.SetDeploymentState(ctx, run.Repository, run.ForgeID, state, description, e.PublicURL); err != nil {
-		return fmt.Errorf("update the deployment at the forge: %w", err)
-	}
-	run.Shown = run.State
-	if err := e.Store.InTx(ctx, func(tx Tx) error { return tx.SaveRun(ctx, *run) }); err != nil {
-		return fmt.Errorf("save deployment %s: %w", run.ID, err)
-	}
-	return nil
-}
+// maxCreated bounds how long a run holds its turn without being started.
+const maxCreated = time.Hour

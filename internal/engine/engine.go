@@ -149,6 +149,7 @@ func (e *Engine) steps() map[task.State]func(context.Context, *work) error {
 		task.Landing:    e.land,
 		task.Landed:     e.arm,
 		task.Deploying:  e.deploy,
+		task.Done:       e.deployLater,
 	}
 }
 

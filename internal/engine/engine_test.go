@@ -28,7 +28,8 @@ func TestEveryStateOnTheWayHasAStep(t *testing.T) {
 	t.Parallel()
 	steps := New(Options{}).steps()
 	for _, s := range task.States() {
-		if _, has := steps[s]; has == s.Ended() {
+		later := s == task.Done // deployments that somebody asks for, or that wait for the merge
+		if _, has := steps[s]; has != (!s.Ended() || later) {
 			t.Errorf("state %s: step %v, end %v", s, has, s.Ended())
 		}
 	}

@@ -86,7 +86,17 @@ func (e *Engine) wake(ctx context.Context, event forge.Event) error {
 	if err != nil {
 		return fmt.Errorf("read task %s: %w", id, err)
 	}
-	return e.again(ctx, &t, 0)
+	return e.enqueue(ctx, afterEvent(t))
+}
+
+// afterEvent is what there is to look at after something happened to the pull
+// request of a task.
+func afterEvent(t task.Task) []queue.Job {
+	jobs := advances([]task.Task{t})
+	if carriedOut(t.State) {
+		jobs = append(jobs, queue.Job{Kind: queue.Merge, Key: string(t.ID)})
+	}
+	return jobs
 }
 
 // once runs f unless the meaning was handled before, whatever delivery brought

@@ -3,11 +3,11 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
-	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/present"
@@ -96,21 +96,15 @@ func (e *Engine) arm(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
-	if len(record.Armed) == 0 {
-		return e.move(ctx, w, task.Done, nil)
-	}
 	set, err := e.Manifests.Manifests(ctx)
 	if err != nil {
 		return fmt.Errorf("read the manifests: %w", err)
 	}
-	return e.move(ctx, w, task.Deploying, func(tx Tx) error {
-		for i, armed := range record.Armed {
-			if _, err := tx.InsertRun(ctx, newRun(w.t, record, i, armed, set, e.Now())); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	next := task.Done // also if there is something to do after the merge
+	if slices.ContainsFunc(record.Armed, func(a approval.Arming) bool { return a.By() != approval.OnMerge }) {
+		next = task.Deploying
+	}
+	return e.move(ctx, w, next, func(tx Tx) error { return e.insertArmed(ctx, tx, w, record, set) })
 }
 
 // showLanded makes the pull request an ordinary one: its description no longer
@@ -131,45 +125,4 @@ func (e *Engine) showLanded(ctx context.Context, w *work, p task.Proposal, pr fo
 		return fmt.Errorf("make pull request %d ready: %w", pr.Number, err)
 	}
 	return nil
-}
-
-// deploy takes every run as far as it goes now.
-func (e *Engine) deploy(ctx context.Context, w *work) error {
-	runs, err := e.Store.DeployRuns(ctx, w.t.ID)
-	if err != nil {
-		return fmt.Errorf("read the deployments: %w", err)
-	}
-	open := 0
-	for _, run := range runs {
-		if run.State.Ended() {
-			if err := e.mirrorDeployment(ctx, w, &run); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := e.deployRun(ctx, w, &run); err != nil {
-			return err
-		}
-		if !run.State.Ended() {
-			open++
-			break // one at a time, in the order of the review
-		}
-	}
-	if open == 0 {
-		return e.move(ctx, w, task.Done, nil)
-	}
-	return e.again(ctx, &w.t, time.Second)
-}
-
-func (e *Engine) saveRun(ctx context.Context, w *work, run *deploy.Run, action audit.Action) error {
-	return e.Store.InTx(ctx, func(tx Tx) error {
-		if err := tx.SaveRun(ctx, *run); err != nil {
-			return err
-		}
-		return e.audit(ctx, tx, &w.t, audit.System, action, map[string]any{
-			"deployment": run.ID, "profile": run.Profile, "profileVersion": run.ProfileVersion, "commit": run.Commit,
-			"approval": run.ApprovalID, "armedBy": run.ArmedBy.Subject, "parameters": run.Parameters,
-			"state": run.State, "exitCode": run.ExitCode, "detail": run.Detail,
-		})
-	})
 }

@@ -30,7 +30,11 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list unhandled deliveries: %w", err)
 	}
-	jobs := advances(tasks)
+	deploying, err := e.Store.TasksToDeploy(ctx)
+	if err != nil {
+		return err
+	}
+	jobs := append(advances(tasks), each(queue.Advance, deploying)...)
 	for _, id := range deliveries {
 		jobs = append(jobs, queue.Job{Kind: queue.Deliver, Key: id})
 	}
@@ -49,6 +53,14 @@ func advances(tasks []task.Task) []queue.Job {
 	var jobs []queue.Job
 	for _, t := range tasks {
 		jobs = append(jobs, queue.Job{Kind: queue.Advance, Key: string(t.ID)})
+	}
+	return jobs
+}
+
+func each(kind queue.Kind, ids []task.ID) []queue.Job {
+	var jobs []queue.Job
+	for _, id := range ids {
+		jobs = append(jobs, queue.Job{Kind: kind, Key: string(id)})
 	}
 	return jobs
 }
@@ -74,7 +86,11 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.enqueue(ctx, advances(waiting)); err != nil {
+	merging, err := e.Store.TasksToMerge(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.enqueue(ctx, append(advances(waiting), each(queue.Merge, merging)...)); err != nil {
 		return err
 	}
 	set, err := e.Manifests.Manifests(ctx)

@@ -31,7 +31,7 @@ func (e *Engine) Retire(ctx context.Context) error {
 		return fmt.Errorf("read the manifests: %w", err)
 	}
 	r := &retirement{engine: e, set: set, owners: map[string]*task.Task{}}
-	return errors.Join(r.containers(ctx), r.workspaces(ctx), r.outputs(ctx), e.evict(ctx))
+	return errors.Join(r.containers(ctx), r.workspaces(ctx), r.outputs(ctx), r.deployments(ctx), e.evict(ctx))
 }
 
 // retirement is one run of Retire.
@@ -53,6 +53,13 @@ func (r *retirement) kept(environment string) manifest.Retention {
 // expired finds the task that owns a container or volume and reports whether it
 // ended longer ago than its environment keeps them.
 func (r *retirement) expired(ctx context.Context, owner string) (*task.Task, bool, error) {
+	run, err := r.engine.Store.Deployment(ctx, owner)
+	switch {
+	case err == nil && !run.State.Ended():
+		return nil, false, nil // whatever the task is: it may have been asked for long after
+	case err != nil && !errors.Is(err, task.ErrNotFound):
+		return nil, false, fmt.Errorf("find the deployment %s: %w", owner, err)
+	}
 	t, known := r.owners[owner]
 	if !known {
 		found, err := r.engine.Store.Owner(ctx, owner)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
-	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/secret"
@@ -24,7 +23,7 @@ type Reader interface {
 	// UnhandledDeliveries lists accepted deliveries older than age that no job finished.
 	UnhandledDeliveries(ctx context.Context, age time.Duration) ([]string, error)
 	Approval(ctx context.Context, id string) (approval.Record, error)
-	DeployRuns(ctx context.Context, id task.ID) ([]deploy.Run, error)
+	DeployReader
 	// TaskLog is what the audit log says about a task, oldest first.
 	TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, error)
 	// Owner is the task of a task's or a deployment run's id.
@@ -78,9 +77,7 @@ type Tx interface {
 	// several over time: one that became void, and a new one. That only one is in
 	// force is the task's: its state, epoch and ApprovalID.)
 	InsertApproval(ctx context.Context, r approval.Record) (fresh bool, err error)
-	// InsertRun reports false, and stores nothing, if the run's id is known.
-	InsertRun(ctx context.Context, r deploy.Run) (fresh bool, err error)
-	SaveRun(ctx context.Context, r deploy.Run) error
+	DeployTx
 	SetCursor(ctx context.Context, name string, at time.Time) error
 	// InsertCursor reports false, and stores nothing, if the name is known.
 	InsertCursor(ctx context.Context, name string, at time.Time) (fresh bool, err error)

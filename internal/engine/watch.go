@@ -11,6 +11,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/agent/activity"
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/task"
@@ -181,8 +182,11 @@ func (e *Engine) ContainerChanged(ctx context.Context, event sandbox.Event) erro
 		return e.Sweep(ctx)
 	}
 	id, isTask := strings.CutPrefix(event.Name, containerPrefix)
+	if run, isRun := strings.CutPrefix(event.Name, deploy.ContainerPrefix); isRun {
+		return e.runChanged(ctx, run)
+	}
 	if _, err := task.ParseID(id); !isTask || err != nil {
-		return nil //nolint:nilerr // a helper, or a deployment, which its task polls
+		return nil //nolint:nilerr // a helper
 	}
 	return e.Store.InTx(ctx, func(tx Tx) error {
 		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: id})

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,7 +60,12 @@ func (p *Policy) DecideQuorum(f QuorumFacts) Quorum {
 	counted = onePerPerson(counted, f.Others)
 	required := p.Environments[f.Environment].Gate.Require(f.Change)
 	missing := p.missing(f.ApprovalFacts, required, counted)
-	all := p.decision(All(approves, append(reasons, enough(f, required, counted, fallen, missing))...))
+	reasons = append(reasons, enough(f, required, counted, fallen, missing))
+	if f.Purpose == ToRecord { // afterwards each deployment is judged at its time
+		into, lacking := p.elsewhere(f)
+		reasons, missing = append(reasons, into...), cmp.Or(missing, lacking)
+	}
+	all := p.decision(All(approves, reasons...))
 	return Quorum{Decision: all, Waiting: f.Purpose == ToRecord && missing != "", Missing: missing, Counted: counted}
 }
 

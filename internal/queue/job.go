@@ -14,6 +14,9 @@ const (
 	Deliver Kind = "deliver"
 	// Advance takes a task as far as it will go now; the key is its id.
 	Advance Kind = "advance"
+	// Merge looks whether the pull request of a task that landed was merged; the key
+	// is the task's id.
+	Merge Kind = "merge"
 	// Review looks at one review of a task's pull request; the key is TASK/REVIEW.
 	Review Kind = "review"
 )

@@ -31,7 +31,7 @@ func TestADeploymentRunOnlyMovesForward(t *testing.T) {
 		}
 		for from := range order {
 			for to := range order {
-				run := deploy.Run{ID: fmt.Sprint(from, "-", to), Task: v.ID, ApprovalID: record.ID, State: deploy.Pending, ArmedBy: ben}
+				run := deploy.Run{ID: fmt.Sprint(from, "-", to), Environment: fmt.Sprint(from, "-", to), Task: v.ID, ApprovalID: record.ID, State: deploy.Pending, ArmedBy: ben}
 				save := func(state deploy.RunState) error {
 					run.State = state
 					return try(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.SaveRun(ctx, run) })
@@ -43,6 +43,10 @@ func TestADeploymentRunOnlyMovesForward(t *testing.T) {
 						t.Errorf("fresh: first %t, second %t", first, second)
 					}
 					return errors.Join(err, again)
+				})
+				inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
+					_, err := tx.ClaimTurn(ctx, run.ID)
+					return err
 				})
 				if err := save(from); err != nil {
 					t.Fatal(err)

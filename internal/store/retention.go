@@ -19,7 +19,8 @@ const streamsOfTask = `(s.stream IN ('task/' || t.id, 'model/' || t.id)
 func (s *Store) Owner(ctx context.Context, id string) (task.Task, error) {
 	var row taskRow
 	err := s.fetch(ctx, s.read.NewSelect().Model(&row).
-		Where("id = ? OR id = (SELECT r.task FROM deploy_runs AS r WHERE r.id = ?)", text(id), text(id)))
+		Where("id = ? OR id = (SELECT r.task FROM deploy_runs AS r WHERE r.id = ?) OR id = (SELECT r.task FROM deploy_runs_removed AS r WHERE r.id = ?)",
+			text(id), text(id), text(id)))
 	if err != nil {
 		return task.Task{}, fmt.Errorf("find the task of %q: %w", id, err)
 	}
@@ -37,7 +38,9 @@ func (s *Store) EndedWithLogs(ctx context.Context, before time.Time, limit int64
 	}
 	var rows []taskRow
 	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).
-		Where("t.state IN (?)", bun.List(ends)).Where("t.reported = t.state").Where("t.updated_at < ?", at(before)).
+		Where("t.state IN (?)", bun.List(ends)).Where("t.reported = t.state").
+		Where("NOT EXISTS (SELECT 1 FROM deploy_runs AS o WHERE o.task = t.id AND o.state IN (?))", bun.List(openRunStates)).
+		Where("t.updated_at < ?", at(before)).
 		Where("EXISTS (SELECT 1 FROM log_streams AS s WHERE s.removed_at IS NULL AND s.size > 0 AND "+streamsOfTask+")").
 		Order("t.number").Limit(limit))
 	if err != nil {

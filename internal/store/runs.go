@@ -93,8 +93,11 @@ func toRunRow(r deploy.Run) (*runRow, error) {
 }
 
 // InsertRun stores a run once by its id; storing it again changes nothing and
-// reports false.
+// reports false, also after its record was removed.
 func (t *Tx) InsertRun(ctx context.Context, r deploy.Run) (fresh bool, err error) {
+	if removed, err := t.removedRun(ctx, r.ID); err != nil || removed {
+		return false, err
+	}
 	r.CreatedAt = orTime(r.CreatedAt, t.now())
 	row, err := toRunRow(r)
 	if err != nil {
@@ -109,15 +112,22 @@ func (t *Tx) InsertRun(ctx context.Context, r deploy.Run) (fresh bool, err error
 }
 
 // SaveRun writes the progress of a run, which only goes forward: armed,
-// pending, created, running, then one end. It fails with a *RunStateError or
-// task.ErrNotFound.
+// pending, created, running, then one end. From created on it takes the run's turn.
+// It fails with a *RunStateError or task.ErrNotFound.
 func (t *Tx) SaveRun(ctx context.Context, r deploy.Run) error {
 	row, err := toRunRow(r)
 	if err != nil {
 		return fmt.Errorf("save deployment run %s: %w", r.ID, err)
 	}
-	n, err := t.exec(ctx, t.tx.NewUpdate().Model(row).Column(savedRunColumns...).
-		Where("id = ?", row.ID).Where("state IN (?)", bun.List(earlierRunStates(r.State))))
+	query := t.tx.NewUpdate().Model(row).Column(savedRunColumns...).
+		Where("id = ?", row.ID).Where("state IN (?)", bun.List(earlierRunStates(r.State)))
+	if r.State == deploy.Created || r.State == deploy.Running { // see ClaimTurn
+		query.Where("claimed_at IS NOT NULL")
+	}
+	if r.State != deploy.Armed && !r.State.Ended() { // only Merged ends the wait for the merge
+		query.Where("state <> ?", deploy.Armed)
+	}
+	n, err := t.exec(ctx, query)
 	if err == nil && n == 0 {
 		err = t.whyRunNotSaved(ctx, r)
 	}

@@ -29,3 +29,10 @@ CREATE INDEX merges_commit ON merges (commit_id);
 
 -- What the environment would have armed with an approval, and why it did not.
 ALTER TABLE approvals ADD COLUMN not_armed TEXT NOT NULL DEFAULT '[]';
+
+-- Runs whose record is no longer kept. Their ids stay known, so that the same
+-- request is not followed twice.
+CREATE TABLE deploy_runs_removed (
+    id   TEXT PRIMARY KEY,
+    task TEXT NOT NULL REFERENCES tasks (id)
+);

@@ -31,3 +31,10 @@ CREATE INDEX merges_commit ON merges (commit_id);
 ALTER TABLE approvals ADD COLUMN not_armed TEXT NOT NULL DEFAULT '[]';
 CREATE TRIGGER approvals_not_armed_fixed BEFORE UPDATE ON approvals WHEN NEW.not_armed <> OLD.not_armed
 BEGIN SELECT RAISE(ABORT, 'an approval cannot be changed, only made void once'); END;
+
+-- Runs whose record is no longer kept. Their ids stay known, so that the same
+-- request is not followed twice.
+CREATE TABLE deploy_runs_removed (
+    id   TEXT PRIMARY KEY,
+    task TEXT NOT NULL REFERENCES tasks (id)
+) STRICT;
