@@ -177,6 +177,30 @@ type GateCheck struct {
 	Title      string
 	Summary    string // Markdown, already escaped
 	DetailsURL string
+	// Annotations are remarks on lines of files of the commit, the most important
+	// first. For one commit and external id they are always the same, or the same with
+	// more behind them: forges add annotations and replace none.
+	Annotations []Annotation
+}
+
+// AnnotationLevel is how loud an annotation is.
+type AnnotationLevel string
+
+// Levels of annotations, in GitHub's words.
+const (
+	AnnotationNotice  AnnotationLevel = "notice"
+	AnnotationWarning AnnotationLevel = "warning"
+	AnnotationFailure AnnotationLevel = "failure"
+)
+
+// Annotation is a remark on one line. Title and Message are plain text of bounded
+// length without invisible characters.
+type Annotation struct {
+	Path    string
+	Line    int // from 1
+	Level   AnnotationLevel
+	Title   string
+	Message string
 }
 
 // DeploymentState is the state of a deployment in the forge's own view.

@@ -22,6 +22,8 @@ type checkInput struct {
 		Title   *string `json:"title"`
 		Summary *string `json:"summary"`
 		Text    *string `json:"text"`
+		// Annotations are added to those that the run has.
+		Annotations []annotation `json:"annotations"`
 	} `json:"output"`
 	Actions *[]checkAction `json:"actions"`
 }
@@ -139,6 +141,9 @@ func (f *Forge) applyCheck(cr *checkRun, in checkInput) error {
 		set(&cr.title, in.Output.Title)
 		set(&cr.summary, in.Output.Summary)
 		set(&cr.text, in.Output.Text)
+		if err := cr.annotate(in.Output.Annotations); err != nil {
+			return err
+		}
 	}
 	for _, s := range []string{cr.summary, cr.text} {
 		if len(s) > 65535 {
@@ -195,7 +200,7 @@ func (f *Forge) checkBase(r *repository, cr *checkRun) obj {
 		"details_url": cmp.Or(cr.detailsURL, html), "external_id": cr.externalID, "status": cr.status,
 		"conclusion": orNull(cr.conclusion), "started_at": stamp(cr.started), "completed_at": stampOrNull(cr.completed),
 		"output": obj{"title": orNull(cr.title), "summary": orNull(cr.summary), "text": orNull(cr.text),
-			"annotations_count": 0, "annotations_url": self + "/annotations"},
+			"annotations_count": len(cr.annotations), "annotations_url": self + "/annotations"},
 		"app": f.appJSON(cr.app), "pull_requests": f.pullsOf(r, cr.head),
 	}
 }

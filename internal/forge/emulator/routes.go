@@ -125,6 +125,7 @@ func checkRoutes() []route {
 		{method: post, pattern: inRepo + "/check-runs", access: "checks:write", level: levelWrite, serve: (*call).createCheckRun},
 		{method: get, pattern: inRepo + "/check-runs/{n:check_run_id}", access: "checks:read", serve: (*call).getCheckRun},
 		{method: patch, pattern: inRepo + "/check-runs/{n:check_run_id}", access: "checks:write", level: levelWrite, serve: (*call).updateCheckRun},
+		{method: get, pattern: inRepo + "/check-runs/{n:check_run_id}/annotations", access: "checks:read", serve: (*call).listAnnotations},
 		{method: get, pattern: inRepo + "/commits/{ref}/check-runs", access: "checks:read", query: "check_name status filter app_id", serve: (*call).listCheckRuns},
 		{method: post, pattern: inRepo + "/statuses/{sha}", access: "statuses:write", level: levelWrite, serve: (*call).createStatus},
 		{method: get, pattern: inRepo + "/commits/{ref}/statuses", access: "statuses:read", serve: (*call).listStatuses},

@@ -204,6 +204,8 @@ type checkRun struct {
 	summary    string
 	text       string
 	actions    []checkAction
+	// annotations are in the order in which they came.
+	annotations []annotation
 }
 
 type checkAction struct {

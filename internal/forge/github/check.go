@@ -18,6 +18,14 @@ const GateName = "coderflow/gate"
 // never fewer.
 const maxSummary = 65535
 
+// GitHub's limits for annotations: in one request, and of their texts in characters
+// (64 KB of a message, of which a character can take four).
+const (
+	maxAnnotations     = 50
+	maxAnnotationTitle = 255
+	maxAnnotationText  = 16_000
+)
+
 // commitShape is a full object id.
 var commitShape = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
@@ -44,12 +52,7 @@ func (a *Adapter) SetGate(ctx context.Context, ref forge.RepositoryRef, check fo
 	if existing != nil && run.describes(existing) {
 		return nil
 	}
-	var set *gh.CheckRun
-	if existing != nil {
-		set, _, err = client.Checks.UpdateCheckRun(ctx, ref.Owner, ref.Name, existing.GetID(), run.update())
-	} else {
-		set, _, err = client.Checks.CreateCheckRun(ctx, ref.Owner, ref.Name, run.create())
-	}
+	set, err := a.writeGate(ctx, client, ref, run, existing)
 	if err != nil {
 		return translate(doing, err)
 	}
@@ -59,6 +62,29 @@ func (a *Adapter) SetGate(ctx context.Context, ref forge.RepositoryRef, check fo
 	}
 	return nil
 }
+
+// writeGate creates or updates the run, and updates it until it has all annotations:
+// one request takes a part of them, and GitHub adds them to those that are there. How
+// many there are is read from its answer, so that a lost answer repeats none.
+func (a *Adapter) writeGate(ctx context.Context, client *gh.Client, ref forge.RepositoryRef, run gateRun, existing *gh.CheckRun) (*gh.CheckRun, error) {
+	var set *gh.CheckRun
+	var err error
+	if existing != nil {
+		set, _, err = client.Checks.UpdateCheckRun(ctx, ref.Owner, ref.Name, existing.GetID(), run.update(annotationsOf(existing)))
+	} else {
+		set, _, err = client.Checks.CreateCheckRun(ctx, ref.Owner, ref.Name, run.create())
+	}
+	for err == nil && annotationsOf(set) < len(run.check.Annotations) {
+		had := annotationsOf(set)
+		set, _, err = client.Checks.UpdateCheckRun(ctx, ref.Owner, ref.Name, set.GetID(), run.update(had))
+		if err == nil && annotationsOf(set) <= had {
+			break // it takes no more; what is missing is in the pull request too
+		}
+	}
+	return set, err
+}
+
+func annotationsOf(run *gh.CheckRun) int { return run.GetOutput().GetAnnotationsCount() }
 
 func (a *Adapter) findGate(ctx context.Context, client *gh.Client, ref forge.RepositoryRef, doing string,
 	check forge.GateCheck) (*gh.CheckRun, error) {
@@ -106,7 +132,8 @@ type gateRun struct {
 func (r gateRun) describes(run *gh.CheckRun) bool {
 	return run.GetStatus() == r.status && run.GetConclusion() == r.conclusion &&
 		(r.check.DetailsURL == "" || run.GetDetailsURL() == r.check.DetailsURL) &&
-		sameText(run.GetOutput().GetTitle(), r.check.Title) && sameText(run.GetOutput().GetSummary(), r.summary())
+		sameText(run.GetOutput().GetTitle(), r.check.Title) && sameText(run.GetOutput().GetSummary(), r.summary()) &&
+		annotationsOf(run) >= len(r.check.Annotations)
 }
 
 func (r gateRun) summary() string {
@@ -117,21 +144,37 @@ func (r gateRun) summary() string {
 	return strings.ToValidUTF8(r.check.Summary[:maxSummary-len(cut)], "") + cut
 }
 
-func (r gateRun) output() *gh.CheckRunOutput {
-	return &gh.CheckRunOutput{Title: gh.String(r.check.Title), Summary: gh.String(r.summary())}
+// output has the annotations behind the first had ones, as many as a request takes.
+func (r gateRun) output(had int) *gh.CheckRunOutput {
+	out := &gh.CheckRunOutput{Title: gh.String(r.check.Title), Summary: gh.String(r.summary())}
+	all := r.check.Annotations
+	for _, a := range all[min(had, len(all)):min(had+maxAnnotations, len(all))] {
+		out.Annotations = append(out.Annotations, &gh.CheckRunAnnotation{
+			Path: gh.String(a.Path), StartLine: gh.Int(a.Line), EndLine: gh.Int(a.Line), AnnotationLevel: gh.String(string(a.Level)),
+			Title: set(clipRunes(a.Title, maxAnnotationTitle)), Message: gh.String(clipRunes(a.Message, maxAnnotationText)),
+		})
+	}
+	return out
+}
+
+func clipRunes(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
 }
 
 func (r gateRun) create() gh.CreateCheckRunOptions {
 	return gh.CreateCheckRunOptions{
 		Name: GateName, HeadSHA: r.check.Commit, ExternalID: &r.check.ExternalID, DetailsURL: set(r.check.DetailsURL),
-		Status: &r.status, Conclusion: set(r.conclusion), Output: r.output(),
+		Status: &r.status, Conclusion: set(r.conclusion), Output: r.output(0),
 	}
 }
 
-func (r gateRun) update() gh.UpdateCheckRunOptions {
+func (r gateRun) update(had int) gh.UpdateCheckRunOptions {
 	return gh.UpdateCheckRunOptions{
 		Name: GateName, ExternalID: &r.check.ExternalID, DetailsURL: set(r.check.DetailsURL),
-		Status: &r.status, Conclusion: set(r.conclusion), Output: r.output(),
+		Status: &r.status, Conclusion: set(r.conclusion), Output: r.output(had),
 	}
 }
 

@@ -186,3 +186,40 @@ func TestFault25ExpiredTokensAreReplaced(t *testing.T) {
 		t.Errorf("%d comments, %v", len(comments), err)
 	}
 }
+
+// GitHub takes 50 annotations in a request and adds them to those that are there:
+// all arrive, each once, also when an answer is lost or the gate changes.
+func TestGateHasEachAnnotationOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emulator.RepositoryOptions{})
+	ctx, pr := t.Context(), w.proposal("coderflow/t1", true)
+	gate := forge.GateCheck{Commit: pr.Head.Commit, ExternalID: "t1", Title: "Waits", Summary: "s", Status: forge.CheckActionRequired}
+	for n := range 120 {
+		gate.Annotations = append(gate.Annotations, forge.Annotation{Path: "a b.patch", Line: n + 1, Level: forge.AnnotationFailure, Title: strings.Repeat("é", 300), Message: fmt.Sprintf("m %d", n)})
+	}
+	for _, method := range []string{"POST", "PATCH", "PATCH"} {
+		w.failOnce(method, "", &emulator.Fault{DropResponse: true})
+		if err := w.adapter.SetGate(ctx, w.ref, gate); err == nil {
+			t.Errorf("a lost answer to %s is no success", method)
+		}
+	}
+	w.must(w.adapter.SetGate(ctx, w.ref, gate))
+	gate.Title, gate.Status = "Landed", forge.CheckSuccess
+	w.must(w.adapter.SetGate(ctx, w.ref, gate))
+	runs, _, err := w.as("anna").Checks.ListCheckRunsForRef(ctx, "acme", "shop", pr.Head.Commit, nil)
+	w.must(err)
+	var got []*gh.CheckRunAnnotation
+	for page := 1; page > 0; {
+		some, res, err := w.as("anna").Checks.ListCheckRunAnnotations(ctx, "acme", "shop", runs.CheckRuns[0].GetID(), &gh.ListOptions{PerPage: 100, Page: page})
+		w.must(err)
+		got, page = append(got, some...), res.NextPage
+	}
+	if len(got) != 120 {
+		t.Fatalf("%d annotations, want 120", len(got))
+	}
+	for n, a := range got {
+		if a.GetPath() != "a b.patch" || a.GetStartLine() != n+1 || a.GetMessage() != fmt.Sprintf("m %d", n) || a.GetAnnotationLevel() != "failure" {
+			t.Errorf("annotation %d: %v", n, a)
+		}
+	}
+}

@@ -33,13 +33,23 @@ var pullSteps = []step{
 		run := must(w.bot.Checks.CreateCheckRun(w.ctx, owner, repo, github.CreateCheckRunOptions{
 			Name: "coderflow/gate", HeadSHA: w.head, Status: github.String("completed"), Conclusion: github.String("action_required"),
 			ExternalID: github.String("task"), DetailsURL: github.String("https://example.com/task"),
-			Output: &github.CheckRunOutput{Title: github.String("Waiting"), Summary: github.String("for approval")},
+			Output: &github.CheckRunOutput{Title: github.String("Waiting"), Summary: github.String("for approval"), Annotations: []*github.CheckRunAnnotation{
+				{Path: github.String("a.sql"), StartLine: github.Int(1), EndLine: github.Int(1), AnnotationLevel: github.String("failure"), Message: github.String("it drops a table")},
+				{Path: github.String("b"), StartLine: github.Int(1), EndLine: github.Int(3), AnnotationLevel: github.String("notice"), Title: github.String("t"), Message: github.String("m"), RawDetails: github.String("d")}}},
 		}))
 		must(w.bot.Checks.UpdateCheckRun(w.ctx, owner, repo, run.GetID(), github.UpdateCheckRunOptions{
 			Name: "coderflow/gate", Status: github.String("completed"), Conclusion: github.String("success"),
 		}))
 		must(w.bot.Checks.CreateCheckRun(w.ctx, owner, repo, github.CreateCheckRunOptions{Name: "queued", HeadSHA: w.head}))
 		must(w.bot.Checks.GetCheckRun(w.ctx, owner, repo, run.GetID()))
+		must(w.bot.Checks.ListCheckRunAnnotations(w.ctx, owner, repo, run.GetID(), nil))
+		for _, wrong := range []*github.CheckRunAnnotation{
+			{Path: github.String("a"), StartLine: github.Int(2), EndLine: github.Int(1), AnnotationLevel: github.String("notice"), Message: github.String("m")},
+			{Path: github.String("a"), StartLine: github.Int(1), EndLine: github.Int(2), StartColumn: github.Int(1), AnnotationLevel: github.String("notice"), Message: github.String("m")},
+		} {
+			refused[*github.CheckRun](422)(w.bot.Checks.UpdateCheckRun(w.ctx, owner, repo, run.GetID(), github.UpdateCheckRunOptions{
+				Name: "coderflow/gate", Output: &github.CheckRunOutput{Title: github.String("t"), Summary: github.String("s"), Annotations: []*github.CheckRunAnnotation{wrong}}}))
+		}
 		must(w.bot.Checks.ListCheckRunsForRef(w.ctx, owner, repo, w.head, &github.ListCheckRunsOptions{CheckName: github.String("coderflow/gate")}))
 		must(w.bot.Repositories.CreateStatus(w.ctx, owner, repo, w.head, &github.RepoStatus{
 			State: github.String("success"), Context: github.String("ci"), Description: github.String("fine"), TargetURL: github.String("https://example.com/ci"),
