@@ -177,7 +177,7 @@ func TestACommitThatIsKeptIsPushedOnlyByAnotherApproval(t *testing.T) {
 		t.Errorf("the task is %+v", waiting)
 	}
 	d := &desk{t: t, dir: w.dir, config: w.in.config}
-	if out := d.must("tasks", "show", string(proposed.ID), "--local"); !strings.Contains(out, "approve again without /coderflow no-push") {
+	if out := d.must("tasks", "show", string(proposed.ID), "-c", w.in.config); !strings.Contains(out, "approve again without /coderflow no-push") {
 		t.Errorf("tasks show does not say what to do:\n%s", out)
 	}
 	w.wait("the gate's check", func(context.Context) (bool, error) {
@@ -244,7 +244,7 @@ func (w *world) refusedPush(proposed task.Task, says ...string) {
 	w.waitSaid(proposed.PullRequest, "does not count")
 	waiting := w.taskOf(proposed.Issue, task.Proposed)
 	d := &desk{t: w.t, dir: w.dir, config: w.in.config}
-	shown := d.must("tasks", "show", string(proposed.ID), "--local")
+	shown := d.must("tasks", "show", string(proposed.ID), "-c", w.in.config)
 	comments, err := w.comments(w.t.Context(), proposed.PullRequest)
 	if err != nil {
 		w.t.Fatal(err)

@@ -67,10 +67,7 @@ func (e *Engine) pushFailed(ctx context.Context, w *work, grant approval.Grant, 
 	branch := strings.TrimPrefix(grant.Ref(), "refs/heads/")
 	switch {
 	case errors.As(err, &moved) && elsewhere:
-		why, decision := present.TargetMoved(branch)
-		return e.notCarriedOut(ctx, w, why, decision, audit.ApprovalVoid, map[string]any{
-			"approval": grant.ApprovalID(), "ref": grant.Ref(), "expected": moved.Expected, "found": moved.Found, "decision": decision,
-		})
+		return e.targetMoved(ctx, w, grant, branch, moved)
 	case errors.As(err, &moved):
 		return ended(task.Superseded, "somebody else moved the branch %s before the push; nothing was pushed", w.t.ID.Branch())
 	case errors.As(err, &refused):
@@ -81,6 +78,22 @@ func (e *Engine) pushFailed(ctx context.Context, w *work, grant approval.Grant, 
 		})
 	}
 	return fmt.Errorf("push: %w", err)
+}
+
+// targetMoved stops a landing on a branch that is elsewhere now. If others pushed on
+// top of what was pushed before, it is there.
+func (e *Engine) targetMoved(ctx context.Context, w *work, grant approval.Grant, branch string, moved *gitops.MovedError) error {
+	has, err := e.History().Contains(ctx, w.t.Repository, branch, w.t.LandedCommit)
+	if err != nil {
+		return fmt.Errorf("look for commit %.12s on branch %s: %w", w.t.LandedCommit, branch, err)
+	}
+	if has {
+		return e.pushFound(ctx, w)
+	}
+	why, decision := present.TargetMoved(branch)
+	return e.notCarriedOut(ctx, w, why, decision, audit.ApprovalVoid, map[string]any{
+		"approval": grant.ApprovalID(), "ref": grant.Ref(), "expected": moved.Expected, "found": moved.Found, "decision": decision,
+	})
 }
 
 // notCarriedOut takes a task back to where it waits for an approval. Nothing was
