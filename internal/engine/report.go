@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/task"
@@ -166,7 +168,29 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 		check.Commit = t.LandedCommit
 	}
 	check.ExternalID, check.DetailsURL = string(t.ID), e.PublicURL
-	return check, true, nil
+	if t.State == task.Proposed {
+		check.Summary = present.RiskSummary(p) + check.Summary
+	}
+	check.Annotations, err = annotations(p, check.Commit)
+	return check, true, err
+}
+
+// annotations point at the risks of a proposal: in the patch that its carrier holds,
+// and at the real lines on the commit that landed.
+func annotations(p task.Proposal, commit string) ([]forge.Annotation, error) {
+	if len(p.Risks) == 0 {
+		return nil, nil
+	}
+	places, err := gitops.Places(p)
+	if err != nil {
+		return nil, fmt.Errorf("find the risks in the patch: %w", err)
+	}
+	return present.Annotations(p, func(i int) (string, int, bool) {
+		if commit == p.Carrier {
+			return task.ProposalPath(p.Task), places[i].Patch, places[i].Patch > 0
+		}
+		return p.Risks[i].Path, places[i].Result, places[i].Result > 0 && utf8.ValidString(p.Risks[i].Path)
+	}), nil
 }
 
 // statusView gathers what the status of a task shows.

@@ -29,12 +29,12 @@ func addedLines(patch []byte) iter.Seq2[patchLine, error] {
 	}
 }
 
-// patchLines yields the lines that a patch of git adds or removes, and tells file,
+// patchLines yields the lines that a patch of git adds or removes, and tells header,
 // if it is not nil, of the line of the patch where each file begins. Hunks are
 // counted by their headers, so that content that looks like a header is content.
-func patchLines(patch []byte, file func(path string, at int)) iter.Seq2[patchLine, error] {
+func patchLines(patch []byte, header func(at int)) iter.Seq2[patchLine, error] {
 	return func(yield func(patchLine, error) bool) {
-		p := patchReader{file: file}
+		p := patchReader{header: header}
 		for line := range bytes.Lines(patch) {
 			p.at++
 			changed, found, err := p.next(line)
@@ -47,11 +47,11 @@ func patchLines(patch []byte, file func(path string, at int)) iter.Seq2[patchLin
 
 // patchReader is where a reader of a patch stands.
 type patchReader struct {
-	file             func(path string, at int)
+	header           func(at int)
 	oldPath, path    string
 	oldLine, newLine int
 	oldLeft, newLeft int // lines of the present hunk
-	at, begins       int // line of the patch, and the one where the present file began
+	at               int // line of the patch
 }
 
 func (p *patchReader) next(line []byte) (changed patchLine, found bool, err error) {
@@ -59,16 +59,16 @@ func (p *patchReader) next(line []byte) (changed patchLine, found bool, err erro
 	case p.oldLeft > 0 || p.newLeft > 0:
 		return p.content(line)
 	case bytes.HasPrefix(line, []byte("diff --git ")):
-		p.oldPath, p.path, p.begins = "", "", p.at
+		p.oldPath, p.path = "", ""
+		if p.header != nil {
+			p.header(p.at)
+		}
 	case bytes.HasPrefix(line, []byte("--- ")):
 		p.oldPath, err = patchPath(strings.TrimSuffix(string(line[4:]), "\n"), "a/")
 	case bytes.HasPrefix(line, []byte("+++ ")):
 		p.path, err = patchPath(strings.TrimSuffix(string(line[4:]), "\n"), "b/")
 		if p.path == "" {
 			p.path = p.oldPath
-		}
-		if err == nil && p.file != nil {
-			p.file(p.path, p.begins)
 		}
 	case bytes.HasPrefix(line, []byte("@@ -")):
 		err = p.hunk(string(line))

@@ -59,21 +59,6 @@ func mostChanged(changes []task.PathChange, n int) []task.PathChange {
 	return sorted[:min(n, len(sorted))]
 }
 
-func riskLines(risks []task.Risk) []string {
-	lines := make([]string, len(risks))
-	for i, r := range risks {
-		lines[i] = unclosing(fmt.Sprintf("%s  %s  (%s)", visible(r.Name, false), visible(where(r), false), visible(r.Why, false)))
-	}
-	return lines
-}
-
-func where(r task.Risk) string {
-	if r.Line > 0 {
-		return fmt.Sprintf("%s:%d", r.Path, r.Line)
-	}
-	return r.Path
-}
-
 // chunks packs lines into pieces: the first of at most first bytes, possibly
 // empty, the others of at most size bytes. No line is dropped or split.
 func chunks(lines []string, first, size int) []string {

@@ -105,19 +105,6 @@ func (v PullRequestView) opening() string {
 	return text
 }
 
-func (v PullRequestView) risks() string {
-	risks := v.Proposal.Risks
-	rows := make([][]Inert, 0, maxRows)
-	for _, r := range risks[:min(len(risks), maxRows)] {
-		rows = append(rows, []Inert{Code(r.Name), short(where(r)), Plain(r.Why)})
-	}
-	text := fmt.Sprintf("## ⚠ %s: look here first\n\n%s", count(len(risks), "risk"), table("what|where|why", rows))
-	if len(risks) > maxRows {
-		text += fmt.Sprintf("\n\n**%s more: the complete list is in a comment below.**", count(len(risks)-maxRows, "risk"))
-	}
-	return text
-}
-
 func (v PullRequestView) asked() string {
 	t := v.Task
 	issue := Link(words(fmt.Sprintf("issue %d", t.Issue)), v.IssueURL)

@@ -48,6 +48,8 @@ func sampleProposal() task.Proposal {
 		Risks: []task.Risk{
 			{Name: "workflow", Path: ".github/workflows/ci.yml", Why: "it steers what CI or a developer's tools run"},
 			{Name: "hidden-characters", Path: "calc.go", Line: 12, Why: "the line contains U+202E"},
+			{Name: "weaker-protection", Rule: "tf-protection-removed", Path: "main.tf", Line: 3, Removed: true, Why: "a protection against being destroyed is taken away", Excerpt: "prevent_destroy = true"},
+			{Name: "destructive-sql", Rule: "sql-drop-table", Path: "db/7.sql", Line: 2, Why: "it drops a table with all of its rows", Excerpt: "DROP TABLE USERS | `x`", More: 3},
 		},
 	}
 }
@@ -101,7 +103,7 @@ func hostileReview(s string) PullRequestView {
 	p := &v.Proposal
 	p.BaseBranch, p.PolicyVersion, p.Digest, p.Message, p.Tree = s, s, s, s, s
 	p.Manifest = []task.PathChange{{Path: s, Kind: task.ChangeKind(s), OldMode: s, NewMode: "100755"}}
-	p.Risks = []task.Risk{{Name: s, Path: s, Line: 1, Why: s}}
+	p.Risks = []task.Risk{{Name: s, Path: s, Line: 1, Why: s}, {Name: s, Rule: s, Path: s, Line: 2, Removed: true, Why: s, Excerpt: s, More: 2}}
 	v.IssueURL = s
 	v.Requirement = policy.Requirement{Approvals: 2, From: []policy.Ask{{Team: s, Count: 2}, {Role: s, Count: 1}}, Because: []string{s}}
 	v.Profiles = []deploy.Profile{{Name: s, Environment: s, Description: s, Parameters: []deploy.Parameter{{Name: s, Type: deploy.Select, Options: []string{s}, Default: s}}}}
