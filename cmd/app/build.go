@@ -48,18 +48,18 @@ func (h *house) close() error {
 
 // build wires a server. It reads secrets and the database; it talks to no forge
 // and no engine, so that a server can start while those are down.
-func build(ctx context.Context, cfg config.Config, log *slog.Logger) (*house, error) {
+func build(ctx context.Context, cfg config.Config, log *slog.Logger, out outside) (*house, error) {
 	if cfg.GitHub == nil {
 		return nil, errors.New("no forge is configured: the section github is missing; `coderflow init github` writes it")
 	}
 	h := &house{}
-	if err := h.wire(ctx, cfg, log); err != nil {
+	if err := h.wire(ctx, cfg, log, out); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
 }
 
-func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, out outside) error {
 	node, lock, err := claim(cfg.DataDir)
 	if err != nil {
 		return err
@@ -94,13 +94,13 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger) e
 		Forge: hub, Ledger: db, Policies: gateRules{rules}, Read: command.ParseReview, Armory: rules, Now: time.Now,
 	}
 	figures := newFigures(db, log)
-	models, err := newModels(cfg, db, figures, log)
+	models, err := newModels(cfg, db, figures, log, out)
 	if err != nil {
 		return err
 	}
 	h.closers = append(h.closers, models)
 	h.engine = engine.New(engine.Options{
-		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Secrets: models.vault,
+		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
 		Bases:     sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
 		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},

@@ -90,6 +90,15 @@ func drawDeployment(out *table, d client.Deployment) {
 	line("trigger", cmp.Or(triggerInWords[d.Trigger], d.Trigger))
 	line("requested by", who(d.RequestedBy))
 	line("reason", d.Reason)
+	if d.Network != nil {
+		line("may reach", strings.Join(d.Network.Hosts, ", "))
+		for _, h := range d.Network.Used {
+			line("reached", fmt.Sprintf("%s, %d times, %d bytes", h.Host, h.Connections, h.Bytes))
+		}
+		for _, r := range d.Network.Refused {
+			line("was refused", fmt.Sprintf("%s, %d times: %s", r.What, r.Count, r.Why))
+		}
+	}
 	for _, a := range d.Approvers {
 		line("approved by", strings.TrimSpace(who(a.User)+" "+a.ReviewURL))
 	}

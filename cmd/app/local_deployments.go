@@ -27,6 +27,15 @@ func reportDeployment(r deploy.Run, a approval.Record, t task.Task) client.Deplo
 		State: string(r.State), Ended: r.State.Ended(), Detail: r.Detail,
 		CreatedAt: r.CreatedAt.UTC(), StartedAt: moment(r.StartedAt), FinishedAt: moment(r.FinishedAt),
 	}
+	if len(r.Reach.Hosts) > 0 {
+		d.Network = &client.Reach{Hosts: r.Reach.Hosts, Used: []client.HostUse{}, Refused: []client.Refusal{}}
+		for _, h := range r.Reach.Used {
+			d.Network.Used = append(d.Network.Used, client.HostUse(h))
+		}
+		for _, refused := range r.Reach.Refused {
+			d.Network.Refused = append(d.Network.Refused, client.Refusal(refused))
+		}
+	}
 	maps.Copy(d.Parameters, r.Parameters)
 	if r.State == deploy.Succeeded || r.State == deploy.Failed && !r.StartedAt.IsZero() {
 		d.ExitCode = &r.ExitCode

@@ -14,12 +14,11 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/agent"
-	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/gateway"
+	"github.com/coderflow/coderflow/internal/gateway/egress"
 	"github.com/coderflow/coderflow/internal/manifest"
-	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -36,7 +35,14 @@ type models struct {
 	db        *store.Store
 }
 
-func newModels(cfg config.Config, db *store.Store, f *figures, log *slog.Logger) (*models, error) {
+// outside is where the hosts are that containers may reach. The zero outside is the
+// Internet, as this machine resolves and reaches it.
+type outside struct {
+	resolver egress.Resolver
+	dial     egress.Dialer
+}
+
+func newModels(cfg config.Config, db *store.Store, f *figures, log *slog.Logger, out outside) (*models, error) {
 	m := &models{providers: map[string]gateway.Provider{}, db: db}
 	for name, p := range cfg.Models {
 		provider, err := providerOf(name, p)
@@ -49,6 +55,7 @@ func newModels(cfg config.Config, db *store.Store, f *figures, log *slog.Logger)
 	m.gateway = gateway.New(gateway.Options{
 		Dir:    filepath.Join(cfg.DataDir, "gateway"),
 		Ledger: ledger{db, f}, Journal: journal{db}, Logger: log, Now: time.Now,
+		Resolver: out.resolver, Dial: out.dial,
 	})
 	return m, nil
 }
@@ -198,8 +205,12 @@ func gatewayUsage(u task.Usage) gateway.Usage {
 
 // Record implements gateway.Ledger.
 func (l ledger) Record(ctx context.Context, e gateway.Exchange) error {
+	who, err := ownerAt(ctx, l.db, e.Task)
+	if err != nil {
+		return err
+	}
 	r := task.ModelRequest{
-		ID: e.ID, Task: task.ID(e.Task), Environment: e.Environment, At: e.At, Provider: e.Provider, Model: e.Model,
+		ID: e.ID, Task: who.task, Deployment: who.deployment, Environment: e.Environment, At: e.At, Provider: e.Provider, Model: e.Model,
 		Method: e.Method, Path: e.Path, Status: e.Status, Refused: refusedWords(e), FirstByte: e.FirstByte, Took: e.Took,
 		Sent: e.RequestBytes, Received: e.ResponseBytes,
 		Usage: task.Usage{
@@ -244,53 +255,4 @@ func refusedWords(e gateway.Exchange) string {
 		return words
 	}
 	return "the request was malformed (" + e.Refused + ")"
-}
-
-// journal keeps what happened at the gateway.
-type journal struct{ db *store.Store }
-
-// Audit implements gateway.Journal.
-func (j journal) Audit(ctx context.Context, id, kind string, data map[string]any) error {
-	t, err := j.db.Task(ctx, task.ID(id))
-	if err != nil {
-		return fmt.Errorf("find task %s for the audit log: %w", id, err)
-	}
-	entry, err := audit.New(time.Now(), audit.System, audit.Action(kind), data)
-	if err != nil {
-		return err
-	}
-	entry.Task, entry.Environment = id, t.Environment
-	return j.db.InTx(ctx, func(tx *store.Tx) error { return tx.Audit(ctx, entry) })
-}
-
-// Trip implements gateway.Journal. The task is looked at next, and stopped.
-func (j journal) Trip(ctx context.Context, id, canary, where string) error {
-	t, err := j.db.Task(ctx, task.ID(id))
-	if err != nil {
-		return fmt.Errorf("find task %s for a canary: %w", id, err)
-	}
-	trip := secret.Trip{
-		Task: id, Environment: t.Environment, Canary: canary, Place: secret.InRequest, Where: where, At: time.Now(),
-	}
-	entry, err := audit.New(trip.At, audit.System, audit.CanaryTripped, engine.TripDetail(trip))
-	if err != nil {
-		return err
-	}
-	entry.Task, entry.Environment = id, t.Environment
-	return j.db.InTx(ctx, func(tx *store.Tx) error {
-		fresh, err := tx.InsertTrip(ctx, trip)
-		if err == nil && fresh {
-			err = tx.Audit(ctx, entry)
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: id})
-	})
-}
-
-// Transcript implements gateway.Journal.
-func (j journal) Transcript(ctx context.Context, id string, line []byte) error {
-	cut := fmt.Appendf(nil, "{\"cut\":\"%d bytes: the transcript would be longer than %d\"}\n", len(line), maxTranscript)
-	return j.db.AddLog(ctx, "model/"+id, append(line, '\n'), cut, maxTranscript)
 }

@@ -152,6 +152,9 @@ spec:
 {{- if .Secrets}}
   secrets: [{{.Secrets}}]
 {{- end}}
+{{- if .Network}}
+  network: {{.Network}}
+{{- end}}
   parameters:
     - {name: channel, description: Where it goes, type: select, options: [beta, stable], default: beta}
   script: |
@@ -184,6 +187,7 @@ type settings struct {
 	Limits  string // more limits of it, each after a comma
 	Spec    string // more lines for the environment's spec
 	Secrets string // names of the profile's secrets
+	Network string // of the profile; empty: none
 	Script  string // shell text of the profile publish; empty: the demo's
 	Listen  string // of the server
 	Extra   string // more lines for coderflow.yaml
@@ -226,7 +230,7 @@ func install(dir string, info emulator.Info, s settings) (installation, error) {
 	var manifests strings.Builder
 	err = demoManifests.Execute(&manifests, map[string]any{
 		"Repository": sampleRepo, "RepositoryID": info.Repositories[0].ID, "Script": s.Script,
-		"Agent": s.Agent, "Preset": s.Preset, "Memory": cmp.Or(s.Memory, "512MiB"), "Spec": s.Spec, "Limits": s.Limits, "Secrets": s.Secrets,
+		"Agent": s.Agent, "Preset": s.Preset, "Memory": cmp.Or(s.Memory, "512MiB"), "Spec": s.Spec, "Limits": s.Limits, "Secrets": s.Secrets, "Network": s.Network,
 		"Maria": userID(info, maria), "Tom": userID(info, tom),
 	})
 	if err != nil {

@@ -56,10 +56,15 @@ func retireInterval(cfg config.Config) time.Duration {
 // serve runs a whole server until ctx ends. ready, if not nil, gets the address
 // once requests are answered.
 func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(address string)) (err error) {
+	return serveTo(ctx, cfg, log, outside{}, ready)
+}
+
+// serveTo is serve where the hosts that containers may reach are elsewhere.
+func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outside, ready func(address string)) (err error) {
 	for _, sentence := range cfg.Unserved() {
 		log.WarnContext(ctx, "part of the configuration is not used", "reason", sentence)
 	}
-	h, err := build(ctx, cfg, log)
+	h, err := build(ctx, cfg, log, out)
 	if err != nil {
 		return err
 	}

@@ -37,9 +37,17 @@ type Deployment struct {
 	Ended          bool              `json:"ended"`
 	ExitCode       *int              `json:"exitCode,omitempty"` // once its outcome is known
 	Detail         string            `json:"detail,omitempty"`
+	Network        *Reach            `json:"network,omitempty"`
 	CreatedAt      time.Time         `json:"createdAt"`
 	StartedAt      *time.Time        `json:"startedAt,omitempty"`
 	FinishedAt     *time.Time        `json:"finishedAt,omitempty"`
+}
+
+// Reach is what a deployment could reach, and once it has ended what became of it.
+type Reach struct {
+	Hosts   []string  `json:"hosts"`
+	Used    []HostUse `json:"used"`
+	Refused []Refusal `json:"refused"`
 }
 
 // DeploymentFilter narrows a list of deployments. Empty fields do not.

@@ -57,8 +57,8 @@ func (r Run) VolumeName() string { return ContainerPrefix + r.ID }
 var ErrNotGranted = errors.New("the grant is not for this deployment")
 
 // Create makes the container of a run and does not start it.
-// secrets are those that the profile names.
-func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Profile, secrets []secret.Value) (sandbox.Container, error) {
+// secrets are those that the profile names, way leads to its hosts.
+func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Profile, secrets []secret.Value, way Way) (sandbox.Container, error) {
 	granted, err := grantedTo(g, run)
 	if err != nil {
 		return sandbox.Container{}, err
@@ -67,7 +67,8 @@ func (x *Executor) Create(ctx context.Context, g approval.Grant, run Run, p Prof
 		return sandbox.Container{}, fmt.Errorf("profile %s is not the one that was granted: %w", p.Name, ErrNotGranted)
 	}
 	spec := x.spec(run, p)
-	spec.Secrets = secrets
+	spec.Secrets, spec.SocketDir = secrets, way.SocketDir
+	maps.Copy(spec.Env, way.Env)
 	return x.Containers.Create(ctx, spec)
 }
 

@@ -24,6 +24,8 @@ type Profile struct {
 	// Secrets are the names of those that a run finds below /run/secrets, of the
 	// environment's context "deploy".
 	Secrets []string `json:"secrets,omitempty"`
+	// Network is what a run can reach besides nothing.
+	Network Network `json:"network,omitzero"`
 	// Timeout bounds one run.
 	Timeout time.Duration `json:"timeout"`
 	// Concurrency is beside which other runs it may run; empty: PerEnvironment.

@@ -79,6 +79,7 @@ type Run struct {
 	Detail         string   // why it failed or is unknown, for people
 	ForgeID        string   // the forge's own deployment
 	Shown          RunState // the state last shown at the forge
+	Reach          Reach    // what it could reach, and did; complete once it has ended
 	CreatedAt      time.Time
 	ClaimedAt      time.Time // since when it holds its turn; zero: it does not
 	StartedAt      time.Time

@@ -28,6 +28,9 @@ func (e *Engine) auditRun(ctx context.Context, tx Tx, run *deploy.Run, actor str
 	if run.Detail != "" {
 		detail["detail"] = run.Detail
 	}
+	if len(run.Reach.Hosts) > 0 {
+		detail["reach"] = run.Reach
+	}
 	if run.State.Ended() && run.State != deploy.Withheld {
 		detail["exitCode"] = run.ExitCode
 	}

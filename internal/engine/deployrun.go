@@ -114,7 +114,11 @@ func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error
 	if err != nil {
 		return err
 	}
-	container, err := e.Deployer.Create(ctx, grant, *run, profile, secrets)
+	way, err := e.openWay(ctx, run, profile)
+	if err != nil {
+		return err
+	}
+	container, err := e.Deployer.Create(ctx, grant, *run, profile, secrets, way)
 	if errors.Is(err, sandbox.ErrImageMissing) {
 		run.State, run.Detail, run.FinishedAt = deploy.Failed, "the profile's image is not on this Docker engine", e.Now().UTC()
 		return e.endRun(ctx, w, run)
@@ -161,6 +165,9 @@ func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 		if err := e.mirrorDeployment(ctx, w, run); err != nil {
 			return err
 		}
+		if err := e.keepWay(ctx, run); err != nil {
+			return err
+		}
 		if err := e.Deployer.Start(ctx, grant, *run); err != nil {
 			return fmt.Errorf("start the deployment: %w", err)
 		}
@@ -173,6 +180,9 @@ func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
 	if err := e.tripped(ctx, run.Task, run.ID); err != nil {
 		return e.stopTrippedRun(ctx, w, run, err)
+	}
+	if err := e.keepWay(ctx, run); err != nil {
+		e.Logger.WarnContext(ctx, "a deployment cannot reach its hosts", "deployment", run.ID, "error", err)
 	}
 	output := outputOf{run.Container, "deploy/" + run.ID, run.Environment, false}
 	if err := e.keepLog(ctx, output, false); err != nil {
@@ -189,6 +199,9 @@ func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
 		return e.endRun(ctx, w, run)
 	case sandbox.StateExited:
 		if err := e.keepLog(ctx, output, true); err != nil {
+			return e.stopTrippedRun(ctx, w, run, err)
+		}
+		if err := e.wayEnded(ctx, run); err != nil {
 			return e.stopTrippedRun(ctx, w, run, err)
 		}
 		return e.runExited(ctx, w, run, status)
@@ -211,6 +224,9 @@ func (e *Engine) runExited(ctx context.Context, w *work, run *deploy.Run, status
 }
 
 func (e *Engine) endRun(ctx context.Context, w *work, run *deploy.Run) error {
+	if err := e.closeWay(ctx, run); err != nil {
+		return err
+	}
 	if err := e.Sandbox.ForgetSecrets(run.ContainerName()); err != nil {
 		return err
 	}

@@ -42,8 +42,10 @@ type Options struct {
 	Sandbox Sandbox
 	Storage Storage
 	// Bases says which cached bases are dropped.
-	Bases     sandbox.EvictPolicy
-	Models    Models
+	Bases  sandbox.EvictPolicy
+	Models Models
+	// Ways lead deployments to the hosts of their profiles.
+	Ways      Ways
 	Secrets   Secrets
 	Manifests Manifests
 	// Teams reads who is in teams at the forge; nil: nobody refreshes it.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/coderflow/coderflow/internal/agent"
 	"github.com/coderflow/coderflow/internal/gitops"
-	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/prompt"
@@ -109,12 +108,7 @@ func reach(variables map[string]string, env manifest.Environment) {
 	if len(env.Network.Hosts) == 0 {
 		return
 	}
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
-		variables[name] = "http://" + guestproto.GatewayAddress
-	}
-	for _, name := range []string{"NO_PROXY", "no_proxy"} {
-		variables[name] = "127.0.0.1,localhost"
-	}
+	proxy(variables)
 }
 
 // modelView gathers what a task did through the gateway.

@@ -42,6 +42,8 @@ type ModelReader interface {
 	ModelUsage(ctx context.Context, id task.ID) (task.Usage, error)
 	ModelRefusals(ctx context.Context, id task.ID) ([]task.Refusal, error)
 	HostUses(ctx context.Context, id task.ID) ([]task.HostUse, error)
+	// Reached is what a deployment talked to, and what it was refused.
+	Reached(ctx context.Context, run string) ([]task.HostUse, []task.Refusal, error)
 }
 
 // TaskReader reads tasks and their proposals.

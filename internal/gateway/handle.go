@@ -95,7 +95,7 @@ func (s *session) exchange(ctx context.Context, w http.ResponseWriter, r *http.R
 		return &wire.Refusal{Status: http.StatusUpgradeRequired, Reason: "upgrade", Message: "only plain HTTP is spoken here, no WebSocket"}
 	}
 	if len(x.terms.Models) == 0 {
-		return wire.Forbidden("model", "this task may use no model")
+		return wire.Forbidden("model", "no model may be used here")
 	}
 	if !strings.HasPrefix(r.RequestURI, "/") {
 		return wire.Forbidden("target", "the target must be a path: requests for other hosts do not pass")

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -96,7 +97,7 @@ func (s *session) tunnel(w http.ResponseWriter, x *exchange, out net.Conn, targe
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		defer cut()
-		flow(out, io.MultiReader(bytes.NewReader(hello), agent), in, end, &sent, maxSent)
+		flow(out, io.MultiReader(bytes.NewReader(hello), agent), in, end, &sent, cmp.Or(x.terms.MaxSent, maxSent))
 	})
 	flow(in, out, out, end, &received, maxReceived)
 	cut()

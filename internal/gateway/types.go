@@ -55,15 +55,18 @@ type Budget struct {
 	TaskCost, DayCost     int64
 }
 
-// Session is what one task may do.
+// Session is what one container may do.
 type Session struct {
+	// Task is whose it is: a task's id, or another name that stands for a container.
 	Task, Environment string
 	Provider          Provider
 	// Models are names, or a beginning with one trailing "*". The first is the default.
 	Models []string
 	// Hosts may be reached by CONNECT: "example.com", "example.com:8443", "*.example.com".
-	Hosts  []string
-	Budget Budget
+	Hosts []string
+	// MaxSent bounds what one tunnel may send, in bytes; 0: 16 MiB.
+	MaxSent int64
+	Budget  Budget
 	// Secrets are redacted in requests. The provider's key always is. One that is a
 	// canary ends the session where it appears in a request.
 	Secrets []secret.Value

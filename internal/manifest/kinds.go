@@ -57,7 +57,9 @@ type profileSpec struct {
 	// Concurrency is beside which other runs it may run. Default: environment, none of the same environment.
 	Concurrency deploy.Concurrency `yaml:"concurrency"`
 	Secrets     []string           `yaml:"secrets"`
-	Parameters  []parameterSpec    `yaml:"parameters"`
+	// Network is what a run can reach: none, or hosts. Default: none.
+	Network    profileNetwork  `yaml:"network"`
+	Parameters []parameterSpec `yaml:"parameters"`
 }
 
 type parameterSpec struct {
@@ -120,7 +122,7 @@ func (b *builder) readProfile(d *sy.Document) {
 	p := deploy.Profile{
 		Name: m.Metadata.Name, Environment: m.Metadata.Environment, Description: m.Spec.Description,
 		Image: m.Spec.Image, Script: m.Spec.Script, Timeout: time.Duration(m.Spec.Timeout), Secrets: m.Spec.Secrets,
-		Concurrency: m.Spec.Concurrency,
+		Concurrency: m.Spec.Concurrency, Network: deploy.Network{Hosts: m.Spec.Network.Hosts},
 	}
 	for _, s := range m.Spec.Parameters {
 		parameter := deploy.Parameter{
@@ -141,6 +143,7 @@ func (b *builder) readProfile(d *sy.Document) {
 
 func checkProfile(w wrong, p deploy.Profile) {
 	checkImage(w, "spec.image", p.Image)
+	Network{Hosts: p.Network.Hosts}.check(w)
 	for _, err := range unjoin(p.CheckDefinition()) {
 		var field *deploy.DefinitionError
 		switch {

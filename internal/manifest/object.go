@@ -86,7 +86,10 @@ func teamSpecOf(t Team) teamSpec { return teamSpec{t.Description, t.Members, t.F
 func defaultProfile() profileSpec { return profileSpec{Timeout: sy.Duration(defaultDeployTimeout)} }
 
 func specOf(p deploy.Profile) profileSpec {
-	spec := profileSpec{Description: p.Description, Image: p.Image, Script: p.Script, Timeout: sy.Duration(p.Timeout), Secrets: p.Secrets}
+	spec := profileSpec{
+		Description: p.Description, Image: p.Image, Script: p.Script, Timeout: sy.Duration(p.Timeout), Secrets: p.Secrets,
+		Concurrency: p.Concurrency, Network: profileNetwork{p.Network.Hosts},
+	}
 	for _, parameter := range p.Parameters {
 		s := parameterSpec{
 			Name: parameter.Name, Description: parameter.Description, Type: string(parameter.Type), Pattern: parameter.Pattern,

@@ -52,13 +52,17 @@ func enum[T ~string](values []T) schema {
 
 // leaves are the schemas of types that are read from a single value.
 var leaves = map[reflect.Type]schema{
-	reflect.TypeFor[sy.Size]():                  {"type": []any{"string", "integer"}, "pattern": "^[0-9]{1,15}(KiB|MiB|GiB|TiB|kB|MB|GB|TB|B)?$"},
-	reflect.TypeFor[sy.Duration]():              {"type": "string", "pattern": "^([0-9.]+(ns|us|ms|s|m|h))+$|^0$"},
-	reflect.TypeFor[RepositoryID]():             {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
-	reflect.TypeFor[scalar]():                   {"type": []any{"string", "number", "boolean"}},
-	reflect.TypeFor[Principal]():                {"type": "string", "pattern": `^(github:([1-9][0-9]*|@)|azuredevops:|service:[a-z]|oidc:[a-z]|team:)`},
-	reflect.TypeFor[ForgeID]():                  {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
-	reflect.TypeFor[deploy.Concurrency]():       enum(deploy.Concurrencies),
+	reflect.TypeFor[sy.Size]():            {"type": []any{"string", "integer"}, "pattern": "^[0-9]{1,15}(KiB|MiB|GiB|TiB|kB|MB|GB|TB|B)?$"},
+	reflect.TypeFor[sy.Duration]():        {"type": "string", "pattern": "^([0-9.]+(ns|us|ms|s|m|h))+$|^0$"},
+	reflect.TypeFor[RepositoryID]():       {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
+	reflect.TypeFor[scalar]():             {"type": []any{"string", "number", "boolean"}},
+	reflect.TypeFor[Principal]():          {"type": "string", "pattern": `^(github:([1-9][0-9]*|@)|azuredevops:|service:[a-z]|oidc:[a-z]|team:)`},
+	reflect.TypeFor[ForgeID]():            {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
+	reflect.TypeFor[deploy.Concurrency](): enum(deploy.Concurrencies),
+	reflect.TypeFor[profileNetwork](): {"oneOf": []any{
+		schema{"const": "none"},
+		schema{"type": "object", "properties": schema{"hosts": schema{"type": "array", "items": schema{"type": "string"}}}, "required": []any{"hosts"}, "additionalProperties": false},
+	}},
 	reflect.TypeFor[Operation]():                enum([]Operation{Fetch, Push}),
 	reflect.TypeFor[policy.Permission]():        enum(policy.PermissionNames()),
 	reflect.TypeFor[policy.CommitMessageRule](): enum([]policy.CommitMessageRule{policy.MessageProposed, policy.MessageWritten}),

@@ -70,21 +70,30 @@ func (v ModelView) reach(model string) string {
 		}
 		sections = append(sections, line)
 	}
+	if text := v.reached("the agent", "the environment permits"); text != "" {
+		sections = append(sections, text)
+	}
+	return strings.Join(sections, "\n\n")
+}
+
+// reached tells which hosts somebody talked to, and what was refused them.
+func (v ModelView) reached(who, permits string) string {
+	var sections []string
 	if len(v.Hosts) > 0 {
 		rows := make([][]Inert, 0, len(v.Hosts))
 		for _, h := range v.Hosts {
 			rows = append(rows, []Inert{short(h.Host), {thousands(h.Connections)}, {thousands(h.Bytes)}})
 		}
-		sections = append(sections, "Hosts that the agent reached, as the environment permits:\n\n"+table("host|connections|bytes", rows))
+		sections = append(sections, "Hosts that "+who+" reached, as "+permits+":\n\n"+table("host|connections|bytes", rows))
 	}
 	if len(v.Refusals) > 0 {
 		rows := make([][]Inert, 0, shownRefusals)
 		for _, r := range v.Refusals[:min(len(v.Refusals), shownRefusals)] {
 			rows = append(rows, []Inert{short(r.What), short(r.Why), {thousands(r.Count)}})
 		}
-		text := "⚠ **What the agent tried and the gateway refused:**\n\n" + table("what|why|times", rows)
+		text := "⚠ **What " + who + " tried and the gateway refused:**\n\n" + table("what|why|times", rows)
 		if more := len(v.Refusals) - shownRefusals; more > 0 {
-			text += fmt.Sprintf("\n\n%d more kinds: `coderflow tasks models` lists them.", more)
+			text += fmt.Sprintf("\n\n%d more kinds: `coderflow tasks models`, or `deployments show`, lists them.", more)
 		}
 		sections = append(sections, text)
 	}

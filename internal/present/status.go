@@ -192,6 +192,9 @@ func (d DeploymentView) section() string {
 	if r.Detail != "" {
 		out += "\n\n" + Block(r.Detail, 1_000).markdown
 	}
+	if reach := (ModelView{Hosts: r.Reach.Used, Refusals: r.Reach.Refused}).reached("the deployment", "its profile permits"); reach != "" {
+		out += "\n\n" + reach
+	}
 	if d.Output != "" {
 		out += "\n\n" + folded("The end of its output", Tail(d.Output, maxOutput))
 	}

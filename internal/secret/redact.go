@@ -162,7 +162,7 @@ type stream struct {
 	starts   []int64
 	count    int    // significant bytes since the start
 	spans    []span // in order, apart from each other
-	first    *span // the first value that was found, own tokens aside
+	first    *span  // the first value that was found, own tokens aside
 	replaced int
 	inPlace  bool // what is replaced keeps its length
 }

@@ -15,6 +15,7 @@ type modelRow struct {
 
 	ID               string `bun:",pk"`
 	Task             string
+	Deployment       string
 	Environment      string
 	Day              string
 	At               instant
@@ -45,7 +46,7 @@ func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 func (s *Store) RecordModelRequest(ctx context.Context, r task.ModelRequest) error {
 	u := r.Usage
 	row := &modelRow{
-		ID: text(r.ID), Task: text(string(r.Task)), Environment: text(r.Environment), Day: day(r.At), At: at(r.At),
+		ID: text(r.ID), Task: text(string(r.Task)), Deployment: text(r.Deployment), Environment: text(r.Environment), Day: day(r.At), At: at(r.At),
 		Provider: text(r.Provider), Model: text(r.Model), Method: text(r.Method), Path: text(r.Path), Status: r.Status, Refused: text(r.Refused),
 		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CacheReadTokens: u.CacheReadTokens, CacheWriteTokens: u.CacheWriteTokens,
 		Cost: u.Cost, Unpriced: u.Unpriced, Estimated: u.Estimated, Redactions: u.Redactions,
@@ -80,7 +81,7 @@ var usageColumns = func() string {
 
 // ModelUsage is what a task has spent on models.
 func (s *Store) ModelUsage(ctx context.Context, id task.ID) (task.Usage, error) {
-	u, err := s.usage(ctx, s.read.NewSelect().Where("task = ?", text(string(id))))
+	u, err := s.usage(ctx, s.read.NewSelect().Where("task = ?", text(string(id))).Where("deployment = ''"))
 	if err != nil {
 		return u, fmt.Errorf("read what task %s spent on models: %w", id, err)
 	}
@@ -114,26 +115,60 @@ const maxListed = 50
 
 // ModelRefusals lists what a task tried and the gateway refused, the most frequent first, at most 50.
 func (s *Store) ModelRefusals(ctx context.Context, id task.ID) ([]task.Refusal, error) {
-	var list []task.Refusal
-	err := s.fetch(ctx, s.read.NewSelect().Model((*modelRow)(nil)).
-		ColumnExpr("method || ' ' || path AS what, refused AS why, COUNT(*) AS count").
-		Where("task = ?", text(string(id))).Where("refused <> ''").
-		GroupExpr("method, path, refused").OrderExpr("COUNT(*) DESC, method, path, refused").Limit(maxListed), &list)
+	list, err := s.refusals(ctx, ofTask(id))
 	if err != nil {
 		return nil, fmt.Errorf("list what the gateway refused task %s: %w", id, err)
 	}
 	return list, nil
 }
 
+// narrowed is a query about the container of a task, or of a deployment.
+type narrowed func(*bun.SelectQuery) *bun.SelectQuery
+
+func ofTask(id task.ID) narrowed {
+	return func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("task = ?", text(string(id))).Where("deployment = ''")
+	}
+}
+
+func ofRun(id string) narrowed {
+	return func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("deployment = ?", text(id)).Where("deployment <> ''")
+	}
+}
+
+func (s *Store) refusals(ctx context.Context, of narrowed) (list []task.Refusal, err error) {
+	err = s.fetch(ctx, of(s.read.NewSelect().Model((*modelRow)(nil))).
+		ColumnExpr("method || ' ' || path AS what, refused AS why, COUNT(*) AS count").Where("refused <> ''").
+		GroupExpr("method, path, refused").OrderExpr("COUNT(*) DESC, method, path, refused").Limit(maxListed), &list)
+	return list, err
+}
+
 // HostUses lists the hosts that a task talked to, the most used first, at most 50.
 func (s *Store) HostUses(ctx context.Context, id task.ID) ([]task.HostUse, error) {
-	var list []task.HostUse
-	err := s.fetch(ctx, s.read.NewSelect().Model((*modelRow)(nil)).
-		ColumnExpr("path AS host, COUNT(*) AS connections, CAST(SUM(sent + received) AS BIGINT) AS bytes").
-		Where("task = ?", text(string(id))).Where("method = ?", methodConnect).Where("refused = ''").
-		Group("path").OrderExpr("bytes DESC, path").Limit(maxListed), &list)
+	list, err := s.hostUses(ctx, ofTask(id))
 	if err != nil {
 		return nil, fmt.Errorf("list the hosts of task %s: %w", id, err)
 	}
 	return list, nil
+}
+
+func (s *Store) hostUses(ctx context.Context, of narrowed) (list []task.HostUse, err error) {
+	err = s.fetch(ctx, of(s.read.NewSelect().Model((*modelRow)(nil))).
+		ColumnExpr("path AS host, COUNT(*) AS connections, CAST(SUM(sent + received) AS BIGINT) AS bytes").
+		Where("method = ?", methodConnect).Where("refused = ''").
+		Group("path").OrderExpr("bytes DESC, path").Limit(maxListed), &list)
+	return list, err
+}
+
+// Reached lists the hosts that a deployment talked to, and what it was refused, at
+// most 50 of each.
+func (s *Store) Reached(ctx context.Context, run string) (used []task.HostUse, refused []task.Refusal, err error) {
+	if used, err = s.hostUses(ctx, ofRun(run)); err == nil {
+		refused, err = s.refusals(ctx, ofRun(run))
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("list what deployment %s reached: %w", run, err)
+	}
+	return used, refused, nil
 }

@@ -38,6 +38,7 @@ type runRow struct {
 	Covers         string
 	ArmedAs        int
 	Concurrency    string
+	Reach          string
 	QueuedAt       instant
 	ClaimedAt      instant
 	CreatedAt      instant
@@ -47,7 +48,7 @@ type runRow struct {
 
 // savedRunColumns are what SaveRun writes; what runs, for which commit and by
 // whose approval stays as it was inserted. Only [Tx.Merged] gives a run its commit.
-var savedRunColumns = []string{"state", "container", "exit_code", "detail", "forge_id", "shown", "started_at", "finished_at"}
+var savedRunColumns = []string{"state", "container", "exit_code", "detail", "forge_id", "shown", "reach", "started_at", "finished_at"}
 
 // RunStateError is a change of a deployment run's state that is not forward.
 type RunStateError struct {
@@ -86,6 +87,7 @@ func toRunRow(r deploy.Run) (*runRow, error) {
 		Container: text(r.Container), ExitCode: r.ExitCode, Detail: text(r.Detail), ForgeID: text(r.ForgeID), Shown: string(r.Shown),
 		Cause: string(r.Trigger), RequestedBy: encode(&e, "who asked for it", r.RequestedBy), Reason: text(r.Reason),
 		RequestKey: text(r.Key), Covers: text(r.Covers), ArmedAs: r.ArmedAs, Concurrency: text(string(r.Concurrency)),
+		Reach:    encode(&e, "what it reached", r.Reach),
 		QueuedAt: at(r.CreatedAt), ClaimedAt: at(r.ClaimedAt),
 		CreatedAt: at(r.CreatedAt), StartedAt: at(r.StartedAt), FinishedAt: at(r.FinishedAt),
 	}
@@ -161,6 +163,7 @@ func (r *runRow) run() (deploy.Run, error) {
 	decode(&d, "repository", r.Repository, &run.Repository)
 	decode(&d, "person who armed it", r.ArmedBy, &run.ArmedBy)
 	decode(&d, "account that asked for it", r.RequestedBy, &run.RequestedBy)
+	decode(&d, "record of what it reached", r.Reach, &run.Reach)
 	if d.err != nil {
 		return deploy.Run{}, fmt.Errorf("deployment run %s: %w", r.ID, d.err)
 	}

@@ -34,7 +34,7 @@ func (c *decoder) value(n ast.Node, path string, into reflect.Value) {
 		return
 	}
 	if into.CanAddr() {
-		if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		if text, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok && !keyed(n, into) {
 			c.text(n, path, text)
 			return
 		}
@@ -54,6 +54,16 @@ func (c *decoder) value(n ast.Node, path string, into reflect.Value) {
 	default:
 		c.scalar(n, path, into)
 	}
+}
+
+// keyed reports whether the value is a mapping for a type that can be written as
+// one, besides as a single word.
+func keyed(n ast.Node, into reflect.Value) bool {
+	if n.Type() != ast.MappingType && n.Type() != ast.MappingValueType || into.Kind() != reflect.Struct {
+		return false
+	}
+	_, keys := structFields(into.Type())
+	return len(keys) > 0
 }
 
 func (c *decoder) text(n ast.Node, path string, into encoding.TextUnmarshaler) {

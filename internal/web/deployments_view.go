@@ -40,6 +40,7 @@ type deploymentView struct {
 	Ended          bool              `json:"ended"`
 	ExitCode       *int              `json:"exitCode,omitempty"` // once its outcome is known
 	Detail         string            `json:"detail,omitempty"`
+	Network        *networkView      `json:"network,omitempty"` // without: nothing can be reached
 	CreatedAt      time.Time         `json:"createdAt"`
 	StartedAt      *time.Time        `json:"startedAt,omitempty"`
 	FinishedAt     *time.Time        `json:"finishedAt,omitempty"`
@@ -51,7 +52,7 @@ func viewDeployment(r deploy.Run, a approval.Record, t task.Task) deploymentView
 		Repository: repositoryView{r.Repository.Key(), r.Repository.FullName()}, Commit: r.Commit, Covers: r.Covers,
 		Trigger: r.Trigger, RequestedBy: viewUser(r.RequestedBy), Reason: r.Reason, Task: r.Task, Approval: r.ApprovalID,
 		Approvers: viewApprovers(r, a), ArmedBy: viewUser(r.ArmedBy), PullRequest: t.PullRequest, PullRequestURL: t.PullRequestURL,
-		State: r.State, Ended: r.State.Ended(), Detail: r.Detail,
+		State: r.State, Ended: r.State.Ended(), Detail: r.Detail, Network: viewNetwork(r.Reach),
 		CreatedAt: r.CreatedAt.UTC(), StartedAt: moment(r.StartedAt), FinishedAt: moment(r.FinishedAt),
 	}
 	if v.Parameters == nil {

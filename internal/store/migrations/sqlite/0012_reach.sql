@@ -14,3 +14,4 @@ CREATE TABLE canary_trips (
 
 -- Deployments may reach hosts too; empty: the task's own container.
 ALTER TABLE model_requests ADD COLUMN deployment TEXT NOT NULL DEFAULT '';
+ALTER TABLE deploy_runs ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';
