@@ -100,8 +100,8 @@ func withNetwork(network, script string) worldOption {
 	}
 }
 
-// deployed approves with a deployment and waits for the run's end.
-func (w *world) deployed() (task.Task, deploy.Run) {
+// runOfProfile approves with a deployment and waits for the run's end.
+func (w *world) runOfProfile() (task.Task, deploy.Run) {
 	w.t.Helper()
 	issue := w.run(maria)
 	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
@@ -128,7 +128,7 @@ func TestThreat12ADeploymentReachesTheHostsOfItsProfileOnly(t *testing.T) {
 	`), func(_ *emulator.Options, s *settings) { s.Secrets = "TOKEN" })
 	w.serveHere(outsideWorld)
 	w.setSecret("staging/TOKEN", "deploy", "Bearer registry-token-1")
-	done, run := w.deployed()
+	done, run := w.runOfProfile()
 	said := w.output("deploy/" + run.ID)
 	if run.State != deploy.Succeeded || !strings.Contains(said, "hello from registry.example.com") || !strings.Contains(said, "hello from a.mirror.example.com") || strings.Contains(said, "hello from evil") {
 		t.Errorf("%s %s:\n%s", run.State, run.Detail, said)
@@ -169,7 +169,7 @@ func TestThreat12ADeploymentWithoutNetworkHasNothingToConnectTo(t *testing.T) {
 			HTTPS_PROXY=http://127.0.0.1:8787; fetch registry.example.com /v2/; ls /sys/class/net
 		`))
 		w.serveHere(outsideWorld)
-		_, run := w.deployed()
+		_, run := w.runOfProfile()
 		said := w.output("deploy/" + run.ID)
 		if !strings.HasPrefix(said, "proxy: none\n") || strings.Contains(said, "gateway.sock") || strings.Contains(said, "hello from") || !strings.HasSuffix(said, "\nlo\n") || len(outsideWorld.dialed) != 0 || len(run.Reach.Hosts) != 0 {
 			t.Errorf("network %q: %+v\n%s", network, run.Reach, said)
@@ -266,7 +266,7 @@ func TestThreat53ACanaryOnItsWayOutStopsTheDeployment(t *testing.T) {
 	`), func(_ *emulator.Options, s *settings) { s.Secrets = decoyName })
 	w.serveHere(outsideWorld)
 	w.plant("deploy")
-	done, run := w.deployed()
+	done, run := w.runOfProfile()
 	if run.State != deploy.Failed || len(outsideWorld.seen) != 0 {
 		t.Errorf("%s, the outside saw %q", run.State, outsideWorld.seen)
 	}
