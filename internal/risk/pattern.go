@@ -83,32 +83,28 @@ func (e element) matches(w word) bool {
 	return false
 }
 
-// find matches p with words from begin on and returns what it covers.
-func (p pattern) find(words []word, begin int) (span, bool) {
-	at, from := begin, -1
-	for i, piece := range p.pieces {
-		found := -1
-		for start := at; start+len(piece) <= len(words); start++ {
-			if matchesPiece(piece, words[start:]) {
-				found = start
-				break
-			}
-			if i == 0 && !p.open {
-				break
-			}
+// at matches p with words that begin at i and returns what it covers.
+func (p pattern) at(words []word, i int) (span, bool) {
+	if !matchesPiece(p.pieces[0], words[i:]) {
+		return span{}, false
+	}
+	to := i + len(p.pieces[0])
+	for _, piece := range p.pieces[1:] {
+		for to+len(piece) <= len(words) && !matchesPiece(piece, words[to:]) {
+			to++
 		}
-		if found < 0 {
+		if to+len(piece) > len(words) {
 			return span{}, false
 		}
-		if from < 0 {
-			from = found
-		}
-		at = found + len(piece)
+		to += len(piece)
 	}
-	return span{from, at}, true
+	return span{i, to}, true
 }
 
 func matchesPiece(piece []element, words []word) bool {
+	if len(piece) > len(words) {
+		return false
+	}
 	for i, e := range piece {
 		if !e.matches(words[i]) {
 			return false

@@ -1,6 +1,9 @@
 package risk
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // Rules lists the rules about statements, commands and settings.
 func Rules() []Rule {
@@ -14,54 +17,117 @@ func Rules() []Rule {
 // prepared is a rule with its patterns read.
 type prepared struct {
 	Rule
-	match, unless []pattern
+	unless []pattern
+}
+
+// index finds the patterns that can begin with a word.
+type index struct {
+	words map[string][]candidate
+	forms []candidate // that begin with a word of a form
+}
+
+type candidate struct {
+	rule    *prepared
+	pattern pattern
+	form    string
 }
 
 // byLanguage are the rules of each language, read once.
-var byLanguage = sync.OnceValue(func() map[Language][]*prepared {
-	m := map[Language][]*prepared{}
+var byLanguage = sync.OnceValue(func() map[Language]*index {
+	m := map[Language]*index{}
 	for _, r := range Rules() {
-		m[r.Reads] = append(m[r.Reads], &prepared{Rule: r, match: compile(r.Match), unless: compile(r.Unless)})
+		x := m[r.Reads]
+		if x == nil {
+			x = &index{words: map[string][]candidate{}}
+			m[r.Reads] = x
+		}
+		rule := &prepared{Rule: r, unless: compile(r.Unless)}
+		for _, p := range compile(r.Match) {
+			x.add(rule, p)
+		}
 	}
 	return m
 })
 
-// maxTries bounds how often a rule is tried within one unit. A unit with more
-// places than that where it could begin was not written by people, and is named.
-const maxTries = 400
+func (x *index) add(r *prepared, p pattern) {
+	for _, first := range p.pieces[0][0].words {
+		c := candidate{rule: r, pattern: p, form: first}
+		if strings.Contains(first, "*") {
+			x.forms = append(x.forms, c)
+			continue
+		}
+		x.words[first] = append(x.words[first], c)
+	}
+}
 
-// find says where a rule fits a unit.
-func (r *prepared) find(u *unit) (found []span) {
+// maxTries bounds how often the rules are tried within one unit. A unit with more
+// places than that where a rule could begin was not written by people; it is named
+// by the rule whose turn it is.
+const maxTries = 200
+
+// find tells where rules fit a unit: each rule once, in code wherever it fits.
+func (x *index) find(u *unit, hit func(*prepared, span)) {
+	s := search{unit: u, hit: hit}
+	for i, w := range u.words {
+		if w.quoted && u.lang == LangCode {
+			continue
+		}
+		for _, c := range x.words[w.text] {
+			s.try(c, i)
+		}
+		for _, c := range x.forms {
+			if wildcard(c.form, w.text) {
+				s.try(c, i)
+			}
+		}
+	}
+}
+
+// search is one unit being looked at.
+type search struct {
+	unit  *unit
+	hit   func(*prepared, span)
+	tries int
+	done  map[string]bool // by rule
+}
+
+func (s *search) try(c candidate, i int) {
+	if !c.pattern.open && !begins(s.unit, i) || s.done[c.rule.ID] {
+		return
+	}
+	if len(c.pattern.pieces) > 1 || c.rule.Check != nil {
+		s.tries++
+	}
+	at, fits := c.pattern.at(s.unit.words, i)
+	if s.tries > maxTries && s.unit.lang != LangCode {
+		at, fits = span{i, i + 1}, true
+	} else if fits && (c.rule.harmless(s.unit) || c.rule.Check != nil && !c.rule.Check(s.unit, at)) {
+		fits = false
+	}
+	if !fits {
+		return
+	}
+	s.hit(c.rule, at)
+	if s.unit.lang != LangCode {
+		if s.done == nil {
+			s.done = map[string]bool{}
+		}
+		s.done[c.rule.ID] = true
+	}
+}
+
+func (r *prepared) harmless(u *unit) bool {
 	for _, no := range r.unless {
-		if _, fits := no.find(u.words, 0); fits {
-			return nil
-		}
-	}
-	tries := 0
-	for i := range r.match {
-		for begin := 0; begin < len(u.words); begin++ {
-			if !r.match[i].open && !begins(u, begin) {
-				continue
+		for i := range u.words {
+			if !no.open && i > 0 {
+				break
 			}
-			at, fits := r.match[i].find(u.words, begin)
-			if fits {
-				tries++
-				if r.Check == nil || r.Check(u, at) || tries > maxTries {
-					found = append(found, at)
-				}
-			}
-			if tries > maxTries || u.lang != LangCode && len(found) > 0 {
-				return found
-			}
-			if r.match[i].open {
-				if !fits {
-					break
-				}
-				begin = at.from
+			if _, fits := no.at(u.words, i); fits {
+				return true
 			}
 		}
 	}
-	return found
+	return false
 }
 
 // begins says that a pattern may begin at a word: the first one of a unit, in SQL

@@ -45,6 +45,7 @@ type Finding struct {
 const (
 	maxPerRule = 20 // findings of one rule in one file
 	maxExcerpt = 120
+	maxTold    = 1_000 // hits of one rule in one file that are told apart
 )
 
 // hit is a rule that fits, before it is known whether the change did that.
@@ -137,17 +138,24 @@ func hits(path string, text []byte) []hit {
 	}
 	rules := byLanguage()
 	var found []hit
+	times := map[*prepared]int{}
 	read(path, text, func(u unit) {
-		for _, r := range rules[u.lang] {
-			line := 0
-			for _, at := range r.find(&u) {
-				h := newHit(r, &u, at)
-				if h.from != line {
-					found = append(found, h)
-				}
-				line = h.from
-			}
+		of := rules[u.lang]
+		if of == nil {
+			return
 		}
+		of.find(&u, func(r *prepared, at span) {
+			h := hit{rule: r, from: u.text(at)[0].line, to: u.last, rollback: u.rollback, key: r.ID}
+			if times[r]++; times[r] <= maxTold {
+				h = newHit(r, &u, at)
+			}
+			for n := len(found) - 1; n >= 0 && found[n].from == h.from && u.lang == LangCode; n-- {
+				if found[n].rule == r {
+					return // the same, matched by another pattern
+				}
+			}
+			found = append(found, h)
+		})
 	})
 	if u := codeRollbacks(path, text, found); u != nil {
 		for i := range found {

@@ -124,21 +124,29 @@ func formedSecrets() []SecretRule {
 
 var exampleWords = []string{"example", "sample", "placeholder", "changeme", "change-me", "change_me", "dummy", "fake", "your", "xxxx", "1234567", "abcdef", "redacted", "insert", "notreal", "not-a-real", "not_real", "replace", "deadbeef", "...", "test", "secret", "password", "00000", "aaaaa", "foobar", "lorem", "mock"}
 
-// aboutSecret are names of what belongs to a secret and is none.
-var aboutSecret = regexp.MustCompile(`(?i)(hash|_?id|digest|sum|name|ur[il]|type|path|file|endpoint|label|ref|arn|version|field|header|prefix|pattern)["'\]]?\s*$`)
+// about ends names of what belongs to a secret and is none.
+var about = []string{"hash", "id", "digest", "sum", "name", "url", "uri", "type", "path", "file", "endpoint", "label", "ref", "arn", "version", "field", "header", "prefix", "pattern"}
 
 // isAssigned says that a string of at least 20 characters is given to a name.
 func isAssigned(behind []byte) bool {
 	at := bytes.IndexAny(behind[:min(len(behind), 45)], "=:")
-	if at < 0 || aboutSecret.Match(behind[:at]) {
+	if at < 0 {
 		return false
 	}
 	from := at + bytes.IndexAny(behind[at:min(len(behind), at+10)], `"'`)
 	if from < at {
 		return false
 	}
-	to := bytes.IndexAny(behind[from+1:], "\"' \n")
-	return to < 0 || to >= 20
+	if to := bytes.IndexAny(behind[from+1:], "\"' \n"); to >= 0 && to < 20 {
+		return false
+	}
+	name := bytes.ToLower(bytes.TrimRight(behind[:at], "\"'] \t"))
+	for _, end := range about {
+		if bytes.HasSuffix(name, []byte(end)) {
+			return false
+		}
+	}
+	return true
 }
 
 // saysExample says that a value tells itself that it is none.
