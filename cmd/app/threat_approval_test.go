@@ -294,6 +294,7 @@ func TestThreat37RepositoryHoldsOneInertFileBeforeApproval(t *testing.T) {
 	// refusal is shown in its own words.
 	w.approve(tom, proposed.PullRequest, "")
 	w.waitSaid(proposed.PullRequest, "the forge refused the push")
+	w.waitSaid(proposed.PullRequest, "may not change workflow files, on purpose")
 	w.auditHas(proposed.ID, map[audit.Action]int{audit.PushRefused: 1, audit.PushDone: 0})
 	if got := w.head(proposed.PullRequest); got != head {
 		t.Errorf("the branch moved to %s", got)

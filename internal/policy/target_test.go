@@ -152,6 +152,17 @@ func TestThreat44OnlyTheLandingsOwnDismissalIsNone(t *testing.T) {
 	}
 }
 
+// Without a landed commit, a dismissal that names none is not the landing's.
+func TestThreat44NoCommitIsNotTheLandingsDismissal(t *testing.T) {
+	t.Parallel()
+	f := targeted(policy.ToDeploy, policy.Target{Branch: "release/1", Tip: landed, HasLanded: true})
+	f.LandedHead, f.Review.State = "", forge.ReviewDismissed
+	f.Others = []forge.Review{f.Review}
+	if d := targetRules().DecideApproval(f); d.Allowed {
+		t.Errorf("allowed:\n%s", d.Reason)
+	}
+}
+
 // The landing dismisses each approval of a quorum; none of them is an objection
 // to another. A person's dismissal of one still is.
 func TestThreat44TheLandingDismissesAWholeQuorum(t *testing.T) {
