@@ -137,7 +137,7 @@ func codeUnits(path string, text []byte, s codeSyntax, emit func(unit)) {
 		}
 		if !w.quoted && runners[w.text] && i+1 < len(words) {
 			if script, line := argument(words[i+1:]); script != "" {
-				shellUnits([]byte(script), line, 0, map[string]bool{}, each)
+				shellUnits([]byte(script), line, 0, variables{}, each)
 			}
 		}
 	}

@@ -5,8 +5,8 @@ func codeRules() []Rule {
 	return []Rule{
 		{
 			ID: "migration-drop-table", Name: SQL, Reads: LangCode,
-			Match: []string{"... op . drop_table (", "... drop_table :|(|_", "... dropTable|dropTableIfExists|dropAllTables|dropDatabase|dropSchema|dropCollection (", "... Schema : : drop|dropIfExists|dropAllTables (",
-				"... migrations|mb|migrationBuilder . DeleteModel|DropTable|DropSchema (", "... delete_model|DropTable|drop_join_table ("},
+			Match: []string{"... op . drop_table (", "... drop_table :|(|_", "... dropTable|dropTableIfExists|dropSchema|dropCollection ( \"", "... dropAllTables|dropDatabase ( )", "... Schema : : drop|dropIfExists|dropAllTables (",
+				"... migrations|mb|migrationBuilder . DeleteModel|DropTable|DropSchema (", "... delete_model|drop_join_table (|:"},
 			Unless: []string{"def drop_table", "function dropTable"}, Check: notDeclared,
 			Why: "it drops a table with all of its rows",
 			Hits: []Example{
@@ -17,10 +17,10 @@ func codeRules() []Rule {
 		},
 		{
 			ID: "migration-drop-column", Name: SQL, Reads: LangCode,
-			Match: []string{"... op . drop_column (", "... remove_column|remove_columns|drop_column :|(", "... dropColumn|dropColumns|removeColumn|RemoveColumn|DropColumn|removeField (", "... migrations . RemoveField ("}, Check: notDeclared,
+			Match: []string{"... op . drop_column (", "... remove_column|remove_columns|drop_column :|(", "... dropColumn|dropColumns|removeColumn ( \"", "... dropColumns ( [", "... migrationBuilder . DropColumn (", "... migrations . RemoveField ("}, Check: notDeclared,
 			Why:    "it drops a column with its values in every row",
 			Hits:   []Example{{"m/1.py", "op.drop_column('users', 'email')"}, {"db/1.rb", "remove_column :users, :email"}, {"m/1.js", "await queryInterface.removeColumn('users', 'email')"}, {"m/1.py", "migrations.RemoveField(model_name='u', name='e')"}},
-			Misses: []Example{{"m/1.py", "op.add_column('users', c)"}, {"m/1.js", "// removeColumn('users')"}},
+			Misses: []Example{{"m/1.py", "op.add_column('users', c)"}, {"m/1.js", "// removeColumn('users')"}, {"a.go", "func (b *b) dropColumn(name string) { x.dropColumn(name) }"}},
 		},
 		{
 			ID: "orm-delete-all", Name: SQL, Reads: LangCode,

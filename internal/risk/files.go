@@ -80,7 +80,7 @@ func readSQL(file string, text []byte, emit func(unit)) {
 }
 
 func readShell(_ string, text []byte, emit func(unit)) {
-	shellUnits(text, 1, 0, map[string]bool{}, emit)
+	shellUnits(text, 1, 0, variables{}, emit)
 }
 
 func readCode(kind string) reader {
@@ -89,9 +89,12 @@ func readCode(kind string) reader {
 
 // readMake reads the lines of recipes. $(NAME) is a variable there, $$ a dollar sign.
 func readMake(_ string, text []byte, emit func(unit)) {
-	vars := map[string]bool{}
+	vars := variables{}
 	var recipe []byte
 	from, n, going := 0, 0, false
+	for line := range bytes.Lines(text) {
+		vars.noteMake(line)
+	}
 	for line := range bytes.Lines(text) {
 		n++
 		if !going && (line[0] != '\t' && !bytes.HasPrefix(line, []byte("    ")) || len(line) > 1<<16) {
@@ -140,7 +143,7 @@ func readDocker(_ string, text []byte, emit func(unit)) {
 				for i++; i < len(lines) && string(bytes.TrimSpace(lines[i])) != tag; i++ {
 					body = append(body, lines[i]...)
 				}
-				shellUnits(body, from+1, 0, map[string]bool{}, emit)
+				shellUnits(body, from+1, 0, variables{}, emit)
 				continue
 			}
 		}
@@ -155,7 +158,7 @@ func readDocker(_ string, text []byte, emit func(unit)) {
 		if bytes.HasPrefix(script, []byte("[")) {
 			script = fromList(script)
 		}
-		shellUnits(script, from+1, 0, map[string]bool{}, emit)
+		shellUnits(script, from+1, 0, variables{}, emit)
 	}
 }
 
@@ -169,7 +172,7 @@ func readProc(_ string, text []byte, emit func(unit)) {
 	for line := range bytes.Lines(text) {
 		n++
 		if _, command, found := bytes.Cut(line, []byte(":")); found {
-			shellUnits(command, n, 0, map[string]bool{}, emit)
+			shellUnits(command, n, 0, variables{}, emit)
 		}
 	}
 }
@@ -189,7 +192,7 @@ func readPackage(_ string, text []byte, emit func(unit)) {
 		}
 		var script string
 		if m := scriptLine.FindSubmatch(line); m != nil && json.Unmarshal(m[1], &script) == nil {
-			shellUnits([]byte(script), n, 0, map[string]bool{}, emit)
+			shellUnits([]byte(script), n, 0, variables{}, emit)
 		}
 		if trimmed := bytes.TrimSpace(line); bytes.HasPrefix(trimmed, []byte("}")) {
 			inside = false

@@ -9,6 +9,7 @@ import "strings"
 //	delete-*    a word of this form; * is any number of any characters
 //	X?          the word or nothing
 //	_           any one word
+//	"           a word in quotes; in code, a string
 //	...         any number of words
 //
 // A pattern begins where a unit begins, unless it begins with "...". Matching
@@ -21,6 +22,8 @@ type pattern struct {
 type element struct {
 	words []string
 	any   bool
+	// quoted is any word in quotes.
+	quoted bool
 }
 
 // compile reads patterns; one with optional words becomes several.
@@ -62,6 +65,8 @@ func parsePattern(fields []string) pattern {
 			p.pieces = append(p.pieces, nil)
 		case "_":
 			p.add(element{any: true})
+		case `"`:
+			p.add(element{quoted: true})
 		default:
 			p.add(element{words: strings.Split(f, "|")})
 		}
@@ -72,8 +77,8 @@ func parsePattern(fields []string) pattern {
 func (p *pattern) add(e element) { p.pieces[len(p.pieces)-1] = append(p.pieces[len(p.pieces)-1], e) }
 
 func (e element) matches(w word) bool {
-	if e.any {
-		return true
+	if e.any || e.quoted {
+		return e.any || w.quoted
 	}
 	for _, want := range e.words {
 		if want == w.text || strings.Contains(want, "*") && wildcard(want, w.text) {

@@ -13,6 +13,9 @@ var system = map[string]bool{
 	"var/backups": true, "var/www": true, "etc/ssl": true, "backup": true, "backups": true,
 }
 
+// precious are those of which nobody removes a part by a name that can be empty.
+var precious = map[string]bool{"": true, "home": true, "Users": true, "etc": true, "usr": true, "var": true, "var/lib/postgresql": true, "var/lib/mysql": true}
+
 // removesWidely says that a recursive removal has a target that is a root, a home,
 // everything here, or what becomes one of these when a variable is empty.
 func removesWidely(u *unit, _ span) bool {
@@ -35,13 +38,18 @@ func removesWidely(u *unit, _ span) bool {
 }
 
 // wideTarget judges one path of a command that goes through everything below it.
-func wideTarget(target string, vars map[string]bool) bool {
+func wideTarget(target string, vars variables) bool {
+	target = vars.resolve(target)
 	switch target {
 	case "", "/", "/*", "/.", "~", "~/", "~/*", "$HOME", "$HOME/", "$HOME/*", "*", ".", "..", "./", "../", "./*", "../*", "/..", ".*", "$PWD", "$PWD/*", "$@", "$*":
 		return target != ""
 	}
 	trimmed := strings.TrimSuffix(strings.TrimSuffix(target, "*"), "/")
-	if rooted, is := strings.CutPrefix(trimmed, "/"); is && !strings.Contains(trimmed, "$") {
+	if rooted, is := strings.CutPrefix(trimmed, "/"); is {
+		if before, after, expands := strings.Cut(rooted, "$"); expands { // /home/$USER is /home without a user
+			last := strings.Trim(after, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == ""
+			return last && precious[strings.TrimSuffix(before, "/")]
+		}
 		return system[rooted] || system[path.Clean(rooted)]
 	}
 	return emptied(target, trimmed)

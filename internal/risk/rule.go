@@ -53,7 +53,7 @@ type unit struct {
 	scope string // the block in which a setting stands; the same in the old and the new file
 	pipe  string // the command that gets the output
 	last  int    // line of its end
-	vars  map[string]bool
+	vars  variables
 	// rollback tells that the unit is part of what takes a migration back.
 	rollback bool
 }

@@ -16,8 +16,8 @@ type shLexer struct {
 	text     []byte
 	at, line int
 	depth    int
-	vars     map[string]bool // assigned to in this text
-	docs     []heredoc       // to be read after the line
+	vars     variables // assigned to in this text
+	docs     []heredoc // to be read after the line
 	emit     func(unit)
 	cmd      []word
 	pending  []int // commands of this pipeline in out
@@ -33,7 +33,7 @@ type heredoc struct {
 }
 
 // shellUnits yields the commands of a script, after those that are within them.
-func shellUnits(text []byte, line, depth int, vars map[string]bool, emit func(unit)) {
+func shellUnits(text []byte, line, depth int, vars variables, emit func(unit)) {
 	if depth > maxDepth {
 		return
 	}
@@ -91,6 +91,9 @@ var reserved = map[string]bool{
 	"}": true, "fi": true, "done": true, "esac": true,
 }
 
+// declarers assign what follows them.
+var declarers = map[string]bool{"export": true, "local": true, "readonly": true, "declare": true, "typeset": true}
+
 // endCommand closes a simple command. One whose output is piped on learns the name
 // of the command that gets it.
 func (l *shLexer) endCommand(pipe bool) {
@@ -98,6 +101,11 @@ func (l *shLexer) endCommand(pipe bool) {
 	l.cmd = nil
 	for len(words) > 0 && !words[0].quoted && (reserved[words[0].text] || l.assigns(words[0].text)) {
 		words = words[1:]
+	}
+	if len(words) > 0 && declarers[words[0].text] {
+		for _, w := range words[1:] {
+			l.assigns(w.text)
+		}
 	}
 	if len(words) > 0 {
 		l.out = append(l.out, unit{lang: LangShell, words: words, last: l.line, vars: l.vars})
@@ -115,7 +123,7 @@ func (l *shLexer) endCommand(pipe bool) {
 
 // assigns notes VAR=value.
 func (l *shLexer) assigns(text string) bool {
-	name, _, found := strings.Cut(text, "=")
+	name, value, found := strings.Cut(text, "=")
 	name = strings.TrimSuffix(name, "+")
 	if !found || name == "" || isDigit(name[0]) {
 		return false
@@ -125,7 +133,7 @@ func (l *shLexer) assigns(text string) bool {
 			return false
 		}
 	}
-	l.vars[name] = true
+	l.vars.set(name, value)
 	return true
 }
 

@@ -10,11 +10,11 @@ func commandRules() []Rule {
 				{"x.sh", "rm -rf /"}, {"x.sh", `sudo rm -fr "$HOME"`}, {"x.sh", `rm -r -f "$STEAMROOT/"*`}, {"x.sh", "rm -rf ./*"}, {"x.sh", "rm -rf /var/lib/postgresql/*"},
 				{"x.sh", "find . | xargs rm -rf /etc"}, {"Dockerfile", "FROM x\nRUN true && \\\n  rm -rf /usr"}, {"Makefile", "clean:\n\t@rm -rf $(PREFIX)/*"},
 				{".github/workflows/x.yml", "jobs:\n  a:\n    steps:\n      - run: |\n          echo a\n          rm -rf ~/*\n"}, {"package.json", `{"scripts": {"clean": "rm -rf /"}}`},
-				{"x.sh", "sh -c 'true; rm -rf /*'"}, {"a.py", `os.system("rm -rf /")`}, {"a.js", "execSync('rm -rf ~')"}, {"x.sh", "x=$(rm -rf /)"}, {"run", "#!/bin/sh\nrm -rf /home"},
+				{"x.sh", "sh -c 'true; rm -rf /*'"}, {"a.py", `os.system("rm -rf /")`}, {"a.js", "execSync('rm -rf ~')"}, {"x.sh", "x=$(rm -rf /)"}, {"x.sh", "D=/; rm -rf $D/*"}, {"x.sh", "D=$1\nrm -rf \"$D\"/*"}, {"x.sh", "D=/; rm -rf $D/*; D=build"}, {"x.sh", "rm -rf /home/$USER"}, {"run", "#!/bin/sh\nrm -rf /home"},
 			},
 			Misses: []Example{
 				{"x.sh", `rm -rf "$dir"`}, {"x.sh", "rm -rf node_modules build/*"}, {"x.sh", "# rm -rf /"}, {"x.sh", "echo 'rm -rf /'"}, {"x.sh", "rm -f /etc/x"}, {"x.sh", "rm -rf ${DIR:?}/*"},
-				{"Dockerfile", "RUN rm -rf /var/lib/apt/lists/* /tmp/*"}, {"x.sh", "cat > f <<EOF\nrm -rf /\nEOF"}, {"x.sh", "rm -rf '$HOME'"}, {"x.sh", `rm -rf "$TMPDIR"/*`}, {"README.md", "rm -rf /"}, {"x.sh", `printf "%s" "rm -rf /"`},
+				{"Dockerfile", "RUN rm -rf /var/lib/apt/lists/* /tmp/*"}, {"x.sh", "cat > f <<EOF\nrm -rf /\nEOF"}, {"x.sh", "rm -rf '$HOME'"}, {"x.sh", `rm -rf "$TMPDIR"/*`}, {"README.md", "rm -rf /"}, {"x.sh", `printf "%s" "rm -rf /"`}, {"x.sh", "D=build\nrm -rf $D/*"}, {"x.sh", "local D=/tmp/x; rm -rf $D/*"}, {"Makefile", "D = /tmp/x\nclean:\n\trm -rf $(D)/*"},
 			},
 		},
 		{

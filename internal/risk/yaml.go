@@ -152,11 +152,11 @@ func (r *yamlReader) command(value []byte, indent int) {
 	switch {
 	case isBlock(text):
 		from, lines := r.at+2, r.take(indent)
-		shellUnits(bytes.Join(lines, []byte("\n")), from, 0, map[string]bool{}, r.emit)
+		shellUnits(bytes.Join(lines, []byte("\n")), from, 0, variables{}, r.emit)
 	case strings.HasPrefix(text, "["):
-		shellUnits(fromList(value), r.at+1, 0, map[string]bool{}, r.emit)
+		shellUnits(fromList(value), r.at+1, 0, variables{}, r.emit)
 	default:
-		shellUnits([]byte(unquote(text)), r.at+1, 0, map[string]bool{}, r.emit)
+		shellUnits([]byte(unquote(text)), r.at+1, 0, variables{}, r.emit)
 	}
 }
 
@@ -166,7 +166,7 @@ func (r *yamlReader) block(indent int) {
 	if key := r.stack[len(r.stack)-1].key; strings.HasSuffix(key, ".sql") || key == "sql" || key == "query" {
 		sqlUnits(bytes.Join(lines, []byte("\n")), from, 0, r.emit)
 	} else if strings.HasSuffix(key, ".sh") {
-		shellUnits(bytes.Join(lines, []byte("\n")), from, 0, map[string]bool{}, r.emit)
+		shellUnits(bytes.Join(lines, []byte("\n")), from, 0, variables{}, r.emit)
 	}
 }
 
