@@ -47,6 +47,8 @@ func (w caller) sees(r *repository) bool {
 		return w.app.installationFor(r) != nil
 	case w.token != nil:
 		return w.token.covers(r) || !r.private
+	case w.grant != nil:
+		return r.level(w.user) >= levelRead && (w.grant.covers(r) || !r.private)
 	default:
 		return r.level(w.user) >= levelRead
 	}
@@ -120,7 +122,7 @@ func (f *Forge) appFromJWT(value string) (caller, error) {
 
 // authorize checks the route's declared demands; c.repo is resolved already.
 func (c *call) authorize() error {
-	if c.who.grant != nil && c.route.pattern != "/user" {
+	if c.who.grant != nil && c.route.pattern != "/user" && (c.route.pattern != "/repos/{owner}/{repo}" || c.r.Method != http.MethodGet) {
 		return unsupported("%s %s with a person's token for an App", c.r.Method, c.route.pattern)
 	}
 	switch c.route.auth {

@@ -107,6 +107,9 @@ func (g gitRequest) permitted() error {
 		}
 		return denied
 	}
+	if t := g.who.grant; t != nil && (g.push || g.repo.private) && !t.allows(g.repo, "contents", level) {
+		return denied
+	}
 	if g.repo.level(g.who.user) < needed {
 		return denied
 	}

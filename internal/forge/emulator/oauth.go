@@ -55,11 +55,18 @@ type deviceGrant struct {
 	denied         bool
 }
 
-// userToken acts as a person for an App. Of what it may, only GET /user is emulated.
+// userToken acts as a person for an App: it may what both may. Of that, git, GET /user
+// and reading one repository are emulated.
 type userToken struct {
-	app     *app
-	user    *user
-	expires time.Time
+	app          *app
+	user         *user
+	expires      time.Time
+	refresh      string // for one use
+	refreshUntil time.Time
+	// A scoped token has repositories and permissions of its own, and ends with the one that it was made of.
+	repos       map[int64]bool
+	permissions map[string]string
+	scopedOf    *userToken
 }
 
 // oauthError is an error code of the OAuth endpoints, which GitHub answers with status 200.

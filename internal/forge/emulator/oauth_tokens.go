@@ -10,7 +10,7 @@ import (
 )
 
 func (f *Forge) accessToken(form url.Values) (obj, error) {
-	err := onlyKnown("/login/oauth/access_token", form, "client_id", "client_secret", "code", "redirect_uri", "code_verifier", "grant_type", "device_code")
+	err := onlyKnown("/login/oauth/access_token", form, "client_id", "client_secret", "code", "redirect_uri", "code_verifier", "grant_type", "device_code", "refresh_token")
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,10 @@ func (f *Forge) accessToken(form url.Values) (obj, error) {
 		}
 		return f.tokenOfCode(a, form)
 	case "refresh_token":
-		return nil, unsupported("POST /login/oauth/access_token: grant_type refresh_token")
+		if secret == "" {
+			return nil, oauthFailure("incorrect_client_credentials", "The client_id and/or client_secret passed are incorrect.")
+		}
+		return f.refreshToken(a, form.Get("refresh_token"))
 	}
 	return nil, oauthFailure("unsupported_grant_type", "The OAuth 2.0 grant type is not supported.")
 }
@@ -82,8 +85,9 @@ func (f *Forge) tokenOfCode(a *app, form url.Values) (obj, error) {
 
 func (f *Forge) newUserToken(a *app, u *user) obj {
 	value := "ghu_" + randomHex(18)
-	f.oauth.tokens[value] = &userToken{app: a, user: u, expires: f.opts.Now().Add(userTokenLife)}
-	return obj{"access_token": value, "expires_in": int(userTokenLife.Seconds()), "refresh_token": "ghr_" + randomHex(38),
+	t := &userToken{app: a, user: u, expires: f.opts.Now().Add(userTokenLife), refresh: "ghr_" + randomHex(38), refreshUntil: f.opts.Now().Add(refreshLife)}
+	f.oauth.tokens[value] = t
+	return obj{"access_token": value, "expires_in": int(userTokenLife.Seconds()), "refresh_token": t.refresh,
 		"refresh_token_expires_in": int(refreshLife.Seconds()), "token_type": "bearer", "scope": ""}
 }
 
@@ -109,8 +113,39 @@ func (c *call) deleteAppToken() (response, error) {
 	if c.vars["client_id"] != c.who.app.clientID || t == nil || t.app != c.who.app {
 		return response{}, notFound()
 	}
-	delete(c.f.oauth.tokens, in.AccessToken)
+	c.f.endUserToken(in.AccessToken, t)
 	return noContent()
+}
+
+// endUserToken ends a token and those that were made of it.
+func (f *Forge) endUserToken(value string, t *userToken) {
+	delete(f.oauth.tokens, value)
+	for value, other := range f.oauth.tokens {
+		if other.scopedOf == t {
+			delete(f.oauth.tokens, value)
+		}
+	}
+}
+
+// RevokeUserTokens ends every token that the person gave Apps, as they can at their
+// settings page.
+func (f *Forge) RevokeUserTokens(login string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for value, t := range f.oauth.tokens {
+		if t.user.login == login {
+			delete(f.oauth.tokens, value)
+		}
+	}
+}
+
+// ExpireUserTokens has every access token run out now; refresh tokens stay good.
+func (f *Forge) ExpireUserTokens() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.oauth.tokens {
+		t.expires = f.opts.Now()
+	}
 }
 
 // UserTokens is how many tokens of people are good at the moment, for tests that nobody keeps any.

@@ -33,6 +33,7 @@ func appRoutes() []route {
 		{method: get, pattern: inRepo + "/installation", auth: authApp, serve: (*call).getRepoInstallation},
 		{method: post, pattern: "/app-manifests/{code}/conversions", auth: authNone, serve: (*call).convertManifest},
 		{method: remove, pattern: "/applications/{client_id}/token", auth: authClient, serve: (*call).deleteAppToken},
+		{method: post, pattern: "/applications/{client_id}/token/scoped", auth: authClient, serve: (*call).scopeAppToken},
 		{method: get, pattern: "/installation/repositories", auth: authSomeone, serve: (*call).listInstallationRepos},
 		{method: remove, pattern: "/installation/token", auth: authSomeone, serve: (*call).revokeToken},
 	}

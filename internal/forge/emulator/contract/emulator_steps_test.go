@@ -64,7 +64,21 @@ var steps = []step{
 			panic(login + " signed in")
 		}
 		app := w.client(&github.BasicAuthTransport{Username: w.info.ClientID, Password: strings.TrimSpace(string(secret))})
+		own := must(w.alice.Repositories.Get(w.ctx, owner, repo))
+		scope := func(body map[string]any) (*github.Authorization, *github.Response, error) {
+			request, err := app.NewRequest(http.MethodPost, "applications/"+w.info.ClientID+"/token/scoped", body)
+			w.check(err)
+			scoped := &github.Authorization{}
+			response, err := app.Do(w.ctx, request, scoped)
+			return scoped, response, err
+		}
+		narrow := map[string]any{"access_token": token, "target_id": own.GetOwner().GetID(), "repository_ids": []int64{own.GetID()}, "permissions": map[string]string{"contents": "read"}}
+		scoped := must(scope(narrow)).GetToken()
+		must(w.client(nil).WithAuthToken(scoped).Repositories.Get(w.ctx, owner, repo))
+		refused[*github.Authorization](404)(scope(map[string]any{"access_token": scoped, "target_id": own.GetOwner().GetID()}))
+		refused[*github.Authorization](422)(scope(map[string]any{"access_token": token, "target_id": own.GetOwner().GetID(), "repository_ids": []int64{987654}}))
 		done(app.Authorizations.Revoke(w.ctx, w.info.ClientID, token))
+		refused[*github.User](401)(w.client(nil).WithAuthToken(scoped).Users.Get(w.ctx, ""))
 		refused[*github.User](401)(w.client(nil).WithAuthToken(token).Users.Get(w.ctx, ""))
 	}},
 	{"repository and branches", func(w *world) {
