@@ -112,12 +112,22 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 		}
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalRecorded, map[string]any{
 			"base": p.BaseCommit, "tree": p.Tree, "digest": p.Digest, "paths": len(p.Manifest), "ignored": p.Ignored,
+			"risks": risksByName(p.Risks),
 		})
 	})
 	if err != nil {
 		return task.Proposal{}, fmt.Errorf("record the proposal: %w", err)
 	}
 	return p, nil
+}
+
+// risksByName counts risks, those that are not listed too.
+func risksByName(risks []task.Risk) map[string]int {
+	n := map[string]int{}
+	for _, r := range risks {
+		n[r.Name] += 1 + r.More
+	}
+	return n
 }
 
 // changes feeds a collection to git. Only the trailer proves that it is whole,

@@ -176,6 +176,9 @@ func newHit(r *prepared, u *unit, at span) hit {
 		h.to = words[len(words)-1].line
 	case LangShell:
 		words = u.words
+		if u.pipe != "" && r.Name == RemoteCode { // where it goes is the danger
+			words = append(words[:len(words):len(words)], word{text: "| " + strings.Join(strings.Fields(u.pipe), " | ")})
+		}
 	case LangSQL:
 		words = u.words[at.from:min(len(u.words), max(at.to, at.from+12))]
 	}

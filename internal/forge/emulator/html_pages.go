@@ -228,7 +228,7 @@ func (s *site) checkRun(w http.ResponseWriter, r *http.Request) {
 	s.inRepo(w, r, "check.html", "pulls", func(p *page, repo *repository) bool {
 		for _, c := range repo.checks {
 			if str(c.id) == r.PathValue("id") {
-				p.Data["check"] = s.forge.checkBase(repo, c)
+				p.Data["check"], p.Data["annotations"] = s.forge.checkBase(repo, c), c.annotations
 				return true
 			}
 		}

@@ -114,7 +114,8 @@ func TestEveryPageOpens(t *testing.T) {
 	bot, _ := w.bot(nil)
 	ctx := t.Context()
 	check, _, err := bot.Checks.CreateCheckRun(ctx, "acme", "widget", github.CreateCheckRunOptions{Name: "gate", HeadSHA: pr.GetHead().GetSHA(),
-		Status: github.String("in_progress"), Output: &github.CheckRunOutput{Title: github.String("Waiting"), Summary: github.String("for *you*")}})
+		Status: github.String("in_progress"), Output: &github.CheckRunOutput{Title: github.String("Waiting"), Summary: github.String("for *you*"), Annotations: []*github.CheckRunAnnotation{
+			{Path: github.String("a.sql"), StartLine: github.Int(7), EndLine: github.Int(7), AnnotationLevel: github.String("failure"), Message: github.String("<b>it drops</b> a table")}}}})
 	must(t, err)
 	d, _, err := bot.Repositories.CreateDeployment(ctx, "acme", "widget", &github.DeploymentRequest{Ref: github.String("main"), Environment: github.String("test")})
 	must(t, err)
@@ -132,6 +133,9 @@ func TestEveryPageOpens(t *testing.T) {
 		if code, page := b.get(path); code != 200 || !strings.Contains(page, want) {
 			t.Errorf("%s: %d %s", path, code, page)
 		}
+	}
+	if _, page := b.get(strings.TrimPrefix(check.GetHTMLURL(), w.info.BaseURL)); !strings.Contains(page, "a.sql#L7") || !strings.Contains(page, "&lt;b&gt;it drops") {
+		t.Errorf("the check's page shows no annotation: %s", page)
 	}
 	if code, _ := w.browser("mallory").get("/acme/widget/pull/1"); code != 404 {
 		t.Errorf("a stranger's look at a private repository: %d", code)
