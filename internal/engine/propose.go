@@ -121,15 +121,6 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 	return p, nil
 }
 
-// risksByName counts risks, those that are not listed too.
-func risksByName(risks []task.Risk) map[string]int {
-	n := map[string]int{}
-	for _, r := range risks {
-		n[r.Name] += 1 + r.More
-	}
-	return n
-}
-
 // changes feeds a collection to git. Only the trailer proves that it is whole,
 // and BuildTree uses nothing before the sequence ended without an error.
 func (e *Engine) changes(c sandbox.Collection, l *leaks) iter.Seq2[gitops.Change, error] {

@@ -193,6 +193,15 @@ func annotations(p task.Proposal, commit string) ([]forge.Annotation, error) {
 	}), nil
 }
 
+// risksByName counts risks, those that are not listed too.
+func risksByName(risks []task.Risk) map[string]int {
+	n := map[string]int{}
+	for _, r := range risks {
+		n[r.Name] += 1 + r.More
+	}
+	return n
+}
+
 // statusView gathers what the status of a task shows.
 func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusView, error) {
 	issueURL, _, _ := strings.Cut(t.TriggerURL, "#")
