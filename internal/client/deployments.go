@@ -57,10 +57,13 @@ type DeploymentFilter struct {
 	Limit                                     int    // how many at the most; over all pages
 }
 
+// deploymentPages keep an answer below [maxAnswer], whatever parameters there are.
+var deploymentPages = pages{"before", 50}
+
 // Deployments lists deployments, newest first.
 func (c *Client) Deployments(ctx context.Context, f DeploymentFilter) ([]Deployment, error) {
 	query := given("environment", f.Environment, "profile", f.Profile, "commit", f.Commit, "task", f.Task, "state", f.State, "before", f.Before)
-	return listBy[Deployment](ctx, c, "before", f.Limit, query, "deployments")
+	return listBy[Deployment](ctx, c, deploymentPages, f.Limit, query, "deployments")
 }
 
 // Deployment reads one.

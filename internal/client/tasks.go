@@ -83,14 +83,21 @@ func (c *Client) Tasks(ctx context.Context, f TaskFilter) ([]Task, error) {
 
 // list reads pages until there are as many items as wanted, or no more.
 func list[T any](ctx context.Context, c *Client, wanted int, query url.Values, path ...string) ([]T, error) {
-	return listBy[T](ctx, c, "cursor", wanted, query, path...)
+	return listBy[T](ctx, c, pages{"cursor", maxPage}, wanted, query, path...)
 }
 
-// listBy is list where the query's parameter for the next page has that name.
-func listBy[T any](ctx context.Context, c *Client, cursor string, wanted int, query url.Values, path ...string) ([]T, error) {
+// pages is how a list comes in parts: the query's parameter for the next one, and
+// how many items one has at the most.
+type pages struct {
+	cursor string
+	most   int
+}
+
+// listBy is list of a list that comes in such pages.
+func listBy[T any](ctx context.Context, c *Client, by pages, wanted int, query url.Values, path ...string) ([]T, error) {
 	all := []T{}
 	for len(all) < wanted {
-		query.Set("limit", strconv.Itoa(min(wanted-len(all), maxPage)))
+		query.Set("limit", strconv.Itoa(min(wanted-len(all), by.most)))
 		var p page[T]
 		if err := c.get(ctx, &p, query, path...); err != nil {
 			return nil, err
@@ -99,10 +106,10 @@ func listBy[T any](ctx context.Context, c *Client, cursor string, wanted int, qu
 		if p.Cursor == "" {
 			break
 		}
-		if p.Cursor == query.Get(cursor) {
+		if p.Cursor == query.Get(by.cursor) {
 			return nil, c.strange("its pages do not go on")
 		}
-		query.Set(cursor, p.Cursor)
+		query.Set(by.cursor, p.Cursor)
 	}
 	return all, nil
 }

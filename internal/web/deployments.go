@@ -89,13 +89,16 @@ func listDeployments(c *call) error {
 	return c.JSON(http.StatusOK, page[deploymentView]{Items: views, Cursor: next})
 }
 
+// maxDeployments is the longest page of them. Each may have 64 parameters of 4 KiB.
+const maxDeployments = 50
+
 // deploymentFilter reads the filters; an empty one is none, as forms send them.
 func (c *call) deploymentFilter() (deploy.Filter, error) {
 	f := deploy.Filter{
 		Environments: slices.Concat([]string{}, c.environments), // nil would be all
 		Profile:      c.query.Get("profile"), Commit: c.query.Get("commit"), State: c.query.Get("state"), Before: c.query.Get("before"),
 	}
-	limit, err := c.number("limit", pageLength, 1, maxPageLength)
+	limit, err := c.number("limit", pageLength, 1, maxDeployments)
 	if err != nil {
 		return f, err
 	}

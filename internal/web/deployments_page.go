@@ -24,7 +24,7 @@ import (
 var deploymentFiles embed.FS
 
 var deploymentTemplates = template.Must(template.New("").Funcs(template.FuncMap{
-	"state": stateWords, "trigger": triggerWords, "minute": minute, "person": nameOf, "short": shortCommit, "text": oneText,
+	"state": stateWords, "trigger": triggerWords, "minute": minute, "person": nameOf, "short": shortCommit, "text": oneText, "brief": brief,
 }).ParseFS(deploymentFiles, "deployments.html", "deployment.html"))
 
 // runsPage is the history of deployments.
@@ -208,6 +208,9 @@ func shortCommit(id string) string { return id[:min(12, len(id))] }
 // oneText is what somebody wrote, as one line that nothing acts on; a browser
 // obeys characters that turn the direction of text.
 func oneText(text string) string { return line(text, deploy.MaxValue) }
+
+// brief is oneText for a cell of a table.
+func brief(text string) string { return line(text, maxShownValue) }
 
 func stateWords(state deploy.RunState, exit *int) string {
 	words, known := map[deploy.RunState]string{

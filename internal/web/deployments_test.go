@@ -165,7 +165,7 @@ func TestDeploymentsAreFilteredAndPaged(t *testing.T) {
 	if len(first.Items) != 3 || len(rest.Items) != 1 || rest.Items[0].ID != runHere {
 		t.Errorf("%+v %+v", first, rest)
 	}
-	for _, query := range []string{"state=done", "commit=abc", "profile=a/b", "task=x", "before=../x", "limit=0", "limit=201", "other=1"} {
+	for _, query := range []string{"state=done", "commit=abc", "profile=a/b", "task=x", "before=../x", "limit=0", "limit=51", "other=1"} {
 		if answer := w.ask(http.MethodGet, "/deployments?"+query, secret); answer.Code != http.StatusBadRequest {
 			t.Errorf("%s: %d", query, answer.Code)
 		}
