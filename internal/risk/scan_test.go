@@ -117,6 +117,18 @@ func TestThreat35ExcerptsHoldNoSecret(t *testing.T) {
 	}
 }
 
+// A value that only its name calls secret is one in code and settings; in tests and
+// documents it is a sample. What its issuer marked is one everywhere.
+func TestLooseSecretsAreNotLookedForInTests(t *testing.T) {
+	t.Parallel()
+	loose, marked := `password = "`+"vNq2Lx7Zt4Rw9Kb6Hm1Pc3"+`"`, "ghp_"+some36
+	for path, want := range map[string][2]int{"a.py": {1, 1}, "tests/a.py": {0, 1}, "x_test.go": {0, 1}, "README.md": {0, 1}, "src/latest.ini": {1, 1}} {
+		if got := [2]int{len(Secrets(whole(path, loose))), len(Secrets(whole(path, marked)))}; got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
+
 // Whatever bytes a file has, reading it ends, and each finding has a line of it.
 func TestAnyFileCanBeRead(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,9 @@ type SecretRule struct {
 	Form *regexp.Regexp
 	// Near is a cheap test of the text behind a key, for keys that are common words.
 	Near func(behind []byte) bool
+	// Loose says that the form alone tells little: tests and documents, which are full
+	// of such values, are not looked at.
+	Loose bool
 	// Real says that a value is none of an example; nil: the general test.
 	Real         func(value string) bool
 	Hits, Misses []string
@@ -56,14 +59,19 @@ func Secrets(in Input) []Finding {
 	return bounded(append(found, contentSecrets(in)...))
 }
 
+var document = regexp.MustCompile(`(?i)\.(md|markdown|rst|adoc|asciidoc|html?|ipynb|ronn)$`)
+
 // contentSecrets looks through the new content.
 func contentSecrets(in Input) (found []Finding) {
 	lower := bytes.ToLower(in.New)
 	if len(lower) != len(in.New) { // characters whose lower case has another length
 		lower = foldASCII(in.New)
 	}
+	sample := isTest(in.Path) || document.MatchString(in.Path)
 	for i := range secretRules {
-		found = append(found, secretRules[i].scan(in, lower)...)
+		if !secretRules[i].Loose || !sample {
+			found = append(found, secretRules[i].scan(in, lower)...)
+		}
 	}
 	return found
 }

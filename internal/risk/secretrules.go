@@ -34,12 +34,12 @@ func SecretRules() []SecretRule {
 		Misses: []string{"-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAx7Zk2Mwx5Rnb3Hvt6Ypd8Jfg1\n", "if strings.Contains(x, \"-----BEGIN RSA PRIVATE KEY-----\") {",
 			"-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n<your key, in as many lines as it has, goes here; do not commit it>\n"},
 	}, SecretRule{
-		ID: "jwt", Why: "a signed token (JWT)", Keys: []string{"eyJ"},
+		ID: "jwt", Loose: true, Why: "a signed token (JWT)", Keys: []string{"eyJ"},
 		Form: regexp.MustCompile(edge + `(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{40,})` + stop), Real: liveJWT,
 		Hits:   []string{"token: " + jwtOf(`{"alg":"RS256","typ":"JWT"}`, `{"iss":"https://login.shop.internal","sub":"8731","exp":4102444800}`)},
 		Misses: []string{jwtOf(`{"alg":"HS256","typ":"JWT"}`, `{"sub":"1234567890","name":"John Doe","iat":1516239022}`), "eyJhbGciOi.x.y", jwtOf(`{"alg":"RS256"}`, `{"iss":"https://example.com","exp":4102444800}`)},
 	}, SecretRule{
-		ID: "assigned-secret", Why: "a secret in a setting of that name", Fold: true, Keys: []string{"password", "passwd", "secret", "token", "api_key", "apikey", "api-key", "access_key", "private_key", "client_key", "auth_key"},
+		ID: "assigned-secret", Loose: true, Why: "a secret in a setting of that name", Fold: true, Keys: []string{"password", "passwd", "secret", "token", "api_key", "apikey", "api-key", "access_key", "private_key", "client_key", "auth_key"},
 		Form: regexp.MustCompile(`(?i)(?:password|passwd|secret|token|api_key|apikey|api-key|access_key|private_key|client_key|auth_key)[A-Za-z0-9_-]{0,20}["']?\]?\s{0,4}(?:=>|:=|=|:)\s{0,4}["']([A-Za-z0-9+/=_.~!@#%^&*-]{20,128})["']`),
 		Real: looksRandom, Near: isAssigned,
 		Hits: []string{`DB_PASSWORD = "` + join("vN8$"[:2], "q2Lx7Zt4Rw9Kb6Hm1Pc3") + `"`, `"client_secret": "` + join("Zx81", "kQ0vRt5Wm9Ly2Nb7Hd4Jc6Pf3") + `"`},
@@ -114,7 +114,7 @@ func formedSecrets() []SecretRule {
 			Hits: []string{"https://hooks.slack.com/services/T7QZK2MWX/B5RNB3HVT/" + some36[:24]}, Misses: []string{"https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"},
 		},
 		{
-			ID: "address-with-password", Why: "an address with a password in it", Keys: []string{"://"}, Form: regexp.MustCompile(`\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|https?|ftp|smtps?|mssql|clickhouse)://[A-Za-z0-9._%+-]{1,60}:([A-Za-z0-9._%+!*$&=~-]{12,100})@[A-Za-z0-9.-]{1,100}`),
+			ID: "address-with-password", Loose: true, Why: "an address with a password in it", Keys: []string{"://"}, Form: regexp.MustCompile(`\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|https?|ftp|smtps?|mssql|clickhouse)://[A-Za-z0-9._%+-]{1,60}:([A-Za-z0-9._%+!*$&=~-]{12,100})@[A-Za-z0-9.-]{1,100}`),
 			Real: looksRandom, Near: func(behind []byte) bool { return bytes.IndexByte(behind, '@') > 3 },
 			Hits:   []string{"postgres://app:" + join("vNq2Lx7Z", "t4Rw9Kb6Hm") + "@db.shop.internal/x"},
 			Misses: []string{"postgres://user:password@localhost/x", "https://user:${PASSWORD_OF_THE_DB}@host/", "postgres://postgres:postgrespassword@db/x", "https://x:y@z"},
