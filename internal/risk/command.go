@@ -13,7 +13,7 @@ var carriers = map[string]string{
 	"retry": "", "run": "", "unshare": "", "flock": "",
 }
 
-// wrappers take a positional argument before the command.
+// positional is how many arguments a carrier takes before the command.
 var positional = map[string]int{"timeout": 1, "chroot": 1, "flock": 1}
 
 // sqlClients get SQL as text.

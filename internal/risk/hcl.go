@@ -5,67 +5,96 @@ import (
 	"strings"
 )
 
+// hclReader reads a file of HCL.
+type hclReader struct {
+	text     []byte
+	at, line int
+	scopes   []string // headers of the blocks around
+	words    []word
+	emit     func(unit)
+}
+
 // hclUnits yields the settings of a file of HCL as "key = value", and the headers
 // of its blocks as "resource type name {". A setting's scope are the headers of
 // the blocks around it.
 func hclUnits(text []byte, emit func(unit)) {
-	var scopes []string
-	var words []word
-	line := 1
-	flush := func() {
-		if len(words) > 0 {
-			emit(unit{lang: LangHCL, words: words, scope: strings.Join(scopes, "/"), last: line})
-			words = nil
-		}
+	r := &hclReader{text: text, line: 1, emit: emit}
+	for r.at < len(text) {
+		r.next()
 	}
-	for at := 0; at < len(text); {
-		switch c := text[at]; {
-		case c == '\n':
-			flush()
-			line++
-			at++
-		case c == '#' || c == '/' && at+1 < len(text) && text[at+1] == '/':
-			at = lineEnd(text, at)
-		case c == '/' && at+1 < len(text) && text[at+1] == '*':
-			end := skipTo(text, at+2, "*/")
-			line += bytes.Count(text[at:end], []byte("\n"))
-			at = end
-		case c == '"':
-			end := stringEnd(text, at)
-			words = append(words, word{text: string(text[at+1 : max(at+1, end-1)]), line: line, quoted: true})
-			line += bytes.Count(text[at:end], []byte("\n"))
-			at = end
-		case c == '<' && bytes.HasPrefix(text[at:], []byte("<<")):
-			end := heredocEnd(text, at)
-			words = append(words, word{text: "<<", line: line, quoted: true})
-			line += bytes.Count(text[at:end], []byte("\n"))
-			at = end
-		case c == '{':
-			header := headerOf(words)
-			words = append(words, word{text: "{", line: line})
-			flush()
-			scopes = append(scopes, header)
-			at++
-		case c == '}':
-			flush()
-			if len(scopes) > 0 {
-				scopes = scopes[:len(scopes)-1]
-			}
-			at++
-		case isWordByte(c) || c == '-':
-			from := at
-			for at < len(text) && (isWordByte(text[at]) || text[at] == '-' || text[at] == '.') {
-				at++
-			}
-			words = append(words, word{text: string(text[from:at]), line: line})
-		default:
-			if c > ' ' {
-				words = append(words, word{text: string(c), line: line})
-			}
-			at++
-		}
+	r.flush()
+}
+
+func (r *hclReader) flush() {
+	if len(r.words) > 0 {
+		r.emit(unit{lang: LangHCL, words: r.words, scope: strings.Join(r.scopes, "/"), last: r.line})
+		r.words = nil
 	}
-	flush()
+}
+
+func (r *hclReader) next() {
+	switch c := r.text[r.at]; {
+	case c == '\n':
+		r.flush()
+		r.line++
+		r.at++
+	case c == '#' || c == '/' && r.peek() == '/':
+		r.at = lineEnd(r.text, r.at)
+	case c == '/' && r.peek() == '*':
+		r.advance(skipTo(r.text, r.at+2, "*/"))
+	case c == '"':
+		end := stringEnd(r.text, r.at)
+		r.add(string(r.text[r.at+1:max(r.at+1, end-1)]), true)
+		r.advance(end)
+	case c == '<' && r.peek() == '<':
+		r.add("<<", true)
+		r.advance(heredocEnd(r.text, r.at))
+	case c == '{':
+		header := headerOf(r.words)
+		r.add("{", false)
+		r.flush()
+		if r.scopes = append(r.scopes, header); len(r.scopes) > maxScopes {
+			r.scopes = r.scopes[1:]
+		}
+		r.at++
+	case c == '}':
+		r.flush()
+		r.scopes = r.scopes[:max(0, len(r.scopes)-1)]
+		r.at++
+	case isWordByte(c) || c == '-':
+		from := r.at
+		for r.at < len(r.text) && (isWordByte(r.text[r.at]) || r.text[r.at] == '-' || r.text[r.at] == '.') {
+			r.at++
+		}
+		r.add(string(r.text[from:r.at]), false)
+	default:
+		if c > ' ' {
+			r.add(string(c), false)
+		}
+		r.at++
+	}
+}
+
+// maxScopes bounds how deep blocks are told apart.
+const maxScopes = 20
+
+func (r *hclReader) peek() byte {
+	if r.at+1 < len(r.text) {
+		return r.text[r.at+1]
+	}
+	return 0
+}
+
+func (r *hclReader) add(text string, quoted bool) {
+	r.words = append(r.words, word{text: text, line: r.line, quoted: quoted})
+	if len(r.words) >= maxWords {
+		r.flush()
+	}
+}
+
+func (r *hclReader) advance(to int) {
+	r.line += bytes.Count(r.text[r.at:to], []byte("\n"))
+	r.at = to
 }
 
 func headerOf(words []word) string {

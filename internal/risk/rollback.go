@@ -9,17 +9,27 @@ import (
 // Knex, Laravel, TypeORM and others.
 var downNames = map[string]bool{"downgrade": true, "down": true}
 
+// maxRollbacks bounds the functions of one file that count as taking back.
+const maxRollbacks = 100
+
 // rollbacks finds the functions that take a migration back. By indentation their
 // block ends with the first line that is not deeper, by braces with the one that
 // closes them.
 func rollbacks(words []word, text []byte, s codeSyntax) Lines {
 	var found Lines
+	var lines [][]byte
 	for i, w := range words {
+		if len(found) >= maxRollbacks {
+			break
+		}
 		if w.quoted || !downNames[w.text] || !declares(words, i) {
 			continue
 		}
 		if s.indent {
-			found = append(found, Span{w.line, indentedEnd(text, w.line)})
+			if lines == nil {
+				lines = bytes.Split(text, []byte("\n"))
+			}
+			found = append(found, Span{w.line, indentedEnd(lines, w.line)})
 		} else if end := bracedEnd(words, i); end > 0 {
 			found = append(found, Span{w.line, end})
 		}
@@ -69,8 +79,7 @@ func bracedEnd(words []word, i int) int {
 	return 0
 }
 
-func indentedEnd(text []byte, line int) int {
-	lines := bytes.Split(text, []byte("\n"))
+func indentedEnd(lines [][]byte, line int) int {
 	if line > len(lines) {
 		return line
 	}

@@ -28,8 +28,6 @@ type heredoc struct {
 	tag   string
 	strip bool
 	cmd   int // in out
-	piece []byte
-	line  int
 }
 
 // shellUnits yields the commands of a script, after those that are within them.

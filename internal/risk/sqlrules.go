@@ -41,7 +41,7 @@ func alwaysTrue(condition []word) bool {
 	return false
 }
 
-// aboutRights says that a statement speaks of statements: GRANT DROP TABLE.
+// isStatement tells a statement from one that speaks of statements: GRANT DROP TABLE.
 func isStatement(u *unit, at span) bool {
 	switch u.words[0].text {
 	case "GRANT", "REVOKE", "DENY", "COMMENT", "SELECT", "INSERT", "VALUES":

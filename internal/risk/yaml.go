@@ -25,7 +25,6 @@ type yamlReader struct {
 	at    int
 	stack []yamlLevel
 	kind  string // of the present document of Kubernetes
-	doc   int    // number of the document
 	emit  func(unit)
 }
 
@@ -45,7 +44,6 @@ func (r *yamlReader) line(raw []byte) {
 		return
 	case bytes.HasPrefix(raw, []byte("---")):
 		r.stack, r.kind = nil, ""
-		r.doc++
 		return
 	}
 	for bytes.HasPrefix(trimmed, []byte("- ")) { // an item: its key stands deeper
@@ -68,7 +66,9 @@ func (r *yamlReader) line(raw []byte) {
 		r.kind = value
 	}
 	r.setting(key, value)
-	r.stack = append(r.stack, yamlLevel{indent, key})
+	if r.stack = append(r.stack, yamlLevel{indent, key}); len(r.stack) > maxScopes {
+		r.stack = r.stack[1:]
+	}
 	if scriptKeys[key] && value != "" {
 		r.command([]byte(value), indent)
 	} else if isBlock(value) {
