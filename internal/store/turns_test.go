@@ -69,50 +69,84 @@ func TestOneDeploymentOfAnEnvironmentIsUnderWayAtATime(t *testing.T) {
 		for i := range runs {
 			deployment(t, s, v, approval, deploy.Run{ID: fmt.Sprintf("run-%02d", i), Environment: "staging", Profile: fmt.Sprint("p", i%3)})
 		}
-		var underWay atomic.Int32
-		order := make(chan string, runs)
-		_, errs := together(t, runs, func(i int) (bool, error) {
-			run := deploy.Run{ID: fmt.Sprintf("run-%02d", i), Environment: "staging"}
-			for t.Context().Err() == nil {
-				var turn deploy.Turn
-				err := s.InTx(t.Context(), func(tx *store.Tx) (err error) {
-					turn, err = tx.ClaimTurn(t.Context(), run.ID)
-					return err
-				})
-				if err != nil {
-					return false, err
-				}
-				if !turn.Own {
-					if turn.Behind == "" || turn.Behind == run.ID || turn.Task != v.ID {
-						return false, fmt.Errorf("%s waits for %+v", run.ID, turn)
-					}
-					time.Sleep(time.Millisecond)
-					continue
-				}
-				if n := underWay.Add(1); n != 1 {
-					return false, fmt.Errorf("%d runs have a turn at once", n)
-				}
-				order <- run.ID
-				run.State = deploy.Created
-				err = s.InTx(t.Context(), func(tx *store.Tx) error { return tx.SaveRun(t.Context(), run) })
-				underWay.Add(-1)
-				run.State = deploy.Succeeded
-				return true, errors.Join(err, s.InTx(t.Context(), func(tx *store.Tx) error { return tx.SaveRun(t.Context(), run) }))
-			}
-			return false, t.Context().Err()
+		took := takeTurns(t, s, runs, func(i int) (deploy.Run, error) {
+			return deploy.Run{ID: fmt.Sprintf("run-%02d", i), Environment: "staging"}, nil
 		})
-		if len(errs) > 0 {
-			t.Fatal(errors.Join(errs...))
-		}
-		close(order)
-		var ids []string
-		for id := range order {
-			ids = append(ids, id)
-		}
-		if len(ids) != runs || !slices.IsSorted(ids) {
-			t.Errorf("turns were taken in the order %q", ids)
+		if len(took) != runs || !slices.IsSorted(took) {
+			t.Errorf("turns were taken in the order %q", took)
 		}
 	})
+}
+
+// The same while runs come in whose servers' clocks are behind, so that they are
+// first in the queue at once.
+func TestARunThatComesFirstByItsClockWaitsForTheOneThatHasItsTurn(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		const runs = 24
+		v, approval := approvedTask(t, s)
+		now := time.Now()
+		took := takeTurns(t, s, runs, func(i int) (deploy.Run, error) {
+			run := deploy.Run{
+				ID: fmt.Sprint("run-", i), Environment: "staging", Task: v.ID, ApprovalID: approval, ArmedBy: ben, State: deploy.Pending,
+				CreatedAt: now.Add(-time.Duration(i) * time.Hour),
+			}
+			return run, s.InTx(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.InsertRun(t.Context(), run)
+				return err
+			})
+		})
+		if len(took) != runs {
+			t.Errorf("%d of %d had their turn", len(took), runs)
+		}
+	})
+}
+
+// takeTurns has n runs take their turns at once, each until it had one, and returns
+// them in that order. Two of them never have one at the same time.
+func takeTurns(t *testing.T, s *store.Store, n int, enter func(i int) (deploy.Run, error)) []string {
+	t.Helper()
+	var underWay atomic.Int32
+	order := make(chan string, n)
+	save := func(run deploy.Run, state deploy.RunState) error {
+		run.State = state
+		return s.InTx(t.Context(), func(tx *store.Tx) error { return tx.SaveRun(t.Context(), run) })
+	}
+	_, errs := together(t, n, func(i int) (bool, error) {
+		run, err := enter(i)
+		for err == nil && t.Context().Err() == nil {
+			var turn deploy.Turn
+			err = s.InTx(t.Context(), func(tx *store.Tx) (err error) {
+				turn, err = tx.ClaimTurn(t.Context(), run.ID)
+				return err
+			})
+			if err != nil || !turn.Own {
+				if turn.Behind == run.ID || err == nil && (turn.Behind == "" || turn.Task == "") {
+					return false, fmt.Errorf("%s waits for %+v", run.ID, turn)
+				}
+				time.Sleep(time.Millisecond)
+				continue
+			}
+			if n := underWay.Add(1); n != 1 {
+				return false, fmt.Errorf("%d runs have a turn at once", n)
+			}
+			order <- run.ID
+			err = save(run, deploy.Created)
+			time.Sleep(time.Millisecond)
+			underWay.Add(-1)
+			return true, errors.Join(err, save(run, deploy.Succeeded))
+		}
+		return false, err
+	})
+	if len(errs) > 0 {
+		t.Fatal(errors.Join(errs...))
+	}
+	close(order)
+	var ids []string
+	for id := range order {
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 func TestWhichDeploymentsExcludeEachOther(t *testing.T) {
