@@ -133,7 +133,7 @@ func codeUnits(path string, text []byte, s codeSyntax, emit func(unit)) {
 	}
 	for i, w := range words {
 		if w.quoted && !isTest(path) && looksLikeSQL(w.text) {
-			sqlUnits([]byte(w.text), w.line, 0, each)
+			sqlUnits([]byte(joined(words[i:])), w.line, 0, each)
 		}
 		if !w.quoted && runners[w.text] && i+1 < len(words) {
 			if script, line := argument(words[i+1:]); script != "" {
@@ -141,6 +141,24 @@ func codeUnits(path string, text []byte, s codeSyntax, emit func(unit)) {
 			}
 		}
 	}
+}
+
+// joined is a string with those that are put behind it: next to it, or with an
+// operator. What is no string stands as "?".
+func joined(words []word) string {
+	text := words[0].text
+	for i := 1; i < min(len(words), 200); i++ {
+		switch w := words[i]; {
+		case w.quoted && (words[i-1].quoted || words[i-1].text == "+" || words[i-1].text == "."):
+			text += w.text
+		case w.text == "+" || w.text == "." || w.text == "\\":
+		case !w.quoted && words[i-1].text == "+" && isWordByte(w.text[0]):
+			text += "?"
+		default:
+			return text
+		}
+	}
+	return text
 }
 
 // runners are functions that run a command.

@@ -6,7 +6,7 @@ func codeRules() []Rule {
 		{
 			ID: "migration-drop-table", Name: SQL, Reads: LangCode,
 			Match: []string{"... op . drop_table (", "... drop_table :|(|_", "... dropTable|dropTableIfExists|dropSchema|dropCollection ( \"", "... dropAllTables|dropDatabase ( )", "... Schema : : drop|dropIfExists|dropAllTables (",
-				"... migrations|mb|migrationBuilder . DeleteModel|DropTable|DropSchema (", "... delete_model|drop_join_table (|:"},
+				"... migrations|mb|migrationBuilder . DeleteModel|DropTable|DropSchema (", "... schema_editor . delete_model (", "... drop_join_table (|:"},
 			Unless: []string{"def drop_table", "function dropTable"}, Check: notDeclared,
 			Why: "it drops a table with all of its rows",
 			Hits: []Example{

@@ -20,11 +20,12 @@ func commandRules() []Rule {
 		{
 			ID: "find-delete", Name: Command, Reads: LangShell, Match: []string{"find _ ... -delete", "find _ ... -exec|-execdir rm"},
 			Check: func(u *unit, _ span) bool {
-				return wideTarget(u.words[1].text, u.vars) && u.words[1].text != "." && u.words[1].text != "./"
+				from := u.vars.resolve(u.words[1].text)
+				return from != "." && from != "./" && from != "*" && wideTarget(from, nil)
 			},
 			Why:    "it removes what it finds below a root, a home, or what becomes one when a variable is empty",
 			Hits:   []Example{{"x.sh", "find / -name '*.db' -delete"}, {"x.sh", `find $HOME -type f -exec rm {} \;`}},
-			Misses: []Example{{"x.sh", "find . -name '*.pyc' -delete"}, {"x.sh", "find / -name x -print"}},
+			Misses: []Example{{"x.sh", "find . -name '*.pyc' -delete"}, {"Makefile", "srcdir = .\nclean:\n\tfind $(srcdir) -name x -delete"}, {"x.sh", "find / -name x -print"}},
 		},
 		{
 			ID: "disk-write", Name: Command, Reads: LangShell, Match: []string{"dd|shred|wipefs|blkdiscard|sgdisk|cat|cp|echo"}, Check: hasDevice,

@@ -142,7 +142,7 @@ func sqlRules() []Rule {
 			ID: "sql-update-all", Name: SQL, Reads: LangSQL, Match: []string{"UPDATE _ SET", "UPDATE ONLY? _ . _ SET", "UPDATE ONLY|_ _ SET", "UPDATE _ AS _ SET"}, Check: lacksCondition,
 			Why:    "it overwrites a value in every row: it has no condition, or one that is always true",
 			Hits:   []Example{{"m.sql", "UPDATE users SET active = false;"}, {"m.sql", "UPDATE public.users SET name = (SELECT x FROM y WHERE z);"}},
-			Misses: []Example{{"m.sql", "UPDATE users SET a = 1 WHERE id = 2;"}, {"m.sql", "INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET a = 1;"}, {"m.sql", "SELECT 1 FOR UPDATE;"}},
+			Misses: []Example{{"m.sql", "UPDATE users SET a = 1 WHERE id = 2;"}, {"m.sql", "INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET a = 1;"}, {"m.sql", "SELECT 1 FOR UPDATE;"}, {"a.py", "x = ('UPDATE users SET a = 1 '\n  'WHERE id = 2')"}, {"a.js", "x = \"UPDATE t SET a = 1 \" + \n \"WHERE b\""}},
 		},
 		{
 			ID: "sql-grant-all", Name: Protection, Reads: LangSQL, Match: []string{"GRANT ALL ... ON ALL|DATABASE|SCHEMA|*", "GRANT ... TO PUBLIC", "ALTER USER|ROLE _ ... SUPERUSER|BYPASSRLS"},
