@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	gh "github.com/google/go-github/v62/github"
@@ -118,37 +117,40 @@ func TestAnApprovalLandsOnTheBranchThatItNames(t *testing.T) {
 			w.t.Errorf("release/2 is at %s", w.tip("release/2"))
 		}
 	})
-	w.step("Threat46And50NamesThatAreRefused, then the branch of the pull request", func() {
-		proposed, pushed := w.proposed(), w.ownPushes()
-		for text, says := range map[string]string{
-			"target develop":                           "only main, release/",
-			"target release/9":                         "target --new release/9",
-			"target --new release/1":                   "exists already",
-			"target release/1":                         "run it again with that branch as its base", // it has moved on
-			"target " + proposed.ID.Branch():           "CoderFlow's own",
-			"target refs/heads/main":                   "name the branch alone",
-			"target main\n/coderflow no-push":          "contradict",
-			"deploy publish\n/coderflow no-push":       "contradict",
-			"target main\n/coderflow target release/3": "said twice",
-			"target 'main\u2028evil'":                  "",
-		} {
-			w.refusedReview(proposed, "/coderflow "+text, says)
-		}
-		w.noCommit(proposed)
-		if now := w.ownPushes(); !slices.Equal(now, pushed) {
-			w.t.Errorf("pushed %q", now[len(pushed):])
-		}
-		w.approve(tom, proposed.PullRequest, "/coderflow target main")
-		done := w.taskOf(proposed.Issue, task.Done)
-		if w.tip("main") != done.LandedCommit {
-			w.t.Errorf("main is at %s, %s landed", w.tip("main"), done.LandedCommit)
-		}
-		pr, err := w.pullRequest(w.t.Context(), done.PullRequest)
-		if err != nil || pr.GetMerged() || pr.GetState() != "closed" {
-			w.t.Errorf("the pull request is %s, merged %v: %v", pr.GetState(), pr.GetMerged(), err)
-		}
-	})
+	w.step("Threat46And50NamesThatAreRefused, then the branch of the pull request", w.namesRefused)
 	w.nothingMentioned()
+}
+
+func (w *world) namesRefused() {
+	w.t.Helper()
+	proposed, pushed := w.proposed(), w.ownPushes()
+	for text, says := range map[string]string{
+		"target develop":                           "only main, release/",
+		"target release/9":                         "target --new release/9",
+		"target --new release/1":                   "exists already",
+		"target release/1":                         "run it again with that branch as its base", // it has moved on
+		"target " + proposed.ID.Branch():           "CoderFlow's own",
+		"target refs/heads/main":                   "name the branch alone",
+		"target main\n/coderflow no-push":          "contradict",
+		"deploy publish\n/coderflow no-push":       "contradict",
+		"target main\n/coderflow target release/3": "said twice",
+		"target 'main\u2028evil'":                  "",
+	} {
+		w.refusedReview(proposed, "/coderflow "+text, says)
+	}
+	w.noCommit(proposed)
+	if now := w.ownPushes(); !slices.Equal(now, pushed) {
+		w.t.Errorf("pushed %q", now[len(pushed):])
+	}
+	w.approve(tom, proposed.PullRequest, "/coderflow target main")
+	done := w.taskOf(proposed.Issue, task.Done)
+	if w.tip("main") != done.LandedCommit {
+		w.t.Errorf("main is at %s, %s landed", w.tip("main"), done.LandedCommit)
+	}
+	pr, err := w.pullRequest(w.t.Context(), done.PullRequest)
+	if err != nil || pr.GetMerged() || pr.GetState() != "closed" {
+		w.t.Errorf("the pull request is %s, merged %v: %v", pr.GetState(), pr.GetMerged(), err)
+	}
 }
 
 // refusedReview waits until this very review was answered with a refusal.
@@ -200,113 +202,4 @@ func TestACommitThatIsKeptIsPushedOnlyByAnotherApproval(t *testing.T) {
 		t.Errorf("landed %s %q, kept %s: %v", done.LandedCommit, commit.GetCommit().GetMessage(), kept, err)
 	}
 	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.CommitKept: 1, audit.PushIntent: 1, audit.PushDone: 1, audit.ApprovalVoid: 0})
-}
-
-// What the forge refuses is told in its words with what to do, and a new approval
-// works once it was done: for the proposal's branch and for another one.
-func TestThreat36ARefusalOfTheForgeIsToldAndTheNextApprovalWorks(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, withTargets())
-	w.branch("release/1")
-	w.step("a protected target", func() {
-		if err := w.hub.Protect(sampleRepo, "release/1", emulator.Protection{RequiredReviews: 1}); err != nil {
-			w.t.Fatal(err)
-		}
-		proposed := w.proposed()
-		w.approve(tom, proposed.PullRequest, "/coderflow target release/1")
-		w.refusedPush(proposed, "GH006: Protected branch update failed for refs/heads/release/1.", "approve again without /coderflow target")
-		if err := w.hub.Unprotect(sampleRepo, "release/1"); err != nil {
-			w.t.Fatal(err)
-		}
-		w.approve(tom, proposed.PullRequest, "/coderflow target release/1")
-		w.landedAfterRefusal(proposed, w.tip("main"), "release/1")
-	})
-	w.step("a ruleset on the proposal's branch", func() {
-		proposed := w.proposed()
-		if err := w.hub.SetRulesets(sampleRepo, emulator.Ruleset{Branches: []string{"coderflow/*"}, PullRequest: true, Signed: true}); err != nil {
-			w.t.Fatal(err)
-		}
-		w.approve(tom, proposed.PullRequest, "")
-		w.refusedPush(proposed, "GH013: Repository rule violations found for refs/heads/"+proposed.ID.Branch(), "Commits must have verified signatures.", "in that rule")
-		if err := w.hub.SetRulesets(sampleRepo, emulator.Ruleset{Branches: []string{"coderflow/*"}, PullRequest: true, Signed: true, Bypass: []string{w.hub.Info().AppSlug}}); err != nil {
-			w.t.Fatal(err)
-		}
-		w.approve(tom, proposed.PullRequest, "")
-		done := w.taskOf(proposed.Issue, task.Done)
-		w.landedExactly(done)
-		w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.PushRefused: 1, audit.PushDone: 1})
-	})
-	w.nothingMentioned()
-}
-
-func (w *world) refusedPush(proposed task.Task, says ...string) {
-	w.t.Helper()
-	w.waitSaid(proposed.PullRequest, "does not count")
-	waiting := w.taskOf(proposed.Issue, task.Proposed)
-	d := &desk{t: w.t, dir: w.dir, config: w.in.config}
-	shown := d.must("tasks", "show", string(proposed.ID), "-c", w.in.config)
-	comments, err := w.comments(w.t.Context(), proposed.PullRequest)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var told string
-	for _, c := range comments {
-		told += strings.ReplaceAll(c.GetBody(), "`", "")
-	}
-	for _, want := range says {
-		if !strings.Contains(waiting.Failure, want) || !strings.Contains(shown, want) || !strings.Contains(told, want) {
-			w.t.Errorf("%q is not told everywhere:\n%s\n\n%s\n\n%s", want, waiting.Failure, shown, told)
-		}
-	}
-	w.auditHas(proposed.ID, map[audit.Action]int{audit.PushIntent: 1, audit.PushRefused: 1, audit.PushDone: 0})
-}
-
-func (w *world) landedAfterRefusal(proposed task.Task, base, branch string) {
-	w.t.Helper()
-	done := w.taskOf(proposed.Issue, task.Done)
-	commit, err := w.commit(w.t.Context(), w.tip(branch))
-	if err != nil || w.tip(branch) != done.LandedCommit || commit.Parents[0].GetSHA() != base {
-		w.t.Errorf("%s is at %s, %s landed on %s: %v", branch, w.tip(branch), done.LandedCommit, base, err)
-	}
-	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.PushRefused: 1, audit.PushIntent: 2, audit.PushDone: 1})
-}
-
-// Two valid approvals at once that name different branches: one of them lands.
-func TestThreat51TwoApprovalsAtOnceForDifferentBranchesLandOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, withTargets(), withExtra(looksOften))
-	w.branch("release/1")
-	base := w.tip("release/1")
-	proposed := w.proposed()
-	var both sync.WaitGroup
-	for _, text := range []string{"/coderflow target release/1", "/coderflow target --new release/2"} {
-		both.Go(func() { w.approve(tom, proposed.PullRequest, text+"\n/coderflow deploy publish") })
-	}
-	both.Wait()
-	done := w.taskOf(proposed.Issue, task.Done)
-	w.redeliverAll()
-	if pushed := w.ownPushes(); len(pushed) != 1 || !strings.HasSuffix(pushed[0], done.LandedCommit) {
-		t.Errorf("pushed %q, want %s once", pushed, done.LandedCommit)
-	}
-	if first, second := w.tip("release/1"), w.tip("release/2"); (first == base) == (second == "") {
-		t.Errorf("release/1 is at %s and release/2 at %q: want one of them to have landed", first, second)
-	}
-	w.deployedOnce(done.ID)
-	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.PushIntent: 1, audit.PushDone: 1, audit.DeployStarted: 1})
-}
-
-// A commit that was taken off its branch again is not deployed.
-func TestThreat46WhatWasTakenOffItsBranchIsNotDeployed(t *testing.T) {
-	t.Parallel()
-	w := newStoppedWorld(t, withTargets())
-	w.branch("release/1")
-	w.startToDie("moved:landed")
-	proposed := w.proposed()
-	w.approve(tom, proposed.PullRequest, "/coderflow target release/1\n/coderflow deploy publish")
-	w.died()
-	w.pushAs(tom, "main", func(git func(...string) string) { git("push", "-q", "-f", "origin", "HEAD:refs/heads/release/1") })
-	w.start()
-	done := w.taskOf(proposed.Issue, task.Done)
-	w.waitSaid(proposed.Issue, "no longer has the commit")
-	w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployIntent: 0, audit.DeployStarted: 0, audit.DeployEnded: 1})
 }
