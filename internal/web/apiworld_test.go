@@ -31,6 +31,7 @@ type apiWorld struct {
 	secrets map[string]token.Value // by token id
 	tasks   []task.Task            // newest first
 	log     []byte
+	stream  string // that was read last
 	cancels []Cancellation
 	refused []string // ids of tokens
 	touched int
@@ -200,9 +201,10 @@ func (w *apiWorld) Proposal(_ context.Context, id task.ID) (task.Proposal, error
 	return p, nil
 }
 
-func (w *apiWorld) ReadLog(_ context.Context, _ string, from int64, limit int) ([]byte, error) {
+func (w *apiWorld) ReadLog(_ context.Context, stream string, from int64, limit int) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.stream = stream
 	if from >= int64(len(w.log)) {
 		return nil, nil
 	}

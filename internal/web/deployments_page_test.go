@@ -47,8 +47,8 @@ func TestDeploymentsOnAPageAnswerWhoWhatWhenAndHowItEnded(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	if csp := answer.Header.Get("Content-Security-Policy"); answer.StatusCode != http.StatusOK || csp != pagePolicy {
-		t.Errorf("%d %q", answer.StatusCode, csp)
+	if csp := answer.Header.Get("Content-Security-Policy"); answer.StatusCode != http.StatusOK || csp != pagePolicy || w.api.stream != "deploy/"+runHere {
+		t.Errorf("%d %q %s", answer.StatusCode, csp, w.api.stream)
 	}
 }
 
@@ -70,6 +70,12 @@ func TestThreat49PagesShowDeploymentsThatTheViewerMaySee(t *testing.T) {
 	w.api.rule(bindingYAML("b", "github:99", "viewer", "environment/staging"))
 	if answer, _ := w.get(c, w.server.URL+"/deployments"); answer.StatusCode != http.StatusForbidden {
 		t.Errorf("without a role: %d", answer.StatusCode)
+	}
+	w.api.rule(roleYAML("looker", "environments:view", "tasks:view"), bindingYAML("b", "oidc:own/alice", "looker", "environment/staging"))
+	for _, path := range []string{"/deployments", "/deployments/" + runHere} {
+		if answer, page := w.get(c, w.server.URL+path); answer.StatusCode < 400 || strings.Contains(page, someCommit[:12]) {
+			t.Errorf("who sees tasks alone sees at %s: %d %s", path, answer.StatusCode, page)
+		}
 	}
 	stranger := w.browser(nil)
 	answer, page := w.get(stranger, w.server.URL+"/deployments?state=failed")

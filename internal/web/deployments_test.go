@@ -133,7 +133,7 @@ func TestTheLogOfADeploymentEndsWithTheRun(t *testing.T) {
 	run := decoded[deploymentView](t, w.send("/deployments", secret, request("staging", "")))
 	path := "/deployments/" + run.ID + "/log?follow=true&offset="
 	piece := w.ask(http.MethodGet, path+"0", secret)
-	if piece.Body.String() != "first\nsecond\n" || piece.Header().Get("X-Log-End") != "false" {
+	if piece.Body.String() != "first\nsecond\n" || piece.Header().Get("X-Log-End") != "false" || w.stream != "deploy/"+run.ID {
 		t.Fatalf("%v %s", piece.Header(), piece.Body)
 	}
 	ended := make(chan *httptest.ResponseRecorder)
