@@ -147,7 +147,7 @@ func codeUnits(path string, text []byte, s codeSyntax, emit func(unit)) {
 // operator. What is no string stands as "?".
 func joined(words []word) string {
 	text := words[0].text
-	for i := 1; i < min(len(words), 200); i++ {
+	for i := 1; i < min(len(words), 200) && len(text) < 64<<10; i++ {
 		switch w := words[i]; {
 		case w.quoted && (words[i-1].quoted || words[i-1].text == "+" || words[i-1].text == "."):
 			text += w.text
