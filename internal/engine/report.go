@@ -230,9 +230,12 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 	if err != nil {
 		return v, fmt.Errorf("read the deployments: %w", err)
 	}
-	for _, run := range runs {
+	if len(runs) > present.MaxDeployments { // the newest are those that matter
+		slices.Reverse(runs)
+	}
+	for i, run := range runs {
 		d := present.DeploymentView{Run: run}
-		if run.State != deploy.Pending {
+		if run.State != deploy.Pending && run.State != deploy.Armed && i < present.MaxDeployments {
 			if d.Output, err = e.logTail(ctx, "deploy/"+run.ID); err != nil {
 				return v, err
 			}

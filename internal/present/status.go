@@ -13,7 +13,7 @@ import (
 // Bounds of a status comment.
 const (
 	maxMoments     = 50
-	maxDeployments = 10
+	MaxDeployments = 10    // whose details are shown
 	maxOutput      = 3_000 // bytes of one output
 )
 
@@ -168,7 +168,7 @@ func (v StatusView) timeline() string {
 func (v StatusView) deployments() []string {
 	var sections []string
 	for i, d := range v.Deployments {
-		if i == maxDeployments {
+		if i == MaxDeployments {
 			return append(sections, fmt.Sprintf("and %d more deployments", len(v.Deployments)-i))
 		}
 		sections = append(sections, d.section())
@@ -203,6 +203,8 @@ func (d DeploymentView) section() string {
 
 func runWords(s deploy.RunState) string {
 	switch s {
+	case deploy.Armed:
+		return "waiting for the merge"
 	case deploy.Pending:
 		return "waiting"
 	case deploy.Created, deploy.Running:

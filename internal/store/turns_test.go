@@ -86,6 +86,16 @@ func TestARunThatComesFirstByItsClockWaitsForTheOneThatHasItsTurn(t *testing.T) 
 		const runs = 24
 		v, approval := approvedTask(t, s)
 		now := time.Now()
+		first := deployment(t, s, v, approval, deploy.Run{ID: "first", Environment: "staging", CreatedAt: now})
+		if !claim(t, s, first.ID).Own {
+			t.Fatal("no turn")
+		}
+		earlier := deployment(t, s, v, approval, deploy.Run{ID: "earlier", Environment: "staging", CreatedAt: now.Add(-100 * time.Hour)})
+		if turn := claim(t, s, earlier.ID); turn.Own || turn.Behind != first.ID || turn.Queued {
+			t.Errorf("the one that came later: %+v", turn)
+		}
+		end(t, s, first, deploy.Succeeded)
+		end(t, s, earlier, deploy.Withheld)
 		took := takeTurns(t, s, runs, func(i int) (deploy.Run, error) {
 			run := deploy.Run{
 				ID: fmt.Sprint("run-", i), Environment: "staging", Task: v.ID, ApprovalID: approval, ArmedBy: ben, State: deploy.Pending,
@@ -98,6 +108,50 @@ func TestARunThatComesFirstByItsClockWaitsForTheOneThatHasItsTurn(t *testing.T) 
 		})
 		if len(took) != runs {
 			t.Errorf("%d of %d had their turn", len(took), runs)
+		}
+	})
+}
+
+// Two servers that decide at the same moment do not both let a run begin.
+func TestClaimsOfOneEnvironmentComeOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		v, approval := approvedTask(t, s)
+		now := time.Now()
+		deployment(t, s, v, approval, deploy.Run{ID: "one", Environment: "staging", CreatedAt: now})
+		other := make(chan deploy.Turn, 1)
+		inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
+			turn, err := tx.ClaimTurn(ctx, "one")
+			if !turn.Own {
+				t.Errorf("no turn: %+v", turn)
+			}
+			go func() {
+				var turn deploy.Turn
+				err := s.InTx(t.Context(), func(tx *store.Tx) (err error) {
+					run := deploy.Run{
+						ID: "two", Environment: "staging", Task: v.ID, ApprovalID: approval, ArmedBy: ben, State: deploy.Pending,
+						CreatedAt: now.Add(-time.Hour),
+					}
+					if _, err := tx.InsertRun(t.Context(), run); err != nil {
+						return err
+					}
+					turn, err = tx.ClaimTurn(t.Context(), run.ID)
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				other <- turn
+			}()
+			select { // it has to wait for the end of this transaction: nothing else ends this
+			case turn := <-other:
+				other <- turn
+			case <-time.After(time.Second):
+			}
+			return err
+		})
+		if turn := <-other; turn.Own || turn.Behind != "one" {
+			t.Errorf("the other: %+v", turn)
 		}
 	})
 }
