@@ -44,35 +44,39 @@ func githubActions(server, secret, commit string) pipeline {
 			"vars.CODERFLOW_SERVER": server, "secrets.CODERFLOW_TOKEN": secret, "github.sha": commit, "github.run_id": "4711",
 			"github.run_attempt": "1", "github.server_url": "https://forge.example", "github.repository": "acme/receipts",
 		},
-		steps: func(text []byte) ([]pipelineStep, error) {
-			var in struct {
-				Permissions *map[string]string
-				On          map[string]struct{ Branches []string }
-				Jobs        map[string]struct {
-					Steps []struct {
-						Uses, Run string
-						Env       map[string]string
-					}
-				}
-			}
-			if err := yaml.Unmarshal(text, &in); err != nil {
-				return nil, err
-			}
-			if in.Permissions == nil || len(*in.Permissions) != 0 || len(in.On) != 1 || !slices.Equal(in.On["push"].Branches, []string{"main"}) {
-				return nil, fmt.Errorf("it has permissions, or runs on more than the default branch: %+v", in)
-			}
-			var steps []pipelineStep
-			for _, job := range in.Jobs {
-				for _, step := range job.Steps {
-					if step.Uses != "" {
-						return nil, fmt.Errorf("it uses %s, which others wrote", step.Uses)
-					}
-					steps = append(steps, pipelineStep{step.Run, step.Env})
-				}
-			}
-			return steps, nil
-		},
+		steps: githubSteps,
 	}
+}
+
+// githubSteps reads the scripts of a workflow, and holds it to the default branch, no permissions
+// and nothing that others wrote.
+func githubSteps(text []byte) ([]pipelineStep, error) {
+	var in struct {
+		Permissions *map[string]string
+		On          map[string]struct{ Branches []string }
+		Jobs        map[string]struct {
+			Steps []struct {
+				Uses, Run string
+				Env       map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &in); err != nil {
+		return nil, err
+	}
+	if in.Permissions == nil || len(*in.Permissions) != 0 || len(in.On) != 1 || !slices.Equal(in.On["push"].Branches, []string{"main"}) {
+		return nil, fmt.Errorf("it has permissions, or runs on more than the default branch: %+v", in)
+	}
+	var steps []pipelineStep
+	for _, job := range in.Jobs {
+		for _, step := range job.Steps {
+			if step.Uses != "" {
+				return nil, fmt.Errorf("it uses %s, which others wrote", step.Uses)
+			}
+			steps = append(steps, pipelineStep{step.Run, step.Env})
+		}
+	}
+	return steps, nil
 }
 
 func azurePipelines(server, secret, commit string) pipeline {
@@ -84,47 +88,51 @@ func azurePipelines(server, secret, commit string) pipeline {
 			"CODERFLOW_SERVER": server, "CODERFLOW_TOKEN": secret, "Build.SourceVersion": commit, "Build.BuildId": "4711",
 			"System.JobAttempt": "1", "System.CollectionUri": "https://forge.example/acme/", "System.TeamProjectId": "7",
 		},
-		steps: func(text []byte) ([]pipelineStep, error) {
-			var in struct {
-				PR   string
-				Jobs []struct {
-					Strategy struct {
-						RunOnce struct {
-							Deploy struct {
-								Steps []struct {
-									Checkout, Bash, Script, Task string
-									Target                       struct {
-										Commands  string
-										Variables string `yaml:"settableVariables"`
-									}
-									Env map[string]string
-								}
-							}
-						} `yaml:"runOnce"`
-					}
-				}
-			}
-			if err := yaml.Unmarshal(text, &in); err != nil {
-				return nil, err
-			}
-			if in.PR != "none" {
-				return nil, errors.New("it runs for pull requests")
-			}
-			var steps []pipelineStep
-			for _, job := range in.Jobs {
-				for _, step := range job.Strategy.RunOnce.Deploy.Steps {
-					switch {
-					case step.Checkout == "none":
-					case step.Bash == "" || step.Target.Commands != "restricted" || step.Target.Variables != "none":
-						return nil, fmt.Errorf("a step of another kind: %+v", step)
-					default:
-						steps = append(steps, pipelineStep{step.Bash, step.Env})
-					}
-				}
-			}
-			return steps, nil
-		},
+		steps: azureSteps,
 	}
+}
+
+// azureSteps reads the scripts of a pipeline, and holds it to no pull requests and to output
+// that gives no commands.
+func azureSteps(text []byte) ([]pipelineStep, error) {
+	var in struct {
+		PR   string
+		Jobs []struct {
+			Strategy struct {
+				RunOnce struct {
+					Deploy struct {
+						Steps []struct {
+							Checkout, Bash, Script, Task string
+							Target                       struct {
+								Commands  string
+								Variables string `yaml:"settableVariables"`
+							}
+							Env map[string]string
+						}
+					}
+				} `yaml:"runOnce"`
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &in); err != nil {
+		return nil, err
+	}
+	if in.PR != "none" {
+		return nil, errors.New("it runs for pull requests")
+	}
+	var steps []pipelineStep
+	for _, job := range in.Jobs {
+		for _, step := range job.Strategy.RunOnce.Deploy.Steps {
+			switch {
+			case step.Checkout == "none":
+			case step.Bash == "" || step.Target.Commands != "restricted" || step.Target.Variables != "none":
+				return nil, fmt.Errorf("a step of another kind: %+v", step)
+			default:
+				steps = append(steps, pipelineStep{step.Bash, step.Env})
+			}
+		}
+	}
+	return steps, nil
 }
 
 // The templates are run as the pipelines would run them: their own scripts and

@@ -115,7 +115,7 @@ func TestDeploymentsOnAPageAreFilteredAndPaged(t *testing.T) {
 // it, and no browser and no terminal acts on it.
 func TestThreat39NothingInADeploymentActsOnAPage(t *testing.T) {
 	t.Parallel()
-	const hostile = "</pre><script>alert(1)</script>\x1b[31m\x9b2J‮<img src=x onerror=alert(1)>\" onmouseover=\"alert(1)"
+	const hostile = "</pre><script>alert(1)</script>\x1b[31m\x9b2J\u202e<img src=x onerror=alert(1)>\" onmouseover=\"alert(1)"
 	w, c := signedIn(t)
 	w.api.mu.Lock()
 	run := &w.api.runs[0]
@@ -127,7 +127,7 @@ func TestThreat39NothingInADeploymentActsOnAPage(t *testing.T) {
 	w.api.mu.Unlock()
 	for _, path := range []string{"/deployments", "/deployments/" + runHere} {
 		answer, page := w.get(c, w.server.URL+path)
-		for _, bad := range []string{"<script", "<img", "\x1b", "\x9b", "\u009b", "‮", `" onmouseover="`, `="javascript:`} {
+		for _, bad := range []string{"<script", "<img", "\x1b", "\x9b", "\u009b", "\u202e", `" onmouseover="`, `="javascript:`} {
 			if strings.Contains(page, bad) {
 				t.Errorf("%s has %q", path, bad)
 			}
