@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/audit"
@@ -16,7 +18,7 @@ import (
 // works once it was done: for the proposal's branch and for another one.
 func TestThreat36ARefusalOfTheForgeIsToldAndTheNextApprovalWorks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withTargets())
+	w := newWorld(t, withTargets(), withExtra(looksOften))
 	w.branch("release/1")
 	w.step("a protected target", func() {
 		if err := w.hub.Protect(sampleRepo, "release/1", emulator.Protection{RequiredReviews: 1}); err != nil {
@@ -46,7 +48,35 @@ func TestThreat36ARefusalOfTheForgeIsToldAndTheNextApprovalWorks(t *testing.T) {
 		w.landedExactly(done)
 		w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.PushRefused: 1, audit.PushDone: 1})
 	})
+	w.step("a repository that was archived meanwhile", w.archivedMeanwhile)
 	w.nothingMentioned()
+}
+
+// archivedMeanwhile: nothing can be said at the forge then, so it is told by the task.
+func (w *world) archivedMeanwhile() {
+	w.t.Helper()
+	proposed := w.proposed()
+	var once atomic.Bool
+	w.hub.Fail(func(r *http.Request) *emulator.Fault {
+		if r.URL.Query().Get("service") == "git-receive-pack" && once.CompareAndSwap(false, true) {
+			if err := w.hub.Archive(sampleRepo, true); err != nil {
+				w.t.Error(err)
+			}
+		}
+		return nil
+	})
+	w.approve(tom, proposed.PullRequest, "")
+	w.wait("the refusal", func(context.Context) (bool, error) {
+		now := w.tasksOf(proposed.Issue)[0]
+		return now.State == task.Proposed && strings.Contains(now.Failure, "archived so it is read-only") &&
+			strings.Contains(now.Failure, "takes the repository out of the archive"), nil
+	})
+	if err := w.hub.Archive(sampleRepo, false); err != nil {
+		w.t.Fatal(err)
+	}
+	w.waitSaid(proposed.PullRequest, "archived so it is")
+	w.approve(tom, proposed.PullRequest, "")
+	w.landedExactly(w.taskOf(proposed.Issue, task.Done))
 }
 
 func (w *world) refusedPush(proposed task.Task, says ...string) {
