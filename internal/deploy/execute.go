@@ -92,11 +92,21 @@ func (r Run) Deployment() approval.Deployment {
 		Run: r.ID, Environment: r.Environment, Profile: r.Profile, Version: r.ProfileVersion, Parameters: r.Parameters,
 		Repository: r.Repository, Commit: r.Commit, AsMerge: r.Covers == CoversMerge, ArmedAs: r.ArmedAs,
 	}
-	if r.Trigger == ByRequest {
+	switch {
+	case r.Trigger == ByRequest:
 		d.ArmedAs, d.RequestedBy = -1, r.RequestedBy
+	case r.ArmedAs < 0: // recorded when only its id told the number
+		for n := range maxArmed {
+			if RunID(r.ApprovalID, n) == r.ID {
+				d.ArmedAs = n
+			}
+		}
 	}
 	return d
 }
+
+// maxArmed is more than one approval ever armed before its number was recorded.
+const maxArmed = 100
 
 // grantedTo proves that the grant is for exactly this run: its id is the one of what
 // was armed or asked for, and everything that the container is made of is the grant's.

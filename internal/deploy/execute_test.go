@@ -144,7 +144,9 @@ func (d *dock) Inspect(context.Context, string) (sandbox.Status, error) { return
 func TestOnlyTheGrantedRunIsMadeAndStarted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	for name, run := range map[string]deploy.Run{"armed": b.armed(), "requested": b.requested("pipeline-1")} {
+	former := b.armed() // of an earlier version
+	former.ArmedAs = -1
+	for name, run := range map[string]deploy.Run{"armed": b.armed(), "requested": b.requested("pipeline-1"), "former": former} {
 		d := &dock{}
 		x := &deploy.Executor{Containers: d, Image: "image"}
 		g := b.grant(t, run)

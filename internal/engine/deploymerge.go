@@ -133,32 +133,3 @@ func (e *Engine) fetchMerge(ctx context.Context, w *work, run *deploy.Run) error
 	}
 	return nil
 }
-
-// mergesToLookFor bounds how many pull requests are read to find a merge that no
-// delivery told.
-const mergesToLookFor = 20
-
-// findMerge looks for the task of a merge among those of a repository whose merge
-// was not seen yet.
-func (e *Engine) findMerge(ctx context.Context, repositoryKey, commit string) ([]task.Task, error) {
-	unmerged, err := e.Store.Unmerged(ctx, repositoryKey, mergesToLookFor)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range unmerged {
-		pr, err := e.Forge.PullRequest(ctx, t.Repository, t.PullRequest)
-		if errors.Is(err, forge.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
-		}
-		if pr.Merged && pr.MergedAs == commit && pr.Head.Commit == t.LandedCommit {
-			if err := e.Store.InTx(ctx, func(tx Tx) error { return tx.SaveMerge(ctx, t, commit) }); err != nil {
-				return nil, err
-			}
-			return []task.Task{t}, nil
-		}
-	}
-	return nil, nil
-}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -197,48 +196,6 @@ func (q *deployRequest) profile() (deploy.Profile, map[string]string, error) {
 		return profile, nil, refuse(deploy.Invalid, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return profile, parameters, nil
-}
-
-// covering finds the task whose approval covers the commit, among the repositories
-// of the environment.
-func (q *deployRequest) covering(ctx context.Context) (task.Task, string, error) {
-	env := q.set.Environments[q.Environment]
-	var keys []string
-	for _, repository := range env.Repositories {
-		if q.Repository == "" || strings.EqualFold(repository.Name, q.Repository) {
-			keys = append(keys, repository.Ref().Key())
-		}
-	}
-	if len(keys) == 0 {
-		return task.Task{}, "", refuse(deploy.NotFound, "environment %s does not list the repository %q", q.Environment, cutShort(q.Repository))
-	}
-	landed, merged, err := q.e.Store.Covering(ctx, q.Commit)
-	if err != nil {
-		return task.Task{}, "", err
-	}
-	elsewhere := func(t task.Task) bool { return !slices.Contains(keys, t.Repository.Key()) }
-	landed, merged = slices.DeleteFunc(landed, elsewhere), slices.DeleteFunc(merged, elsewhere)
-	if len(landed)+len(merged) == 0 {
-		for _, key := range keys {
-			found, err := q.e.findMerge(ctx, key, q.Commit)
-			if err != nil {
-				return task.Task{}, "", err
-			}
-			merged = append(merged, found...)
-		}
-	}
-	all := slices.Concat(landed, merged)
-	if len(all) == 0 {
-		return task.Task{}, "", refuse(deploy.NotFound, "no approval covers commit %s in a repository of environment %s: "+
-			"only a commit that an approval made, or the merge of one, can be deployed", q.Commit, q.Environment)
-	}
-	if slices.ContainsFunc(all, func(t task.Task) bool { return t.Repository.Key() != all[0].Repository.Key() }) {
-		return task.Task{}, "", refuse(deploy.Invalid, "commit %s is in several repositories of environment %s; name one", q.Commit, q.Environment)
-	}
-	if len(landed) > 0 {
-		return landed[0], deploy.CoversLanded, nil
-	}
-	return merged[0], deploy.CoversMerge, nil
 }
 
 // store asks the gate and records the run. What the gate said is evidence here: it is

@@ -77,6 +77,10 @@ func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Ine
 		return present.Say("commit %s was pushed to %s", d.Commit, d.Ref), true
 	case audit.PushRefused:
 		return present.Say("the forge refused the push: %s", d.Words), true
+	case audit.DeployRequested:
+		return present.Say("deployment %s was requested by %s", d.Profile, who), true
+	case audit.DeployMerged:
+		return present.Say("the merge was seen, for which deployment %s waited", d.Profile), true
 	case audit.DeployStarted:
 		return present.Say("deployment %s started", d.Profile), true
 	case audit.DeployEnded:
