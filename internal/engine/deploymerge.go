@@ -112,8 +112,8 @@ func (e *Engine) mergeSeen(ctx context.Context, run *deploy.Run, t task.Task, pr
 	})
 }
 
-// errNotInMirror is a commit that the forge reports and that no fetch brings.
-var errNotInMirror = errors.New("the commit is not on the branch")
+// errNotOnBranch is a commit that the forge reports and that no fetch brings.
+var errNotOnBranch = errors.New("the commit is not on the branch")
 
 // fetchMerge brings the commit of a merge into the mirror.
 func (e *Engine) fetchMerge(ctx context.Context, w *work, run *deploy.Run) error {
@@ -126,7 +126,7 @@ func (e *Engine) fetchMerge(ctx context.Context, w *work, run *deploy.Run) error
 	}
 	_, err = e.Git.Fetch(ctx, remote, w.t.BaseBranch)
 	if errors.Is(err, gitops.ErrNoBranch) {
-		return errNotInMirror
+		return errNotOnBranch
 	}
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", w.t.BaseBranch, err)

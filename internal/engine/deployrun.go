@@ -83,16 +83,12 @@ func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error 
 }
 
 func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error {
-	set, err := e.Manifests.Manifests(ctx)
+	profile, why, err := e.pinnedProfile(ctx, run)
 	if err != nil {
-		return fmt.Errorf("read the manifests: %w", err)
+		return err
 	}
-	profile, ok := set.Profile(run.Environment, run.Profile)
-	if !ok {
-		return e.withhold(ctx, w, run, "the profile was removed since "+run.Since())
-	}
-	if profile.Digest() != run.ProfileVersion {
-		return e.withhold(ctx, w, run, "the profile was changed since "+run.Since())
+	if why != "" {
+		return e.withhold(ctx, w, run, why)
 	}
 	grant, ok, err := e.mayDeploy(ctx, w, run)
 	if err != nil || !ok {
@@ -105,10 +101,8 @@ func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error
 	if err != nil {
 		return err
 	}
-	if err = e.fetchMerge(ctx, w, run); err == nil {
-		err = e.deployWorkspace(ctx, run, profile)
-	}
-	if errors.Is(err, errNotInMirror) || errors.Is(err, gitops.ErrObjectMissing) {
+	err = e.deployWorkspace(ctx, w, run, profile)
+	if errors.Is(err, errNotOnBranch) {
 		return e.withhold(ctx, w, run, fmt.Sprintf("commit %.12s is not on branch %s any more", run.Commit, w.t.BaseBranch))
 	}
 	if err != nil {
@@ -132,12 +126,53 @@ func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error
 	return e.saveRun(ctx, run, audit.DeployIntent, &decision)
 }
 
-func (e *Engine) deployWorkspace(ctx context.Context, run *deploy.Run, profile deploy.Profile) error {
-	return e.workspace(ctx, run.Repository, sandbox.WorkspaceSpec{
-		Volume: run.VolumeName(), Commit: run.Commit, Image: e.Deployer.ImageFor(profile),
-		Labels: sandbox.Labels{Task: run.ID, Purpose: "deploy"},
-	})
+// pinnedProfile is the profile as it was armed or asked for, or why it is not that
+// any more.
+func (e *Engine) pinnedProfile(ctx context.Context, run *deploy.Run) (p deploy.Profile, why string, err error) {
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return p, "", fmt.Errorf("read the manifests: %w", err)
+	}
+	p, known := set.Profile(run.Environment, run.Profile)
+	switch {
+	case !known:
+		return p, "the profile was removed since " + run.Since(), nil
+	case p.Digest() != run.ProfileVersion:
+		return p, "the profile was changed since " + run.Since(), nil
+	}
+	return p, "", nil
 }
+
+// deployWorkspace checks the commit out. A merge is fetched first; the forge may show
+// it a moment after it reported it.
+func (e *Engine) deployWorkspace(ctx context.Context, w *work, run *deploy.Run, profile deploy.Profile) error {
+	for attempt := 1; ; attempt++ {
+		err := e.fetchMerge(ctx, w, run)
+		if err == nil {
+			err = e.workspace(ctx, run.Repository, sandbox.WorkspaceSpec{
+				Volume: run.VolumeName(), Commit: run.Commit, Image: e.Deployer.ImageFor(profile),
+				Labels: sandbox.Labels{Task: run.ID, Purpose: "deploy"},
+			})
+		}
+		if run.Covers != deploy.CoversMerge || !errors.Is(err, gitops.ErrObjectMissing) && !errors.Is(err, errNotOnBranch) {
+			return err
+		}
+		if attempt == fetchAttempts {
+			return errNotOnBranch
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(fetchPause):
+		}
+	}
+}
+
+// How often, and how far apart, a merge is looked for that the forge reported.
+const (
+	fetchAttempts = 4
+	fetchPause    = 2 * time.Second
+)
 
 func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 	status, err := e.Deployer.Status(ctx, *run)
