@@ -12,10 +12,10 @@ func CommitKeptFailure(commit string) string {
 	return "commit " + commit + " was made and kept in CoderFlow, and nothing was pushed, as the review asked; to push, approve again without /coderflow no-push"
 }
 
-// CommitKept answers a review that asked for the commit alone.
+// CommitKept answers each review behind an approval that asked for the commit alone.
 func CommitKept(reviewer forge.User, commit string) string {
-	return Say("**As %s asked, commit %s was made and kept in CoderFlow, and nothing was pushed.** The approval is used up. "+
-		"To push, approve again without `/coderflow no-push`: that makes a commit of the same tree in the name of whoever approves then.", reviewer, commit).markdown
+	return Say("**As the review asked, commit %s was made and kept in CoderFlow, and nothing was pushed.** The approval by %s is used up. "+
+		"To push, approve again without `/coderflow no-push`: that makes a commit of the same tree in the name of whoever approves then.", commit, reviewer).markdown
 }
 
 // GateHeld still waits for an approval, and says what holds the task up.
