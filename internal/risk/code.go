@@ -146,19 +146,51 @@ func codeUnits(path string, text []byte, s codeSyntax, emit func(unit)) {
 // joined is a string with those that are put behind it: next to it, or with an
 // operator. What is no string stands as "?".
 func joined(words []word) string {
-	text := words[0].text
-	for i := 1; i < min(len(words), 200) && len(text) < 64<<10; i++ {
+	text, i := words[0].text, 1
+	words = words[:min(len(words), 300)]
+	for i < len(words) && len(text) < 64<<10 {
 		switch w := words[i]; {
-		case w.quoted && (words[i-1].quoted || words[i-1].text == "+" || words[i-1].text == "."):
+		case w.quoted:
 			text += w.text
-		case w.text == "+" || w.text == "." || w.text == "\\":
-		case !w.quoted && words[i-1].text == "+" && isWordByte(w.text[0]):
-			text += "?"
-		default:
+			i++
+		case w.text != "+" && w.text != "." && w.text != "\\":
 			return text
+		case i+1 < len(words) && !words[i+1].quoted && w.text == "+":
+			text += "?"
+			i = operandEnd(words, i+1)
+		default:
+			i++
 		}
 	}
 	return text
+}
+
+// operandEnd is the index after an expression that begins at i: names, with calls,
+// fields and indexes behind them.
+func operandEnd(words []word, i int) int {
+	depth := 0
+	for ; i < len(words); i++ {
+		switch text := words[i].text; {
+		case words[i].quoted:
+			if depth == 0 {
+				return i
+			}
+		case text == "(" || text == "[":
+			depth++
+		case text == ")" || text == "]":
+			if depth--; depth < 0 {
+				return i
+			}
+		case depth > 0 || text == "." || text == "-" || text == ">": // a PHP field
+		case !isWordByte(text[0]), i > 0 && !words[i-1].quoted && endsOperand(words[i-1].text):
+			return i
+		}
+	}
+	return i
+}
+
+func endsOperand(text string) bool {
+	return text == ")" || text == "]" || isWordByte(text[len(text)-1])
 }
 
 // runners are functions that run a command.

@@ -135,8 +135,8 @@ func sqlRules() []Rule {
 		{
 			ID: "sql-delete-all", Name: SQL, Reads: LangSQL, Match: []string{"DELETE FROM _"}, Check: lacksCondition,
 			Why:    "it deletes every row: it has no condition, or one that is always true",
-			Hits:   []Example{{"m.sql", "DELETE FROM users;"}, {"m.sql", "delete from users where 1=1;"}, {"m.sql", "WITH d AS (DELETE FROM users RETURNING *) SELECT 1 FROM d WHERE x;"}, {"x.sh", `mysql -e "DELETE FROM users"`}},
-			Misses: []Example{{"m.sql", "DELETE FROM users WHERE id = 1;"}, {"m.sql", "DELETE FROM users -- all\nWHERE id IN (SELECT 1);"}, {"m.sql", "CREATE TABLE t (u int REFERENCES u ON DELETE CASCADE);"}},
+			Hits:   []Example{{"m.sql", "DELETE FROM users;"}, {"m.sql", "delete from users where 1=1;"}, {"a.go", "q := \"DELETE FROM \" + c.config.Table\nif x {\n y(\" WHERE z\")\n}"}, {"m.sql", "WITH d AS (DELETE FROM users RETURNING *) SELECT 1 FROM d WHERE x;"}, {"x.sh", `mysql -e "DELETE FROM users"`}},
+			Misses: []Example{{"m.sql", "DELETE FROM users WHERE id = 1;"}, {"m.sql", "DELETE FROM users -- all\nWHERE id IN (SELECT 1);"}, {"m.sql", "CREATE TABLE t (u int REFERENCES u ON DELETE CASCADE);"}, {"a.go", "q := \"DELETE FROM \" + quote(c.config.Table) + \" WHERE id = $1\""}, {"a.go", "q := `DELETE FROM \"` + c.config.Table + `\" WHERE version = ?`"}},
 		},
 		{
 			ID: "sql-update-all", Name: SQL, Reads: LangSQL, Match: []string{"UPDATE _ SET", "UPDATE ONLY? _ . _ SET", "UPDATE ONLY|_ _ SET", "UPDATE _ AS _ SET"}, Check: lacksCondition,
