@@ -120,6 +120,9 @@ func (g *Gate) Record(ctx context.Context, id task.ID, reviewID string) (Record,
 	if t.State != task.Proposed {
 		return Record{}, refuse(policy.No(fmt.Sprintf("the task is %s, not waiting for an approval", t.State)))
 	}
+	if t.UsedUp(reviewID) {
+		return Record{}, refuse(policy.No("the approval was carried out already: its commit was made and kept; it takes a new review"))
+	}
 	l, err := g.look(ctx, t, p, policy.ToRecord)
 	if err != nil {
 		return Record{}, err

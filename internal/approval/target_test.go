@@ -181,4 +181,22 @@ func TestAnApprovalThatPushesNothingGivesNoCredential(t *testing.T) {
 	}
 }
 
+// Row 45: editing the text of a review that was used up makes no approval of it.
+func TestThreat45AReviewIsUsedUpOnce(t *testing.T) {
+	t.Parallel()
+	w := newTargetWorld(approval.Directives{NoPush: true})
+	first := recorded(t, w)
+	w.task.State, w.task.ApprovalID = task.Proposed, ""
+	w.task.Judged = []task.Judgement{{Review: "10", Allowed: true, Kept: strings.Repeat("e", 40)}}
+	w.text = approval.Directives{} // the line is taken out
+	var refused *approval.RefusedError
+	if r, err := w.gate().Record(t.Context(), w.task.ID, "10"); !errors.As(err, &refused) {
+		t.Errorf("recorded %s after %s: %v", r.ID, first.ID, err)
+	}
+	w.reviews = append(w.reviews, forge.Review{ID: "11", Author: grace, State: forge.ReviewApproved, Commit: carrier, URL: "https://forge/review/11"})
+	if _, err := w.gate().Record(t.Context(), w.task.ID, "11"); err != nil {
+		t.Errorf("a new review: %v", err)
+	}
+}
+
 var _ approval.Forge = (forge.Forge)(nil)

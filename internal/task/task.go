@@ -133,6 +133,12 @@ func (t *Task) Settled(review string) bool {
 	return slices.ContainsFunc(t.Judged, func(j Judgement) bool { return j.Review == review && !j.Counted })
 }
 
+// UsedUp reports whether an approval by this review was carried out already: its
+// commit was made and kept. Editing the review's text does not make it another one.
+func (t *Task) UsedUp(review string) bool {
+	return slices.ContainsFunc(t.Judged, func(j Judgement) bool { return j.Review == review && j.Kept != "" })
+}
+
 // Counted are the reviews that count and wait for others.
 func (t *Task) Counted() []string {
 	var reviews []string
