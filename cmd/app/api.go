@@ -17,10 +17,10 @@ import (
 // apiStore is the store in the API's words.
 type apiStore struct{ *store.Store }
 
-func newAPI(db *store.Store, rules *rules, site apiSite, keys *secret.Keyring, e *engine.Engine) *web.API {
+func newAPI(db *store.Store, rules *rules, site apiSite, keys *secret.Keyring, e *engine.Engine, kept *purse) *web.API {
 	s := apiStore{db}
 	return &web.API{
-		Tokens: s, TokenDesk: s, SecretDesk: secretDesk{db, keys}, Policies: rules, Tasks: s, Records: s, Deployments: apiDeployments{db, e},
+		Tokens: s, TokenDesk: tokenDesk{s, kept}, GitTokens: keptTokens{db}, SecretDesk: secretDesk{db, keys}, Policies: rules, Tasks: s, Records: s, Deployments: apiDeployments{db, e},
 		Manifests: apiManifests{db, rules}, Site: site, Format: formatOf,
 	}
 }

@@ -99,7 +99,9 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.closers = append(h.closers, models)
+	kept := newPurse(cfg, db, models.vault, log)
 	h.engine = engine.New(engine.Options{
+		People: kept.people(), OwnFallback: kept != nil && cfg.GitHub.OAuth.GitFallback,
 		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
 		Bases:     sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
@@ -124,8 +126,8 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	}
 	h.handler = web.New(web.Options{
 		Inbox: h.engine, GitHub: githubHook{hook}, Logger: log, Now: time.Now,
-		Probes: probes(db, h.runner, hub), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, log),
-		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine),
+		Probes: probes(db, h.runner, hub), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
+		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept),
 	})
 	return nil
 }

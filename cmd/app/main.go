@@ -37,6 +37,7 @@ type cli struct {
 	Audit       auditCmd       `cmd:"" help:"Look at the audit log."`
 	Secrets     secretsCmd     `cmd:"" help:"Store, list and remove secrets; nothing prints one."`
 	Tokens      tokensCmd      `cmd:"" help:"Make, list and revoke API tokens."`
+	GitTokens   gitTokensCmd   `cmd:"" help:"List and forget the tokens of people who signed in, which git uses."`
 	Login       loginCmd       `cmd:"" help:"Sign in at a server: prove who you are with GitHub or another provider."`
 	Logout      logoutCmd      `cmd:"" help:"End the token of a sign-in and forget it."`
 	Whoami      whoamiCmd      `cmd:"" help:"Tell whose the token is and what it reaches."`

@@ -297,6 +297,9 @@ func (c secretsRotateKeyCmd) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
+		if err := resealPeople(ctx, db, keys); err != nil {
+			return err
+		}
 		if err := keys.DropOld(); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,8 @@ type vault struct {
 	server []secret.Value // the server's own, which no container may say either
 
 	mu    sync.Mutex
+	held  map[string]secret.Value // people's tokens that this process has seen, by whose and which
+	holds int                     // changes of held
 	known map[string]knownSecrets // by environment
 }
 
@@ -32,7 +35,7 @@ type knownSecrets struct {
 }
 
 func newVault(cfg config.Config, db *store.Store, providers map[string]gateway.Provider) *vault {
-	v := &vault{db: db, keys: keyring(cfg), known: map[string]knownSecrets{}}
+	v := &vault{db: db, keys: keyring(cfg), held: map[string]secret.Value{}, known: map[string]knownSecrets{}}
 	for _, p := range providers {
 		v.server = append(v.server, p.Key)
 	}
@@ -49,6 +52,18 @@ func (v *vault) Open(ctx context.Context, environment string, c secret.Context) 
 func (v *vault) Redactor(ctx context.Context, environment string) (*secret.Redactor, error) {
 	known, err := v.read(ctx, environment)
 	return known.redactor, err
+}
+
+// hold has a value taken out of everything from now on, in the place of what was held
+// under the name.
+func (v *vault) hold(name string, value secret.Value) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if old, known := v.held[name]; known && string(old.Reveal()) == string(value.Reveal()) {
+		return
+	}
+	v.held[name] = value
+	v.holds++
 }
 
 // Tripwire implements engine.Secrets.
@@ -84,11 +99,12 @@ func (v *vault) read(ctx context.Context, environment string) (knownSecrets, err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	fmt.Fprintf(&state, "held %d\n", v.holds)
 	if known, ok := v.known[environment]; ok && known.state == state.String() {
 		return known, nil
 	}
 	known := knownSecrets{state: state.String(), values: map[secret.Context][]secret.Value{}}
-	all := slices.Clone(v.server)
+	all := slices.AppendSeq(slices.Clone(v.server), maps.Values(v.held))
 	for _, one := range stored { // in the order of their slots, and so of their names
 		value, err := v.keys.Open(one.Slot, one.Sealed)
 		if err != nil {

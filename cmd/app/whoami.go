@@ -50,6 +50,13 @@ func (c whoamiCmd) here(s streams) error {
 
 func drawIdentity(t *table, me client.Identity) {
 	t.line("%s, by token %s (%s), good until %s", me.Subject, me.Token.ID, me.Token.Name, me.Token.ExpiresAt.UTC().Format(time.RFC3339))
+	if k := me.Kept; k != nil {
+		until := "it is revoked"
+		if k.GoodUntil != nil {
+			until = k.GoodUntil.UTC().Format(time.RFC3339)
+		}
+		t.line("Git works in your name with a token that is kept since %s, until %s; 'coderflow logout' forgets it.", k.KeptAt.UTC().Format(time.RFC3339), until)
+	}
 	if len(me.Rights) == 0 {
 		t.line("It may nothing: no role is bound to its owner that it reaches.")
 	}

@@ -104,6 +104,7 @@ func TestEachRuleSeesItsViolation(t *testing.T) {
 		{"grants", "internal/approval/record.go", `package approval; func f(g *Grant) { g.minted = true }`, "assigns minted"},
 		{"grants", "internal/approval/record.go", `package approval; func f(g *Grant) *bool { return &g.minted }`, "takes the address"},
 		{"push", "internal/engine/land.go", `package engine; func f(e *Engine) { mint := e.Forge.PushToken; _ = mint }`, "asks for PushToken"},
+		{"push", "internal/engine/land.go", `package engine; func f(e *Engine) { mint := e.People.GitToken; _ = mint }`, "asks for GitToken"},
 		{"unsafe", "internal/gitops/x.go", `package gitops; import _ "unsafe"`, "imports unsafe"},
 		{"unsafe", "internal/gitops/x.go", "package gitops\n\n//go:linkname f g\nfunc f()", "go:linkname"},
 		{"exit", "internal/store/x.go", `package store; import "os"; func f() { os.Exit(1) }`, "os.Exit"},

@@ -124,11 +124,13 @@ func mintsGrants(s source, report func(token.Pos, string)) {
 	})
 }
 
-// asksToPush finds uses of the method PushToken, calls and method values alike.
+// asksToPush finds uses of the methods PushToken, and GitToken and ScopeToken, which
+// do the same for a person's own, calls and method values alike.
 func asksToPush(s source, report func(token.Pos, string)) {
 	selectors(s, func(x *ast.SelectorExpr, _ string) {
-		if x.Sel.Name == "PushToken" {
-			report(x.Pos(), "asks for PushToken")
+		switch x.Sel.Name {
+		case "PushToken", "GitToken", "ScopeToken":
+			report(x.Pos(), "asks for "+x.Sel.Name)
 		}
 	})
 }

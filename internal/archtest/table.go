@@ -122,6 +122,8 @@ var minters = []place{{"internal/approval/gate.go", "Gate.Redeem, after it read 
 var pushers = []place{
 	{"internal/approval/grant.go", "Grant.Credential: landing"},
 	{"internal/engine/propose.go", "publication of the inert proposal"},
+	{"internal/engine/people.go", "a person's own, for those two"},
+	{"cmd/app/people_tokens.go", "narrows a person's own to the repository, for the engine alone"},
 	{"internal/engine/credential.go", "finds the credential for those two; itself a PushToken, so that its users are held too"},
 }
 

@@ -50,6 +50,9 @@ const (
 	SecretRemoved     Action = "secret.removed"
 	SecretsResealed   Action = "secret.key_changed"
 	CanaryTripped     Action = "canary.tripped"
+	GitTokenKept      Action = "git_token.kept"
+	GitTokenRefreshed Action = "git_token.refreshed"
+	GitTokenForgotten Action = "git_token.forgotten"
 )
 
 // System is the actor of what CoderFlow does by itself.

@@ -30,6 +30,13 @@ type Identity struct {
 	Token         TokenName `json:"token"`
 	Rights        []Rights  `json:"rights"`
 	PolicyVersion string    `json:"policyVersion"`
+	Kept          *GitToken `json:"gitToken,omitempty"`
+}
+
+// GitToken is what a server keeps of a person since they signed in, for git.
+type GitToken struct {
+	KeptAt    time.Time  `json:"keptAt"`
+	GoodUntil *time.Time `json:"goodUntil,omitempty"`
 }
 
 // Whoami asks whose the token is, and what it reaches at this moment.

@@ -166,6 +166,10 @@ func (l *loader) github(raw githubFile) *GitHub {
 			ClientID:     raw.OAuth.ClientID,
 			ClientSecret: forge.Secret(l.secret("github.oauth.clientSecretFile", raw.OAuth.ClientSecretFile, "the App's client secret")),
 		}
+		g.OAuth.UseForGit, g.OAuth.GitFallback = raw.OAuth.UseForGit, raw.OAuth.GitFallback
+		if raw.OAuth.GitFallback && !raw.OAuth.UseForGit {
+			l.wrong("github.oauth.gitFallback", "is about tokens that useForGit keeps: without it there are none")
+		}
 		if raw.OAuth.ClientID == "" {
 			l.wrong("github.oauth.clientID", "is required: it is on the App's settings page")
 		}

@@ -58,6 +58,12 @@ type GitHub struct {
 type OAuth struct {
 	ClientID     string
 	ClientSecret forge.Secret
+	// UseForGit keeps the tokens of people who sign in and fetches, publishes and
+	// lands with them; see docs/git-providers.md.
+	UseForGit bool
+	// GitFallback lets the next source take the place of a person's token that
+	// cannot be used.
+	GitFallback bool
 }
 
 // OIDC is a client at an OpenID Connect provider, for people who sign in.

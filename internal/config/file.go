@@ -44,6 +44,8 @@ type githubFile struct {
 type oauthFile struct {
 	ClientID         string `yaml:"clientID"`
 	ClientSecretFile string `yaml:"clientSecretFile"`
+	UseForGit        bool   `yaml:"useForGit"`
+	GitFallback      bool   `yaml:"gitFallback"`
 }
 
 type oidcFile struct {
@@ -143,6 +145,8 @@ github:
 #  oauth:
 #    clientID: Iv1.0123456789abcdef
 #    clientSecretFile: /etc/coderflow/github-client-secret   # mode 0600
+#    useForGit: false    # true: keep people's tokens, and fetch and push in their name; see docs/git-providers.md
+#    gitFallback: false  # true: where such a token cannot be used, the next source is
 
 # … or with an OpenID Connect provider, as oidc:NAME/ID.
 #oidc:

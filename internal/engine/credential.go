@@ -14,25 +14,32 @@ import (
 type GitCredentials map[string]forge.Secret
 
 // source finds the credential for one git operation: that of a git provider for
-// the repository, that of a provider for a team of whoever acts, and last the
-// App's. Everything is looked up at the moment it is used.
+// the repository, whoever acts's own, that of a provider for a team of theirs, and
+// last the App's. Everything is looked up at the moment it is used.
 //
 // It is a [forge.TokenSource] in what it has, so that a credential that lands
 // something is minted from a grant here too; see approval.Grant.Credential.
 type source struct {
 	e   *Engine
 	who forge.User // requested what is fetched or published, approved what lands
+	// own is what is pushed to, if it is the task's own branch; otherwise no person's
+	// own token pushes.
+	own ownBranch
 }
 
-// CredentialError is a credential of a git provider that cannot be used, and
-// whose provider does not let the next source take its place.
+// CredentialError is a credential of a git provider, or of a person, that cannot be
+// used, and that lets no other source take its place.
 type CredentialError struct {
-	Provider string
+	Provider string // empty: a person's own
+	Person   forge.Subject
 	Why      string
 }
 
 // Error implements error.
 func (e *CredentialError) Error() string {
+	if e.Provider == "" {
+		return fmt.Sprintf("the own token of %s cannot be used: %s", e.Person, e.Why)
+	}
 	return fmt.Sprintf("the credential of git provider %q cannot be used: %s", e.Provider, e.Why)
 }
 
@@ -54,7 +61,14 @@ func (s source) token(ctx context.Context, ref forge.RepositoryRef, o manifest.O
 		return forge.Token{}, fmt.Errorf("read the manifests: %w", err)
 	}
 	var passed []string
+	asked := !s.mayOwn(o)
 	for _, p := range set.GitProviders(ref, o, set.Policy(s.e.Admins...).TeamsOf(s.who.Subject)) {
+		if len(p.Repositories) == 0 && !asked { // those for the repository came before
+			asked = true
+			if token, found, err := s.person(ctx, ref, o, &passed); found || err != nil {
+				return token, err
+			}
+		}
 		token, why, err := s.provided(ctx, p, ref, o)
 		switch {
 		case err != nil:
@@ -62,13 +76,35 @@ func (s source) token(ctx context.Context, ref forge.RepositoryRef, o manifest.O
 		case why == "":
 			return after(token, passed), nil
 		case !p.Fallback:
-			return forge.Token{}, &CredentialError{p.Name, why}
+			return forge.Token{}, &CredentialError{Provider: p.Name, Why: why}
 		}
 		s.e.Logger.WarnContext(ctx, "the credential of a git provider cannot be used", "provider", p.Name, "repository", ref.Key(), "why", why)
 		passed = append(passed, fmt.Sprintf("git provider %q cannot be used: %s", p.Name, why))
 	}
+	if !asked {
+		if token, found, err := s.person(ctx, ref, o, &passed); found || err != nil {
+			return token, err
+		}
+	}
 	token, err := app(ctx, ref)
 	return after(token, passed), err
+}
+
+// person is the own token of whoever acts, if it can be used; what stands against it
+// is added to passed, or is an error where nothing may take its place.
+func (s source) person(ctx context.Context, ref forge.RepositoryRef, o manifest.Operation, passed *[]string) (token forge.Token, found bool, err error) {
+	token, why, kept, err := s.kept(ctx, ref, o)
+	switch {
+	case err != nil || !kept:
+		return forge.Token{}, false, err
+	case why == "":
+		return after(token, *passed), true, nil
+	case !s.e.OwnFallback:
+		return forge.Token{}, false, &CredentialError{Person: s.who.Subject, Why: why}
+	}
+	s.e.Logger.WarnContext(ctx, "a person's own token cannot be used", "subject", s.who.Subject.String(), "repository", ref.Key(), "why", why)
+	*passed = append(*passed, fmt.Sprintf("own token of %s cannot be used: %s", s.who.Subject, why))
+	return forge.Token{}, false, nil
 }
 
 // after says in the token's source what was passed over.

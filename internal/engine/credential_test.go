@@ -107,9 +107,9 @@ func TestTheCredentialIsTheRepositorysThenTheTeamsThenTheApps(t *testing.T) {
 	}
 	for name, row := range rows {
 		e := credentialEngine(t, &credentialForge{accepts: row.accepts}, row.fallback)
-		ask := source{e, row.who}.ReadToken
+		ask := source{e: e, who: row.who}.ReadToken
 		if row.push {
-			ask = source{e, row.who}.PushToken
+			ask = source{e: e, who: row.who}.PushToken
 		}
 		token, err := ask(t.Context(), row.ref)
 		got := token.Value.Reveal() + " " + token.Source
@@ -130,7 +130,7 @@ func TestAnOutageIsNoRefusalOfACredential(t *testing.T) {
 	t.Parallel()
 	f := &credentialForge{down: errors.New("502")}
 	e := credentialEngine(t, f, "true")
-	_, err := source{e, rob}.PushToken(t.Context(), forge.RepositoryRef{Host: forge.GitHub, ID: "1001"})
+	_, err := source{e: e, who: rob}.PushToken(t.Context(), forge.RepositoryRef{Host: forge.GitHub, ID: "1001"})
 	if refused := (*CredentialError)(nil); err == nil || errors.As(err, &refused) || len(f.checked) != 1 {
 		t.Errorf("%v after %v", err, f.checked)
 	}

@@ -54,6 +54,10 @@ type Options struct {
 	Deployer *deploy.Executor
 	// GitCredentials are what git providers name.
 	GitCredentials GitCredentials
+	// People have tokens of their own; nil: none is kept.
+	People People
+	// OwnFallback lets the next source take the place of a person's token that cannot be used.
+	OwnFallback bool
 	// Admins hold server-admin by the server's configuration.
 	Admins []forge.Subject
 	Logger *slog.Logger

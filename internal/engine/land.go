@@ -36,7 +36,7 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 	if err != nil {
 		return e.approvalFell(ctx, w, err)
 	}
-	credential, err := grant.Credential(ctx, source{e, grant.Author()})
+	credential, err := grant.Credential(ctx, source{e: e, who: grant.Author(), own: landsOn(grant)})
 	if err != nil {
 		return e.pushFailed(ctx, w, grant, err)
 	}

@@ -146,7 +146,7 @@ type history struct{ e *Engine }
 
 // Contains implements [approval.History].
 func (h history) Contains(ctx context.Context, ref forge.RepositoryRef, branch, commit string) (bool, error) {
-	token, err := source{h.e, forge.User{}}.ReadToken(ctx, ref)
+	token, err := source{e: h.e}.ReadToken(ctx, ref)
 	if err != nil {
 		return false, fmt.Errorf("get a token to read %s: %w", ref.FullName(), err)
 	}

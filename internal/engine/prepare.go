@@ -152,7 +152,7 @@ func (e *Engine) pinBase(ctx context.Context, w *work) error {
 }
 
 func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef, who forge.User) (gitops.Remote, error) {
-	token, err := source{e, who}.ReadToken(ctx, ref)
+	token, err := source{e: e, who: who}.ReadToken(ctx, ref)
 	if err != nil {
 		return gitops.Remote{}, fmt.Errorf("get a token to read %s: %w", ref.FullName(), err)
 	}

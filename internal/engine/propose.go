@@ -196,7 +196,7 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal) error {
 
 // publish pushes the proposal branch and names the credential that did.
 func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal) (credential string, err error) {
-	token, err := source{e, w.t.Requester}.PushToken(ctx, p.Repository)
+	token, err := source{e: e, who: w.t.Requester, own: proposalOf(w.t.ID)}.PushToken(ctx, p.Repository)
 	if refused := (*CredentialError)(nil); errors.As(err, &refused) {
 		return "", failed(err, "%v; whoever looks after the server can renew it", refused)
 	}

@@ -78,7 +78,7 @@ func (k *Keyring) Current() (string, error) {
 
 // Seal encrypts content for a slot and names the public half of the key.
 func (k *Keyring) Seal(slot Slot, content []byte) (sealed []byte, key string, err error) {
-	if err := slot.Check(); err != nil {
+	if err := slot.sealable(); err != nil {
 		return nil, "", err
 	}
 	if _, err := NewValue(slot.Name, content); err != nil {

@@ -16,6 +16,23 @@ const (
 	ForGateway Context = "gateway" // no container at all: known to the gateway, for redaction and requests
 )
 
+// forPerson is of what belongs to a person and no environment: it is sealed like a
+// secret, and nobody can set it as one.
+const forPerson Context = "person"
+
+// PersonSlot is where a person's token for git belongs; subject is "github:583231".
+func PersonSlot(subject string) Slot {
+	return Slot{Environment: subject, Context: forPerson, Name: "git"}
+}
+
+// sealable says what is wrong with a slot for something to be sealed.
+func (s Slot) sealable() error {
+	if s.Context == forPerson && s.Name == "git" && s.Environment != "" {
+		return nil
+	}
+	return s.Check()
+}
+
 // Contexts lists them.
 func Contexts() []Context { return []Context{ForTask, ForDeploy, ForGateway} }
 

@@ -22,8 +22,10 @@ type GitHubConfig struct {
 	WebURL       string // of the pages, without a slash at the end
 	ClientID     string
 	ClientSecret forge.Secret
-	HTTP         *http.Client
-	Logger       *slog.Logger
+	// Keep leaves the person's token good, for a Keeper.
+	Keep   bool
+	HTTP   *http.Client
+	Logger *slog.Logger
 }
 
 // GitHub lets people sign in with their account there. It asks for no scope: who
@@ -31,8 +33,9 @@ type GitHubConfig struct {
 // https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app
 type GitHub struct {
 	endpoint
-	api string
-	log *slog.Logger
+	api  string
+	keep bool
+	log  *slog.Logger
 }
 
 // GitHubName is GitHub's name as a provider, which no other can have.
@@ -40,7 +43,7 @@ const GitHubName = forge.GitHub
 
 // NewGitHub makes the provider. It asks GitHub nothing.
 func NewGitHub(c GitHubConfig) *GitHub {
-	return &GitHub{api: c.APIURL, log: c.Logger, endpoint: endpoint{http: c.HTTP, config: oauth2.Config{
+	return &GitHub{api: c.APIURL, keep: c.Keep, log: c.Logger, endpoint: endpoint{http: c.HTTP, config: oauth2.Config{
 		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
 		Endpoint: oauth2.Endpoint{
 			AuthURL: c.WebURL + "/login/oauth/authorize", TokenURL: c.WebURL + "/login/oauth/access_token",
@@ -66,7 +69,7 @@ func (g *GitHub) Exchange(ctx context.Context, redirect string, back Callback, s
 	if err != nil {
 		return Identity{}, err
 	}
-	return g.identity(ctx, forge.Secret(answer.AccessToken))
+	return g.identity(ctx, tokenOf(answer))
 }
 
 // StartDevice implements Provider.
@@ -78,12 +81,23 @@ func (g *GitHub) AskDevice(ctx context.Context, code forge.Secret) (Identity, er
 	if err != nil {
 		return Identity{}, err
 	}
-	return g.identity(ctx, answer.AccessToken)
+	return g.identity(ctx, answer.token())
 }
 
-// identity asks whose the token is, and ends the token.
-func (g *GitHub) identity(ctx context.Context, access forge.Secret) (Identity, error) {
-	defer g.revoke(ctx, access)
+// identity asks whose the token is, and ends the token unless it is to be kept.
+func (g *GitHub) identity(ctx context.Context, t UserToken) (who Identity, err error) {
+	if !g.keep {
+		defer g.Revoke(ctx, t.Access)
+	} else {
+		defer func() {
+			if err != nil {
+				g.Revoke(ctx, t.Access)
+				return
+			}
+			who.Token = &t
+		}()
+	}
+	access := t.Access
 	var account struct {
 		ID    int64  `json:"id"`
 		Login string `json:"login"`
@@ -124,10 +138,10 @@ func (g *GitHub) get(ctx context.Context, path string, access forge.Secret, into
 	return nil
 }
 
-// revoke ends the token, which has done what it was for. If GitHub cannot, the
-// token ends by itself, and nobody has it.
+// Revoke ends the token, which has done what it was for, with those that were made
+// of it. If GitHub cannot, the token ends by itself, and nobody has it.
 // https://docs.github.com/rest/apps/oauth-applications#delete-an-app-token
-func (g *GitHub) revoke(ctx context.Context, access forge.Secret) {
+func (g *GitHub) Revoke(ctx context.Context, access forge.Secret) {
 	body, err := json.Marshal(map[string]string{"access_token": access.Reveal()})
 	if err != nil {
 		return

@@ -141,6 +141,9 @@ func (e endpoint) askDevice(ctx context.Context, code forge.Secret) (deviceAnswe
 type deviceAnswer struct {
 	AccessToken forge.Secret `json:"access_token"`
 	IDToken     forge.Secret `json:"id_token"`
+	Refresh     forge.Secret `json:"refresh_token"`
+	ExpiresIn   int64        `json:"expires_in"`               // seconds
+	RefreshIn   int64        `json:"refresh_token_expires_in"` // seconds; GitHub's own
 	Error       string       `json:"error"`
 }
 

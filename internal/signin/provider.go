@@ -12,6 +12,8 @@ import (
 type Identity struct {
 	Subject forge.Subject
 	Login   string
+	// Token is what the provider gave and what is good still: only where it is to be kept.
+	Token *UserToken
 }
 
 // Provider proves who people are.

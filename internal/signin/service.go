@@ -26,6 +26,8 @@ type Options struct {
 	Providers []Provider // in the order in which they are shown
 	Store     Store
 	Policies  Policies
+	// Keeper keeps what a provider gave; nil: it is thrown away.
+	Keeper    Keeper
 	PublicURL string // of this server, without a slash at the end
 	Logger    *slog.Logger
 	Now       func() time.Time
@@ -209,8 +211,29 @@ func (s *Service) FinishBrowser(ctx context.Context, r Return) (Result, error) {
 	return s.finish(ctx, p, f, who, BrowserTokenLife)
 }
 
-// finish makes the token, for whoever holds anything here.
+// finish makes the token, for whoever holds anything here, and has what the provider
+// gave kept, or ended.
 func (s *Service) finish(ctx context.Context, p Provider, f Flow, who Identity, life time.Duration) (Result, error) {
+	result, err := s.admit(ctx, p, f, who, life)
+	if who.Token == nil {
+		return result, err
+	}
+	if err == nil && s.o.Keeper != nil {
+		kept := s.o.Keeper.Keep(ctx, who)
+		if kept == nil {
+			return result, nil
+		}
+		s.o.Logger.WarnContext(ctx, "what a provider gave was not kept; they are signed in all the same", "subject", who.Subject.String(), "error", kept)
+	}
+	if ends, can := p.(interface {
+		Revoke(ctx context.Context, access forge.Secret)
+	}); can {
+		ends.Revoke(ctx, who.Token.Access)
+	}
+	return result, err
+}
+
+func (s *Service) admit(ctx context.Context, p Provider, f Flow, who Identity, life time.Duration) (Result, error) {
 	rules, err := s.o.Policies.Policy(ctx)
 	if err != nil {
 		return Result{}, fmt.Errorf("read the rules in force: %w", err)

@@ -90,6 +90,8 @@ type API struct {
 	TokenDesk TokenDesk
 	// SecretDesk keeps secrets.
 	SecretDesk SecretDesk
+	// GitTokens are people's own, which git uses.
+	GitTokens GitTokens
 	// Deployments are the deployment runs, and asking for one.
 	Deployments Deployments
 	// Format is how the task's agent writes.

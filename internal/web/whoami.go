@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	_ "embed"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 )
 
@@ -31,6 +33,18 @@ type whoamiView struct {
 	Token         tokenView    `json:"token"`
 	Rights        []rightsView `json:"rights"`
 	PolicyVersion string       `json:"policyVersion"`
+	Kept          *KeptToken   `json:"gitToken,omitempty"` // absent: none is kept
+}
+
+// KeptToken is a person's token for git, which is kept since they signed in.
+type KeptToken struct {
+	KeptAt    time.Time  `json:"keptAt"`
+	GoodUntil *time.Time `json:"goodUntil,omitempty"` // absent: for ever
+}
+
+// GitTokens knows of whom a token for git is kept.
+type GitTokens interface {
+	KeptGitToken(ctx context.Context, who forge.Subject) (k KeptToken, kept bool, err error)
 }
 
 // whoami tells whose token it is and what it reaches at this moment. Resources
@@ -40,6 +54,15 @@ func whoami(c *call) error {
 	answer := whoamiView{
 		Subject: c.user.Subject.String(), Rights: []rightsView{}, PolicyVersion: c.rules.Version,
 		Token: tokenView{k.ID, k.Name, k.ExpiresAt.UTC(), k.Scope.Permissions, k.Scope.Environments},
+	}
+	if c.s.API.GitTokens != nil {
+		kept, is, err := c.s.API.GitTokens.KeptGitToken(c.Request().Context(), c.user.Subject)
+		if err != nil {
+			return err
+		}
+		if is {
+			answer.Kept = &kept
+		}
 	}
 	resources := []string{policy.Server}
 	for _, name := range slices.Sorted(maps.Keys(c.rules.Environments)) {

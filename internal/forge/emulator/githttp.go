@@ -127,7 +127,7 @@ func (f *Forge) authenticateGit(r *http.Request) (caller, error) {
 		return caller{}, failure(http.StatusUnauthorized, "Invalid username or token.")
 	}
 	who, err := f.bearer(password)
-	if err != nil || who.isApp() || who.grant != nil || who.token != nil && user != "x-access-token" {
+	if err != nil || who.isApp() || who.token != nil && user != "x-access-token" {
 		return caller{}, failure(http.StatusUnauthorized, "Invalid username or token.")
 	}
 	return who, nil
