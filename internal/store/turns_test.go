@@ -156,6 +156,27 @@ func TestClaimsOfOneEnvironmentComeOneAfterTheOther(t *testing.T) {
 	})
 }
 
+func TestTheSameRequestManyTimesAtOnceIsOneRun(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		v, approval := approvedTask(t, s)
+		run := deploy.Run{
+			ID: deploy.RequestID(ben.Subject, "pipeline-1"), Environment: "staging", Task: v.ID, ApprovalID: approval, ArmedBy: ben,
+			RequestedBy: ben, Key: "pipeline-1", Trigger: deploy.ByRequest, State: deploy.Pending,
+		}
+		fresh, errs := together(t, 20, func(int) (fresh bool, err error) {
+			err = s.InTx(t.Context(), func(tx *store.Tx) (err error) {
+				fresh, err = tx.InsertRun(t.Context(), run)
+				return err
+			})
+			return fresh, err
+		})
+		if fresh != 1 || len(errs) > 0 {
+			t.Errorf("%d were the first: %v", fresh, errors.Join(errs...))
+		}
+	})
+}
+
 // takeTurns has n runs take their turns at once, each until it had one, and returns
 // them in that order. Two of them never have one at the same time.
 func takeTurns(t *testing.T, s *store.Store, n int, enter func(i int) (deploy.Run, error)) []string {
