@@ -29,6 +29,7 @@ type runServer struct {
 	fails    int // so many requests before one is answered
 	run      client.Deployment
 	ends     bool // the log
+	idle     int  // so many looks at the log before there is something
 	followed chan struct{}
 }
 
@@ -74,13 +75,21 @@ func (s *runServer) request(w http.ResponseWriter, r *http.Request) {
 func (s *runServer) log(w http.ResponseWriter, r *http.Request) {
 	const text = "deploying\n"
 	from, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	s.mu.Lock()
+	idle := s.idle > 0
+	s.idle--
+	s.mu.Unlock()
+	if idle {
+		w.Header().Set("X-Log-Next-Offset", "0")
+		return
+	}
 	if !s.ends && from > 0 {
 		s.followed <- struct{}{}
 		<-r.Context().Done()
 		return
 	}
 	piece := text[min(from, len(text)):]
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Log-Next-Offset", strconv.Itoa(len(text)))
 	w.Header().Set("X-Log-End", strconv.FormatBool(s.ends))
 	_, _ = w.Write([]byte(piece))
@@ -207,6 +216,16 @@ func TestACommandLineThatSaysTooLittleDeploysNothing(t *testing.T) {
 	}
 	if len(s.requests) != 0 {
 		t.Errorf("asked for %+v", s.requests)
+	}
+}
+
+func TestWhatADeploymentWaitsForIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newRunServer(t, "pending", 0)
+	s.idle = 2
+	s.run.Detail = "waits for deployment 00000000000000bb"
+	if _, said, _ := s.deploys(t, t.Context(), "staging/publish", "--commit", oneCommit, "--wait"); strings.Count(said, "(waits for deployment 00000000000000bb)") != 1 {
+		t.Errorf("%s", said)
 	}
 }
 

@@ -44,7 +44,13 @@ func (w deployWait) run(ctx context.Context, d client.Deployment) error {
 
 // follow reads the log until it ends for good, and then the run as it is.
 func (w deployWait) follow(ctx context.Context, reader logReader, d client.Deployment) (client.Deployment, error) {
-	err := reader.run(ctx, func(from int64) (client.LogPiece, error) { return w.server.DeploymentLog(ctx, d.ID, from, true) })
+	err := reader.run(ctx, func(from int64) (client.LogPiece, error) {
+		piece, err := w.server.DeploymentLog(ctx, d.ID, from, true)
+		if err == nil && piece.Text == "" && !piece.End {
+			d = w.progress(ctx, d)
+		}
+		return piece, err
+	})
 	if err != nil {
 		return d, err
 	}
@@ -54,6 +60,21 @@ func (w deployWait) follow(ctx context.Context, reader logReader, d client.Deplo
 		return client.LogPiece{}, err
 	})
 	return d, err
+}
+
+// progress says what has changed about a run that writes nothing: it may wait for
+// another one.
+func (w deployWait) progress(ctx context.Context, d client.Deployment) client.Deployment {
+	now, err := w.server.Deployment(ctx, d.ID)
+	if err != nil || now.Ended || now.State == d.State && now.Detail == d.Detail {
+		return d // of an error the next look at the log will tell
+	}
+	said := stateInWords(now)
+	if now.Detail != "" {
+		said += " (" + now.Detail + ")"
+	}
+	w.say("deployment %s is %s", now.ID, said)
+	return now
 }
 
 // live is where the output goes: not between the documents that a program reads.
