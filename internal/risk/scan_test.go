@@ -61,6 +61,11 @@ func TestAProtectionThatMovesIsNotTakenAway(t *testing.T) {
 	gone := Input{Path: "a.tf", Old: []byte(block), Removed: Lines{{1, 5}}, Known: true}
 	wantRules(t, Statements(gone), "tf-resource-removed:1 destructive-infrastructure true", "tf-protection-removed:3 weaker-protection true")
 	wantRules(t, append(Statements(gone), Statements(whole("b.tf", block))...))
+	for _, decoy := range []string{"docs/b.tf", "b.hcl", "b.tf.txt"} { // nobody applies these
+		if got := rulesOf(append(Statements(gone), Statements(whole(decoy, block))...)); len(got) != 2 {
+			t.Errorf("%s: %q", decoy, got)
+		}
+	}
 	wantRules(t, Statements(changed("a.tf", block, "# moved down\n"+block)))
 }
 

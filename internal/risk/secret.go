@@ -134,7 +134,7 @@ func (r *SecretRule) at(text []byte, key int) (string, bool) {
 	for from > 0 && from < key && text[from]&0xC0 == 0x80 {
 		from++
 	}
-	for _, m := range r.Form.FindAllSubmatchIndex(text[from:to], 4) {
+	for _, m := range r.Form.FindAllSubmatchIndex(text[from:to], 8) {
 		if m[2] < 0 || from+m[0] > key || from+m[1] < key {
 			continue // another place
 		}
