@@ -328,3 +328,36 @@ func TestTheSameKeyAtOnceIsOneDeployment(t *testing.T) {
 	}
 	w.auditHas(done.ID, map[audit.Action]int{audit.DeployRequested: 1, audit.DeployStarted: 1})
 }
+
+// Whoever may approve and not deploy approves; what the environment would deploy is
+// not armed, and everybody sees why. A review can also say that nothing is deployed.
+func TestAnApprovalDeploysNothingWhoseAuthorMayNotOrDoesNotWantTo(t *testing.T) {
+	t.Parallel()
+	w := newDeployWorld(t, standing, saysWhat)
+	if err := w.hub.AddCollaborator(sampleRepo, eve, "write"); err != nil {
+		t.Fatal(err)
+	}
+	w.manifests("approvers.yaml", "apiVersion: coderflow.dev/v1\nkind: Role\nmetadata: {name: approver}\nspec:\n  permissions: [\"tasks:view\", \"tasks:approve\"]\n---\n"+
+		binding("eve-approves", w.subject(eve), "approver", "environment/staging"))
+	w.start()
+	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	w.approve(eve, proposed.PullRequest, "Count every item")
+	done := w.taskOf(proposed.Issue, task.Done)
+	for profile, trigger := range map[string]deploy.Trigger{"publish": deploy.OnApproval, "announce": deploy.OnMerge} {
+		if run := w.runOf(done.ID, profile, trigger); run.State != deploy.Withheld || !strings.Contains(run.Detail, "not armed") || !strings.Contains(run.Detail, "deployments:execute") {
+			t.Errorf("%s: %+v", profile, run)
+		}
+	}
+	w.waitSaid(done.Issue, "not armed")
+	w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployRefused: 2, audit.DeployIntent: 0})
+
+	proposed = w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow no-deploy")
+	done = w.taskOf(proposed.Issue, task.Done)
+	if runs, err := w.db().DeployRuns(t.Context(), done.ID); err != nil || len(runs) != 0 {
+		t.Errorf("with no-deploy: %+v, %v", runs, err)
+	}
+	if all := w.containers("deploy"); len(all) != 0 {
+		t.Errorf("containers were made: %+v", all)
+	}
+}
