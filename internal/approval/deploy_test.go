@@ -381,6 +381,10 @@ func TestWhatIsArmedForTheMergeWaitsForTheForgesWord(t *testing.T) {
 	if _, err := w.gate().RedeemDeployment(t.Context(), r.ID, d); err == nil {
 		t.Error("deployed before the merge")
 	}
+	w.pr.MergedAs = landed // such as a forge's trial merge
+	if _, err := w.gate().RedeemDeployment(t.Context(), r.ID, d); err == nil {
+		t.Error("deployed by a commit that the forge names without a merge")
+	}
 	w.merges()
 	if _, err := w.gate().RedeemDeployment(t.Context(), r.ID, d); err == nil {
 		t.Error("deployed what is not the merge")
