@@ -90,7 +90,8 @@ func (c gitTokensForgetCmd) Run(ctx context.Context, s streams) error {
 		kept := newPurse(cfg, db, newVault(cfg, db, nil), log)
 		if kept == nil { // switched off by now: nobody to tell
 			err = db.InTx(ctx, func(tx *store.Tx) error {
-				return forgetGitToken(ctx, tx, time.Now(), operator(), who, "forgotten by an administrator")
+				_, err := forgetGitToken(ctx, tx, time.Now(), operator(), who, 0, "forgotten by an administrator")
+				return err
 			})
 		} else {
 			err = kept.end(ctx, who, operator(), "forgotten by an administrator")
@@ -123,7 +124,8 @@ func resealPeople(ctx context.Context, db *store.Store, keys *secret.Keyring) er
 			value, err := keys.Open(slot, p.Sealed)
 			if errors.Is(err, secret.ErrOtherKey) {
 				err = db.InTx(ctx, func(tx *store.Tx) error {
-					return forgetGitToken(ctx, tx, time.Now(), operator(), p.Subject, "no key opens it")
+					_, err := forgetGitToken(ctx, tx, time.Now(), operator(), p.Subject, p.Version, "no key opens it")
+					return err
 				})
 				if err != nil {
 					return err

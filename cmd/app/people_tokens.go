@@ -96,6 +96,7 @@ func (p *purse) Keep(ctx context.Context, who signin.Identity) error {
 	if err := createKey(ctx, p.db, p.keys); err != nil {
 		return err
 	}
+	replaced := p.had(ctx, who.Subject)
 	sealed, key, err := p.seal(who.Subject, *who.Token)
 	if err != nil {
 		return err
@@ -116,7 +117,23 @@ func (p *purse) Keep(ctx context.Context, who signin.Identity) error {
 	if err != nil {
 		return err
 	}
+	if replaced != "" {
+		p.hub.Revoke(ctx, forge.Secret(replaced))
+	}
 	return p.sealedWell(ctx, key)
+}
+
+// had is the token that is kept of a person already; empty if that is none.
+func (p *purse) had(ctx context.Context, who forge.Subject) string {
+	stored, err := p.db.PersonToken(ctx, who)
+	if err != nil {
+		return ""
+	}
+	kept, err := p.open(stored)
+	if err != nil {
+		return ""
+	}
+	return kept.Access
 }
 
 // sealedWell seals again what was sealed with a key that was changed in between, by
@@ -138,13 +155,14 @@ func noteGitToken(ctx context.Context, tx *store.Tx, when time.Time, by string, 
 	return tx.Audit(ctx, entry)
 }
 
-// forgetGitToken removes what is kept of a person, audited.
-func forgetGitToken(ctx context.Context, tx *store.Tx, when time.Time, by string, who forge.Subject, why string) error {
-	done, err := tx.ForgetPersonToken(ctx, who)
+// forgetGitToken removes what is kept of a person, of any version if that is 0,
+// audited. It reports false if there is none.
+func forgetGitToken(ctx context.Context, tx *store.Tx, when time.Time, by string, who forge.Subject, version int64, why string) (bool, error) {
+	done, err := tx.ForgetPersonToken(ctx, who, version)
 	if err != nil || !done {
-		return err
+		return false, err
 	}
-	return noteGitToken(ctx, tx, when, by, audit.GitTokenForgotten, who, map[string]any{"why": why})
+	return true, noteGitToken(ctx, tx, when, by, audit.GitTokenForgotten, who, map[string]any{"why": why})
 }
 
 const signInAgain = "; sign in at CoderFlow again to give it another"
@@ -165,7 +183,7 @@ func (p *purse) GitToken(ctx context.Context, who forge.Subject, ref forge.Repos
 	}
 	switch {
 	case errors.Is(err, signin.ErrTokenEnded):
-		return forge.Token{}, p.lost(ctx, who, "GitHub says that it was revoked"+signInAgain)
+		return forge.Token{}, p.lost(ctx, stored, "GitHub says that it was revoked"+signInAgain)
 	case errors.Is(err, signin.ErrTokenShort):
 		return forge.Token{}, &engine.OwnTokenError{Why: "GitHub does not narrow it to " + ref.FullName() + ": the person, or the App, has no such access there"}
 	case err != nil:
@@ -202,7 +220,7 @@ func (p *purse) fresh(ctx context.Context, who forge.Subject, until time.Time) (
 func (p *purse) refresh(ctx context.Context, stored store.PersonToken, kept pair) (store.PersonToken, pair, error) {
 	who := stored.Subject
 	if kept.Refresh == "" || !stored.RefreshUntil.IsZero() && !p.now().Before(stored.RefreshUntil) {
-		return stored, pair{}, p.lost(ctx, who, "it has expired, and nothing renews it"+signInAgain)
+		return stored, pair{}, p.lost(ctx, stored, "it has expired, and nothing renews it"+signInAgain)
 	}
 	for {
 		own := false
@@ -241,7 +259,7 @@ func (p *purse) renew(ctx context.Context, stored store.PersonToken, kept pair) 
 	who := stored.Subject
 	got, err := p.hub.RefreshToken(ctx, forge.Secret(kept.Refresh))
 	if errors.Is(err, signin.ErrTokenEnded) {
-		return stored, pair{}, p.lost(ctx, who, "GitHub does not renew it: it was revoked, or the answer to its last renewal was lost"+signInAgain)
+		return stored, pair{}, p.lost(ctx, stored, "GitHub does not renew it: it was revoked, or the answer to its last renewal was lost"+signInAgain)
 	}
 	if err != nil {
 		return stored, pair{}, err
@@ -276,12 +294,21 @@ func (p *purse) renew(ctx context.Context, stored store.PersonToken, kept pair) 
 	return fresh, pair{got.Access.Reveal(), got.Refresh.Reveal()}, nil
 }
 
-// lost forgets a token that is good for nothing any more, and says why.
-func (p *purse) lost(ctx context.Context, who forge.Subject, why string) error {
-	err := p.db.InTx(ctx, func(tx *store.Tx) error {
-		return forgetGitToken(ctx, tx, p.now(), audit.System, who, why)
+// lost forgets a token that is good for nothing any more, and says why. One that the
+// person gave meanwhile stays, and is tried when the step is.
+func (p *purse) lost(ctx context.Context, stored store.PersonToken, why string) error {
+	done := false
+	err := p.db.InTx(ctx, func(tx *store.Tx) (err error) {
+		done, err = forgetGitToken(ctx, tx, p.now(), audit.System, stored.Subject, stored.Version, why)
+		return err
 	})
-	return errors.Join(err, &engine.OwnTokenError{Why: why})
+	switch {
+	case err != nil:
+		return err
+	case !done:
+		return fmt.Errorf("the token of %s changed while it was used", stored.Subject)
+	}
+	return &engine.OwnTokenError{Why: why}
 }
 
 // end forgets what is kept of a person and ends it at GitHub, as far as that answers.
@@ -294,7 +321,10 @@ func (p *purse) end(ctx context.Context, who forge.Subject, by, why string) erro
 		return err
 	}
 	kept, opened := p.open(stored)
-	err = p.db.InTx(ctx, func(tx *store.Tx) error { return forgetGitToken(ctx, tx, p.now(), by, who, why) })
+	err = p.db.InTx(ctx, func(tx *store.Tx) error {
+		_, err := forgetGitToken(ctx, tx, p.now(), by, who, 0, why)
+		return err
+	})
 	if err == nil && opened == nil {
 		p.hub.Revoke(ctx, forge.Secret(kept.Access))
 	}

@@ -98,10 +98,11 @@ func (t *Tx) ReplacePersonToken(ctx context.Context, p PersonToken) (done bool, 
 	return n > 0, nil
 }
 
-// ForgetPersonToken removes a token, whatever its version; it reports false if there
-// is none.
-func (t *Tx) ForgetPersonToken(ctx context.Context, who forge.Subject) (done bool, err error) {
-	n, err := t.exec(ctx, t.tx.NewDelete().Model((*personRow)(nil)).Where("subject = ?", who.String()))
+// ForgetPersonToken removes a token of exactly this version, or with 0 of any; it
+// reports false if there is none.
+func (t *Tx) ForgetPersonToken(ctx context.Context, who forge.Subject, version int64) (done bool, err error) {
+	n, err := t.exec(ctx, t.tx.NewDelete().Model((*personRow)(nil)).Where("subject = ?", who.String()).
+		Where("(version = ? OR ? = 0)", version, version))
 	if err != nil {
 		return false, fmt.Errorf("forget the token of %s: %w", who, err)
 	}

@@ -258,3 +258,28 @@ func TestAPersonsTokenForAnAppTellsWhoTheyAreTheRestIsUnknown(t *testing.T) {
 		t.Error("it was not said")
 	}
 }
+
+// A refresh token is good once, and ends the tokens that it replaces.
+func TestUserTokensAreRefreshedOnce(t *testing.T) {
+	t.Parallel()
+	w := newOAuthWorld(t)
+	device := w.oauth("/login/device/code", url.Values{"client_id": {w.forge.Info().ClientID}})
+	code, _ := device["user_code"].(string)
+	answer, err := http.PostForm(w.forge.Info().BaseURL+"/login/device", url.Values{"user_code": {code}, "as": {"alice"}, "decision": {"authorize"}})
+	must(t, err)
+	must(t, answer.Body.Close())
+	deviceCode, _ := device["device_code"].(string)
+	first := w.oauth("/login/oauth/access_token", url.Values{
+		"client_id": {w.forge.Info().ClientID}, "device_code": {deviceCode}, "grant_type": {"urn:ietf:params:oauth:grant-type:device_code"},
+	})
+	old, _ := first["refresh_token"].(string)
+	refresh := url.Values{"client_id": {w.forge.Info().ClientID}, "client_secret": {w.clientSecret()}, "grant_type": {"refresh_token"}, "refresh_token": {old}}
+	w.forge.ExpireUserTokens()
+	second := w.oauth("/login/oauth/access_token", refresh)
+	if second["access_token"] == nil || second["access_token"] == first["access_token"] || second["refresh_token"] == old || w.forge.UserTokens() != 1 {
+		t.Errorf("%v, %d tokens", second["error"], w.forge.UserTokens())
+	}
+	if again := w.oauth("/login/oauth/access_token", refresh); again["error"] != "bad_refresh_token" {
+		t.Errorf("a refresh token was good twice: %v", again["error"])
+	}
+}
