@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -38,12 +39,15 @@ func newScanWorld(t *testing.T, agent, spec string) *world {
 }
 
 // annotations are what the gate's check on a commit points at: "LEVEL PATH:LINE MESSAGE".
+// It waits for the check, which is set when a state was reached.
 func (w *world) annotations(commit string) []string {
 	w.t.Helper()
-	runs, _, err := w.as(maria).Checks.ListCheckRunsForRef(w.t.Context(), sampleOwner, sampleName, commit, nil)
-	if err != nil || len(runs.CheckRuns) != 1 {
-		w.t.Fatalf("check runs on %s: %v, %v", commit, runs, err)
-	}
+	var runs *gh.ListCheckRunsResults
+	w.wait("a check run on "+commit, func(ctx context.Context) (bool, error) {
+		var err error
+		runs, _, err = w.as(maria).Checks.ListCheckRunsForRef(ctx, sampleOwner, sampleName, commit, nil)
+		return err == nil && len(runs.CheckRuns) == 1, err
+	})
 	list, _, err := w.as(maria).Checks.ListCheckRunAnnotations(w.t.Context(), sampleOwner, sampleName, runs.CheckRuns[0].GetID(), &gh.ListOptions{PerPage: 100})
 	if err != nil {
 		w.t.Fatal(err)
