@@ -40,7 +40,7 @@ func (c migrateCmd) Run(ctx context.Context, s streams) error {
 	})
 }
 
-type auditCmd struct {
+type auditListCmd struct {
 	whereFlags
 	outputFlag
 	Task        string `help:"Only entries of this task."`
@@ -48,7 +48,7 @@ type auditCmd struct {
 }
 
 // Help implements kong.HelpProvider.
-func (auditCmd) Help() string {
+func (auditListCmd) Help() string {
 	return `Oldest entry first. -o json prints one entry a line, -o yaml one a document.
 
 Examples:
@@ -58,7 +58,7 @@ Examples:
 }
 
 // Run prints the audit log, oldest entry first.
-func (c auditCmd) Run(ctx context.Context, s streams) error {
+func (c auditListCmd) Run(ctx context.Context, s streams) error {
 	if c.Task != "" {
 		if _, err := task.ParseID(c.Task); err != nil {
 			return usage("--task: %w", err)

@@ -35,6 +35,7 @@ type house struct {
 	engine  *engine.Engine
 	queue   *queue.Queue
 	runner  *docker.Runner
+	witness *witness
 	closers []io.Closer
 }
 
@@ -70,6 +71,9 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.closers = append(h.closers, db)
+	if h.witness, err = openWitness(cfg, db, true); err != nil {
+		return err
+	}
 	rules := &rules{store: db, admins: cfg.Admins, image: cfg.Sandbox.Image}
 	if err := bootstrap(ctx, db, cfg.Bootstrap, log); err != nil {
 		return err
@@ -125,7 +129,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.handler = web.New(web.Options{
-		Inbox: h.engine, GitHub: githubHook{hook}, Logger: log, Now: time.Now,
+		Inbox: h.engine, GitHub: githubHook{hook}, Audit: h.witness, Logger: log, Now: time.Now,
 		Probes: probes(db, h.runner, hub), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
 		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept),
 	})

@@ -45,6 +45,7 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 // Times of the background work.
 const (
 	sweepInterval = 15 * time.Second
+	signInterval  = time.Minute
 	stopGrace     = 20 * time.Second
 )
 
@@ -83,6 +84,9 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	})
 	work.Go(func() error { return every(ctx, log, cfg.Reconcile.Interval, "reconcile", h.engine.Reconcile) })
 	work.Go(func() error { return every(ctx, log, retireInterval(cfg), "retention", h.engine.Retire) })
+	work.Go(func() error {
+		return every(ctx, log, min(signInterval, cfg.Reconcile.Interval), "sign the audit log", h.witness.Sign)
+	})
 	work.Go(func() error { return h.follow(ctx) })
 	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
 	if ready != nil {

@@ -92,7 +92,7 @@ var table = []row{
 	{"internal/queue", "durable jobs", nil, []string{river}},
 	{"internal/store", "both databases",
 		plus(domain, "internal/engine", "internal/manifest", "internal/queue", "internal/secret", "internal/signin", "internal/token"),
-		[]string{"github.com/uptrace/bun", "github.com/jackc/pgx/v5", "modernc.org/sqlite", river}},
+		[]string{"github.com/uptrace/bun", "github.com/jackc/pgx/v5", "golang.org/x/mod", "modernc.org/sqlite", river}},
 }
 
 func plus(list []string, more ...string) []string {

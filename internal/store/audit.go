@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,9 +33,11 @@ func (t *Tx) Audit(_ context.Context, e audit.Entry) error {
 	if len(e.Detail) == 0 {
 		e.Detail = json.RawMessage("null")
 	}
-	if !json.Valid(e.Detail) {
-		return fmt.Errorf("audit entry %s: the detail is not JSON", e.Action)
+	var compact bytes.Buffer // one line, which is what is hashed
+	if err := json.Compact(&compact, e.Detail); err != nil {
+		return fmt.Errorf("audit entry %s: the detail is not JSON: %w", e.Action, err)
 	}
+	e.Detail = compact.Bytes()
 	t.entries = append(t.entries, e)
 	return nil
 }
@@ -43,31 +46,49 @@ func (t *Tx) Audit(_ context.Context, e audit.Entry) error {
 // number their entries. Its value means nothing.
 const auditLock = 0x636f6465_61756469
 
+// lockAudit makes every other transaction wait that is about to write entries. On
+// SQLite there is only one that writes.
+func (t *Tx) lockAudit(ctx context.Context) error {
+	if t.dialect != queue.Postgres {
+		return nil
+	}
+	if _, err := t.exec(ctx, t.tx.NewRaw("SELECT pg_advisory_xact_lock(?)", int64(auditLock))); err != nil {
+		return fmt.Errorf("wait for the audit log: %w", err)
+	}
+	return nil
+}
+
 // writeAudit numbers the entries and writes them. It is the last thing before
 // the commit, see the package comment.
 func (t *Tx) writeAudit(ctx context.Context) error {
 	if len(t.entries) == 0 {
 		return nil
 	}
-	if t.dialect == queue.Postgres {
-		if _, err := t.exec(ctx, t.tx.NewRaw("SELECT pg_advisory_xact_lock(?)", int64(auditLock))); err != nil {
-			return fmt.Errorf("wait for the audit log: %w", err)
-		}
+	if err := t.lockAudit(ctx); err != nil {
+		return err
 	}
 	var last int64
 	if err := t.scan(ctx, t.tx.NewRaw("SELECT COALESCE(MAX(seq), 0) FROM audit"), &last); err != nil {
 		return fmt.Errorf("read the end of the audit log: %w", err)
 	}
+	rows := make([]*auditRow, len(t.entries))
 	for i, e := range t.entries {
-		row := &auditRow{
+		rows[i] = &auditRow{
 			Seq: last + int64(i) + 1, At: at(orTime(e.At, t.now())), Actor: text(e.Actor), Action: text(string(e.Action)),
 			Task: text(e.Task), Environment: text(e.Environment), Detail: text(string(e.Detail)),
 		}
-		if _, err := t.exec(ctx, t.tx.NewInsert().Model(row)); err != nil {
+		if _, err := t.exec(ctx, t.tx.NewInsert().Model(rows[i])); err != nil {
 			return fmt.Errorf("write audit entry %s: %w", e.Action, err)
 		}
 	}
-	return nil
+	return t.grow(ctx, rows)
+}
+
+func (r *auditRow) entry() audit.Entry {
+	return audit.Entry{
+		Seq: r.Seq, At: r.At.Time, Actor: r.Actor, Action: audit.Action(r.Action), Task: r.Task,
+		Environment: r.Environment, Detail: json.RawMessage(r.Detail),
+	}
 }
 
 // AuditFilter selects audit entries; a zero field selects all.
@@ -92,11 +113,8 @@ func (s *Store) AuditEntries(ctx context.Context, f AuditFilter) ([]audit.Entry,
 		return nil, fmt.Errorf("list audit entries: %w", err)
 	}
 	list := make([]audit.Entry, len(rows))
-	for i, r := range rows {
-		list[i] = audit.Entry{
-			Seq: r.Seq, At: r.At.Time, Actor: r.Actor, Action: audit.Action(r.Action), Task: r.Task,
-			Environment: r.Environment, Detail: json.RawMessage(r.Detail),
-		}
+	for i := range rows {
+		list[i] = rows[i].entry()
 	}
 	return list, nil
 }

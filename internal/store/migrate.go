@@ -51,7 +51,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate the %s database: %w", s.dialect, err)
 	}
-	return nil
+	return s.plantTree(ctx)
 }
 
 // migrateSQLite relies on each step being one transaction, which keeps others

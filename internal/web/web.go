@@ -45,6 +45,8 @@ type Options struct {
 	Probes []Probe
 	// Metrics writes the figures of the process; nil: there are none.
 	Metrics http.Handler
+	// Audit is what everybody may see of the audit log; nil: nothing.
+	Audit AuditLog
 	// API are the parts of /api/v1; nil: there is none.
 	API *API
 	// SignIn lets people sign in, which needs API; nil: nobody can.
@@ -79,6 +81,9 @@ func (s *server) routes() []route {
 	}
 	if s.GitHub != nil {
 		table = append(table, route{http.MethodPost, "/webhooks/github", signed, s.webhook(s.GitHub)})
+	}
+	if s.Audit != nil {
+		table = append(table, route{http.MethodGet, "/audit/checkpoint", open, s.checkpoint}, route{http.MethodGet, "/audit/key", open, s.auditKey})
 	}
 	if s.Metrics != nil {
 		table = append(table, route{http.MethodGet, "/metrics", local, s.metrics})

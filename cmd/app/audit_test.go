@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// The server signs its log, everybody can verify that with the library that
+// defines the form, and a change in the database is named; the server signs no
+// log that is another one.
+func TestThreat54TheAuditLogIsSignedAndAChangeIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withExtra(looksOften))
+	w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	d := &desk{t: t, dir: w.dir, config: w.in.config}
+	verifier, err := note.NewVerifier(strings.TrimSpace(w.text("/audit/key")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := w.text("/audit/checkpoint")
+	if _, err := note.Open([]byte(first), note.VerifierList(verifier)); err != nil {
+		t.Errorf("%v:\n%s", err, first)
+	}
+	kept := filepath.Join(w.dir, "kept.checkpoint")
+	w.wait("a checkpoint of the task", func(context.Context) (bool, error) { return w.text("/audit/checkpoint") != first, nil })
+	if err := os.WriteFile(kept, []byte(w.text("/audit/checkpoint")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := d.must("audit", "verify", "--checkpoint", kept); !strings.Contains(out, "the audit log holds") {
+		t.Error(out)
+	}
+	lines := strings.Split(strings.TrimSpace(d.must("audit", "export")), "\n")
+	if !strings.HasPrefix(lines[2], `{"number":3,"at":"`) || !strings.HasPrefix(d.must("audit", "export", "--format", "csv"), "number,at,actor") {
+		t.Errorf("exported %q", lines[:3])
+	}
+	w.server.kill()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.dir, "data", "coderflow.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"DROP TRIGGER audit_no_update", "UPDATE audit SET actor = 'github:1' WHERE seq = 3"} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, code := w.command("", "audit", "verify", "-c", w.in.config, "--checkpoint", kept); code != 1 || !strings.Contains(out, "✗ entry 3 is not what was written") {
+		t.Errorf("status %d:\n%s", code, out)
+	}
+}
+
+// text is what a page of the server says.
+func (w *world) text(path string) string {
+	w.t.Helper()
+	var text string
+	w.wait(path, func(context.Context) (bool, error) {
+		response, err := http.Get("http://" + w.address + path)
+		if err != nil {
+			return false, err
+		}
+		defer response.Body.Close() //nolint:errcheck // it was read
+		all, err := io.ReadAll(response.Body)
+		text = string(all)
+		return response.StatusCode == http.StatusOK, err
+	})
+	return text
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/store"
+)
+
+// witness signs the audit log as it grows. The key and the newest checkpoint are
+// beside the database, so that whoever changes the one does not change the other.
+type witness struct {
+	db  *store.Store
+	key audit.Key
+	dir string
+
+	mu   sync.Mutex
+	last []byte // the newest note
+}
+
+// Files of the data directory.
+const (
+	auditKeyFile        = "audit.key"
+	auditCheckpointFile = "audit.checkpoint"
+)
+
+// openWitness reads the log's key. A server makes it at its first start.
+func openWitness(cfg config.Config, db *store.Store, server bool) (*witness, error) {
+	path := filepath.Join(cfg.DataDir, auditKeyFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) && server {
+		text, err = makeAuditKey(cfg, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the key of the audit log: %w", err)
+	}
+	key, err := audit.ParseKey(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	w := &witness{db: db, key: key, dir: cfg.DataDir}
+	if w.last, err = os.ReadFile(w.path()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("read the newest checkpoint of the audit log: %w", err)
+	}
+	return w, nil
+}
+
+func makeAuditKey(cfg config.Config, path string) ([]byte, error) {
+	name := "coderflow"
+	if u, err := url.Parse(cfg.PublicURL); err == nil && u.Host != "" {
+		name = u.Host
+	}
+	private, err := audit.NewKey(name + "/audit")
+	if err != nil {
+		return nil, err
+	}
+	return []byte(private), writeDurably(path, []byte(private), os.O_EXCL)
+}
+
+// writeDurably writes a file of mode 0600 that is whole after a loss of power.
+func writeDurably(path string, content []byte, flag int) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func (w *witness) path() string { return filepath.Join(w.dir, auditCheckpointFile) }
+
+// errRewritten is a log that is not what this server signed before.
+var errRewritten = errors.New("the audit log is not the one that was signed before, and is not signed any more; run coderflow audit verify")
+
+// Sign makes a checkpoint of what the log has now, if it grew. It signs nothing
+// that what it signed before does not lead to.
+func (w *witness) Sign(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	size, root, err := w.db.AuditHead(ctx)
+	if err != nil {
+		return err
+	}
+	if grew, err := w.leadsTo(ctx, size); err != nil || !grew {
+		return err
+	}
+	signed, err := w.key.Sign(size, root)
+	if err != nil {
+		return err
+	}
+	if err := w.db.InTx(ctx, func(tx *store.Tx) error { return tx.SaveCheckpoint(ctx, size, signed) }); err != nil {
+		return err
+	}
+	next := w.path() + ".next"
+	if err := errors.Join(writeDurably(next, signed, os.O_TRUNC), os.Rename(next, w.path())); err != nil {
+		return fmt.Errorf("keep the checkpoint of %d audit entries: %w", size, err)
+	}
+	w.last = signed
+	return nil
+}
+
+// leadsTo reports whether the log grew since the newest checkpoint. It fails if its
+// beginning is another one now.
+func (w *witness) leadsTo(ctx context.Context, size int64) (grew bool, err error) {
+	if len(w.last) == 0 {
+		return true, nil
+	}
+	before, err := audit.OpenCheckpoint(w.last, w.key.Public())
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", w.path(), err)
+	}
+	if size < before.Size {
+		return false, fmt.Errorf("%w: it had %d entries and has %d", errRewritten, before.Size, size)
+	}
+	root, err := tlog.TreeHash(before.Size, w.db.AuditTree(ctx))
+	if err != nil {
+		return false, err
+	}
+	if root != before.Root {
+		return false, fmt.Errorf("%w: its first %d entries have another root", errRewritten, before.Size)
+	}
+	return size > before.Size, nil
+}
+
+// Checkpoint is the newest note, for everybody; nil before the first.
+func (w *witness) Checkpoint() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}
+
+// PublicKey implements web.AuditLog.
+func (w *witness) PublicKey() string { return w.key.Public() }
+
+// signed are all checkpoints that the key signed, of the database and beside it, and
+// what is wrong with the others.
+func (w *witness) signed(ctx context.Context, more ...[]byte) (good []audit.Checkpoint, findings []audit.Finding, err error) {
+	notes, err := w.db.Checkpoints(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if last := w.Checkpoint(); last != nil {
+		notes = append(notes, last)
+	}
+	for _, note := range append(notes, more...) {
+		c, err := audit.OpenCheckpoint(note, w.key.Public())
+		if err != nil {
+			findings = append(findings, audit.Finding{What: "a stored checkpoint is " + err.Error()})
+			continue
+		}
+		good = append(good, c)
+	}
+	return good, findings, nil
+}
