@@ -36,7 +36,7 @@ printed. Without: 0 it was accepted. Ctrl-C and --timeout end the waiting only. 
 Examples:
 
   coderflow deploy staging/publish --commit 4b825dc642cb6eb9a060e54bf8d69288fbee4904 --param channel=beta --wait
-  coderflow deploy --again 9f86d081884c7d65 --reason "the host was full" --wait`
+  coderflow deploy --again 9f86d081884c7d65 --reason full-disk --wait`
 }
 
 // Run asks for a deployment, and waits for it if that is wanted.

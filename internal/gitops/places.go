@@ -37,7 +37,7 @@ func Places(p task.Proposal) ([]Place, error) {
 	deleted, begins := map[string]bool{}, map[string]int{}
 	for i, c := range p.Manifest {
 		deleted[c.Path], begins[c.Path] = c.Kind == task.Deleted, i+1 // the diff begins with a line for each path
-		if len(headers) == len(p.Manifest) { // git lists both by path; a file that becomes a link has two headers
+		if len(headers) == len(p.Manifest) {                          // git lists both by path; a file that becomes a link has two headers
 			begins[c.Path] = headers[i]
 		}
 	}
