@@ -331,3 +331,23 @@ func TestMistakesInModelsAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// People's tokens are kept only where somebody says so, and what takes their place
+// is only a question then.
+func TestPeoplesTokensAreNotKeptUnlessSwitchedOn(t *testing.T) {
+	t.Parallel()
+	path := write(t, minimal)
+	client := []string{"CODERFLOW_GITHUB_OAUTH_CLIENT_ID=id", "CODERFLOW_GITHUB_OAUTH_CLIENT_SECRET_FILE=" + filepath.Join(filepath.Dir(path), "hook")}
+	c, err := Load(path, client)
+	if err != nil || c.GitHub.OAuth.UseForGit || c.GitHub.OAuth.GitFallback {
+		t.Errorf("%+v, %v", c.GitHub.OAuth, err)
+	}
+	const fallback = "CODERFLOW_GITHUB_OAUTH_GIT_FALLBACK=true"
+	c, err = Load(path, append(client, fallback, "CODERFLOW_GITHUB_OAUTH_USE_FOR_GIT=true"))
+	if err != nil || !c.GitHub.OAuth.UseForGit || !c.GitHub.OAuth.GitFallback {
+		t.Errorf("%+v, %v", c.GitHub.OAuth, err)
+	}
+	if _, err := Load(path, append(client, fallback)); err == nil || !strings.Contains(err.Error(), "without it there are none") {
+		t.Errorf("%v", err)
+	}
+}
