@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build setup setup-test images demo test test-agents bench vet lint lint-all clean
+.PHONY: help build setup setup-test images demo test test-agents soak bench vet lint lint-all clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test-agents: setup-test build ## Run every agent's own program, driven by a scri
 	@bin/coderflow images build
 	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m ./internal/agent/agenttest
 	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m -run Agent ./cmd/app
+
+soak: setup-test build ## A hundred times: two approvals, a restart and a redelivery at once (minutes)
+	@TEST_REPETITIONS=100 $(GO) test -count=1 -timeout 60m -run Threat51ManyTimes -v ./cmd/app
 
 bench: setup ## Measure what is claimed: ratios against a floor, in one run
 	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/sandbox

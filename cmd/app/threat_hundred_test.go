@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,12 +18,21 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// A hundred times, ten at once: two people approve the same proposal in the same
-// moment, every review is delivered twice, and the server is killed somewhere
-// between the approval and the end of the deployment and started again.
-func TestThreat51AHundredTimesTwoApprovalsARestartAndARedelivery(t *testing.T) {
+// Ten at once, and again: two people approve the same proposal in the same moment,
+// every review is delivered twice, and the server is killed somewhere between the
+// approval and the end of the deployment and started again. That is twenty times,
+// or as many as TEST_REPETITIONS says: make soak has a hundred.
+func TestThreat51ManyTimesTwoApprovalsARestartAndARedelivery(t *testing.T) {
 	t.Parallel()
-	const rounds, atOnce = 10, 10
+	const atOnce = 10
+	rounds := 2
+	if text := os.Getenv("TEST_REPETITIONS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < atOnce {
+			t.Fatalf("TEST_REPETITIONS=%q: want a number of at least %d", text, atOnce)
+		}
+		rounds = n / atOnce
+	}
 	w := newStoppedWorld(t, withExtra(looksOften))
 	if _, err := w.hub.CreateUser(zoe, emulator.UserOptions{Name: "Zoe"}); err != nil {
 		t.Fatal(err)
@@ -70,11 +81,14 @@ func TestThreat51AHundredTimesTwoApprovalsARestartAndARedelivery(t *testing.T) {
 func (w *world) allIn(db *store.Store, issues []int, state task.State) []task.Task {
 	w.t.Helper()
 	var found []task.Task
-	w.wait(fmt.Sprintf("%d tasks in %s", len(issues), state), func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), 5*time.Minute, fmt.Sprintf("%d tasks in %s", len(issues), state), func(ctx context.Context) (bool, error) {
 		tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: 200})
 		found = slices.DeleteFunc(tasks, func(t task.Task) bool { return !slices.Contains(issues, t.Issue) || t.State != state })
 		return len(found) >= len(issues), err
 	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	if len(found) != len(issues) {
 		w.t.Fatalf("%d tasks for %d issues", len(found), len(issues))
 	}

@@ -247,6 +247,10 @@ func (g *Gate) arm(ctx context.Context, environment string, d Directives) (armed
 			problems = append(problems, err.Error())
 			continue
 		}
+		if slices.ContainsFunc(armed, func(o Arming) bool { return o.Environment == checked.Environment && o.Profile == checked.Profile }) {
+			problems = append(problems, fmt.Sprintf("the review says /coderflow deploy %s/%s twice", checked.Environment, checked.Profile))
+			continue
+		}
 		armed = append(armed, checked)
 	}
 	return armed, problems

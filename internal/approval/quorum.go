@@ -23,7 +23,7 @@ type look struct {
 // look reads the policy, and at the forge everything but the reviews that count.
 func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose policy.Purpose) (look, error) {
 	l := look{t: t, p: p, facts: policy.ApprovalFacts{
-		Purpose: purpose, Environment: t.Environment, Requester: t.Requester,
+		Purpose: purpose, Environment: t.Environment, Repository: t.Repository, Requester: t.Requester,
 		ProposedHead: p.Carrier, BaseBranch: p.BaseBranch,
 	}}
 	if purpose != policy.ToRecord {
@@ -103,8 +103,10 @@ func (g *Gate) assess(ctx context.Context, l look, reviewID string, with []strin
 		}
 	}
 	a.replay = policy.NewReplay(f, problems)
-	if a.armed, a.not, err = g.standing(ctx, l, own.Review.Author, directives, armed); err != nil {
-		return assessment{}, err
+	if a.Allowed { // what is refused arms nothing
+		if a.armed, a.not, err = g.standing(ctx, l, own.Review.Author, directives, armed); err != nil {
+			return assessment{}, err
+		}
 	}
 	for _, problem := range problems {
 		a.Decision, a.Waiting = also(a.Decision, policy.No(problem)), false

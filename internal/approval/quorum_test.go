@@ -252,3 +252,49 @@ func TestThreat50ApproversNamesMakeOneTrailerEach(t *testing.T) {
 		t.Errorf("message:\n%s", r.Message)
 	}
 }
+
+// A repository that was taken out of the environment is not landed under its gate.
+func TestThreat49AMovedRepositoryIsNotApprovedUnderTheFormerGate(t *testing.T) {
+	t.Parallel()
+	moved := func(w *world) {
+		staging := w.policy.Environments["staging"]
+		staging.Repositories = nil
+		w.policy.Environments["staging"] = staging
+	}
+	w := newWorld()
+	r := recorded(t, w)
+	moved(w)
+	if g, err := w.gate().Redeem(t.Context(), r.ID, policy.ToLand); err == nil || g.Check() == nil {
+		t.Error("it lands")
+	}
+	w = newWorld()
+	moved(w)
+	var refused *approval.RefusedError
+	if _, err := w.gate().Record(t.Context(), w.task.ID, "10"); !errors.As(err, &refused) {
+		t.Errorf("recorded: %v", err)
+	}
+}
+
+// A review under an environment that was removed is answered with a refusal.
+func TestARemovedEnvironmentIsARefusal(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.policy.Environments = nil
+	w.broken["Standing"] = errors.New("there is no such environment any more")
+	var refused *approval.RefusedError
+	if _, err := w.gate().Record(t.Context(), w.task.ID, "10"); !errors.As(err, &refused) {
+		t.Errorf("not a refusal: %v", err)
+	}
+}
+
+// One profile of one environment is armed once, however its environment is named.
+func TestAProfileThatIsNamedTwiceIsUnclear(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.text.Deploy = []approval.Arming{{Profile: "notify"}, {Environment: "staging", Profile: "notify"}}
+	_, err := w.gate().Record(t.Context(), w.task.ID, "10")
+	var refused *approval.RefusedError
+	if !errors.As(err, &refused) || !strings.Contains(refused.Decision.Reason.String(), "staging/notify twice") {
+		t.Errorf("recorded: %v", err)
+	}
+}

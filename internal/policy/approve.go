@@ -23,7 +23,9 @@ const (
 type ApprovalFacts struct {
 	Purpose     Purpose
 	Environment string
-	Requester   forge.User
+	// Repository is where the proposal is; the environment must list it, still.
+	Repository forge.RepositoryRef
+	Requester  forge.User
 	// ProposedHead is the carrier commit that was put up for review.
 	ProposedHead string
 	// LandedHead is the commit made of this approval; empty before it is made.
@@ -52,6 +54,7 @@ func (p *Policy) DecideApproval(f ApprovalFacts) Decision {
 
 func (p *Policy) approvalReasons(f ApprovalFacts) []Reason {
 	reasons := []Reason{
+		p.listsRepository(f.Environment, f.Repository),
 		pullRequestStands(f),
 		baseStands(f),
 		headStands(f),

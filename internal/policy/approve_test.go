@@ -49,7 +49,7 @@ func rules() *policy.Policy {
 func approved() policy.ApprovalFacts {
 	review := forge.Review{ID: "10", Author: grace, State: forge.ReviewApproved, Commit: carrier, SubmittedAt: time.Unix(1000, 0)}
 	return policy.ApprovalFacts{
-		Purpose: policy.ToRecord, Environment: "staging", Requester: ada, ProposedHead: carrier, BaseBranch: "main",
+		Purpose: policy.ToRecord, Environment: "staging", Repository: repo, Requester: ada, ProposedHead: carrier, BaseBranch: "main",
 		PullRequest: forge.PullRequest{
 			Number: 1, Open: true,
 			Head: forge.Tip{Branch: "coderflow/x", Commit: carrier}, Base: forge.Tip{Branch: "main"},
@@ -90,6 +90,7 @@ func TestThreat40To48ApprovalIsRefusedWhenOneConditionFails(t *testing.T) {
 		spoil func(*policy.ApprovalFacts)
 		why   string
 	}{
+		{"threat 9: the repository was moved to another environment", func(f *policy.ApprovalFacts) { f.Repository.ID = "101" }, "does not list this repository"},
 		{"threat 40: no role", func(f *policy.ApprovalFacts) { f.Review.Author = eve }, "has no role"},
 		{"threat 40: only developer", func(f *policy.ApprovalFacts) { f.Review.Author, f.Requester = ada, linus }, "tasks:approve"},
 		{"threat 40: only read access at the forge", func(f *policy.ApprovalFacts) { f.Access = forge.AccessRead }, `"read" access`},
