@@ -63,7 +63,11 @@ func makeAuditKey(cfg config.Config, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []byte(private), writeDurably(path, []byte(private), os.O_EXCL)
+	next := path + ".next"
+	if err := writeDurably(next, []byte(private), os.O_TRUNC); err != nil {
+		return nil, err
+	}
+	return []byte(private), os.Rename(next, path) // the directory is this process's own
 }
 
 // writeDurably writes a file of mode 0600 that is whole after a loss of power.
@@ -97,7 +101,7 @@ func (w *witness) Sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if grew, err := w.leadsTo(ctx, size); err != nil || !grew {
+	if goOn, err := w.leadsTo(ctx, size); err != nil || !goOn {
 		return err
 	}
 	signed, err := w.key.Sign(size, root)
@@ -115,27 +119,35 @@ func (w *witness) Sign(ctx context.Context) error {
 	return nil
 }
 
-// leadsTo reports whether the log grew since the newest checkpoint. It fails if its
-// beginning is another one now.
+// leadsTo reports whether the log grew since what was signed of it, by the file and
+// by the database. It fails if its beginning is another one now.
 func (w *witness) leadsTo(ctx context.Context, size int64) (grew bool, err error) {
-	if len(w.last) == 0 {
-		return true, nil
-	}
-	before, err := audit.OpenCheckpoint(w.last, w.key.Public())
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", w.path(), err)
-	}
-	if size < before.Size {
-		return false, fmt.Errorf("%w: it had %d entries and has %d", errRewritten, before.Size, size)
-	}
-	root, err := tlog.TreeHash(before.Size, w.db.AuditTree(ctx))
+	last, err := w.db.LastCheckpoint(ctx)
 	if err != nil {
 		return false, err
 	}
-	if root != before.Root {
-		return false, fmt.Errorf("%w: its first %d entries have another root", errRewritten, before.Size)
+	grew = true
+	for _, note := range [][]byte{w.last, last} {
+		if len(note) == 0 {
+			continue
+		}
+		before, err := audit.OpenCheckpoint(note, w.key.Public())
+		if err != nil {
+			return false, fmt.Errorf("the newest checkpoint of the audit log: %w; was %s replaced?", err, auditKeyFile)
+		}
+		if size < before.Size {
+			return false, fmt.Errorf("%w: it had %d entries and has %d", errRewritten, before.Size, size)
+		}
+		root, err := tlog.TreeHash(before.Size, w.db.AuditTree(ctx))
+		if err != nil {
+			return false, err
+		}
+		if root != before.Root {
+			return false, fmt.Errorf("%w: its first %d entries have another root", errRewritten, before.Size)
+		}
+		grew = grew && size > before.Size
 	}
-	return size > before.Size, nil
+	return grew || len(w.last) == 0 && len(last) > 0, nil
 }
 
 // Checkpoint is the newest note, for everybody; nil before the first.

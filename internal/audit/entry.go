@@ -1,7 +1,7 @@
 // Package audit defines what CoderFlow writes down about each decision and each
 // effect. Intent is written before an effect and outcome after it, in the
-// transaction that changes the state. (The Merkle tree over the entries is
-// attached here later; entries are already append-only.)
+// transaction that changes the state. The entries are the leaves of a Merkle tree,
+// whose roots the server signs; [Verify] finds what was changed.
 package audit
 
 import (

@@ -67,6 +67,12 @@ func (t *Tx) writeAudit(ctx context.Context) error {
 	if err := t.lockAudit(ctx); err != nil {
 		return err
 	}
+	for more := true; more; {
+		var err error
+		if more, err = t.plant(ctx); err != nil {
+			return err
+		}
+	}
 	var last int64
 	if err := t.scan(ctx, t.tx.NewRaw("SELECT COALESCE(MAX(seq), 0) FROM audit"), &last); err != nil {
 		return fmt.Errorf("read the end of the audit log: %w", err)

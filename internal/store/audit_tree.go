@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/uptrace/bun"
 	"golang.org/x/mod/sumdb/tlog"
@@ -43,14 +44,11 @@ type stored struct {
 func (s *stored) ReadHashes(positions []int64) ([]tlog.Hash, error) {
 	var ask []int64
 	for _, p := range positions {
-		if p < s.first || s.fresh == nil {
+		if s.isFresh(p) == nil {
 			ask = append(ask, p)
 		}
 	}
 	known := map[int64]tlog.Hash{}
-	for i, h := range s.fresh {
-		known[s.first+int64(i)] = h
-	}
 	if len(ask) > 0 {
 		var rows []hashRow
 		if err := s.read(s.ctx, s.db.NewSelect().Model(&rows).Where("position IN (?)", bun.List(ask))); err != nil {
@@ -64,6 +62,10 @@ func (s *stored) ReadHashes(positions []int64) ([]tlog.Hash, error) {
 	}
 	hashes := make([]tlog.Hash, len(positions))
 	for i, p := range positions {
+		if h := s.isFresh(p); h != nil {
+			hashes[i] = *h
+			continue
+		}
 		h, is := known[p]
 		if !is {
 			return nil, fmt.Errorf("the hash at position %d of the audit log is missing: run coderflow audit verify", p)
@@ -73,9 +75,17 @@ func (s *stored) ReadHashes(positions []int64) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
+// isFresh is the hash at a position that is yet to be written; nil: it is not one.
+func (s *stored) isFresh(position int64) *tlog.Hash {
+	if i := position - s.first; len(s.fresh) > 0 && i >= 0 && i < int64(len(s.fresh)) {
+		return &s.fresh[i]
+	}
+	return nil
+}
+
 // grow writes the hashes of rows that were just added to the log.
 func (t *Tx) grow(ctx context.Context, rows []*auditRow) error {
-	tree := &stored{ctx: ctx, db: t.tx, read: t.scan, first: tlog.StoredHashIndex(0, rows[0].Seq-1), fresh: []tlog.Hash{}}
+	tree := &stored{ctx: ctx, db: t.tx, read: t.scan, first: tlog.StoredHashIndex(0, rows[0].Seq-1)}
 	for _, row := range rows {
 		_, hashes, err := row.entry().Hashes(tree)
 		if err != nil {
@@ -93,12 +103,13 @@ func (t *Tx) grow(ctx context.Context, rows []*auditRow) error {
 	return nil
 }
 
-// plantTree hashes a log that is older than its tree. One that ever was signed is
-// left alone: missing hashes are for a verification to find.
+// plantTree hashes a log that is older than its tree.
 func (s *Store) plantTree(ctx context.Context) error {
 	for more := true; more; {
 		err := s.InTx(ctx, func(t *Tx) (err error) {
-			more, err = t.plant(ctx)
+			if err = t.lockAudit(ctx); err == nil {
+				more, err = t.plant(ctx)
+			}
 			return err
 		})
 		if err != nil {
@@ -108,23 +119,27 @@ func (s *Store) plantTree(ctx context.Context) error {
 	return nil
 }
 
-// plant hashes the next entries, and reports whether there were any.
+// plantPage is how many entries are hashed in one transaction.
+const plantPage = 500
+
+// plant hashes the next entries that have no hash yet, and reports whether there
+// were any: those of an earlier version, or of a server of one that still runs. That
+// hides nothing: an entry that was signed and is another one now does not fit its
+// checkpoint, whoever hashes it.
 func (t *Tx) plant(ctx context.Context) (more bool, err error) {
-	if err := t.lockAudit(ctx); err != nil {
-		return false, err
-	}
-	var signed, hashes int64
-	if err := t.scan(ctx, t.tx.NewRaw("SELECT (SELECT COUNT(*) FROM audit_checkpoints), (SELECT COALESCE(MAX(position), -1) + 1 FROM audit_hashes)"), &signed, &hashes); err != nil {
+	var hashes int64
+	if err := t.scan(ctx, t.tx.NewRaw("SELECT COALESCE(MAX(position), -1) + 1 FROM audit_hashes"), &hashes); err != nil {
 		return false, err
 	}
 	size := hashes / 2
-	for tlog.StoredHashCount(size) < hashes {
+	for tlog.StoredHashCount(size+1) <= hashes {
 		size++
 	}
-	var rows []*auditRow
-	if signed == 0 && tlog.StoredHashCount(size) == hashes {
-		err = t.scan(ctx, t.tx.NewSelect().Model(&rows).Where("seq > ?", size).Order("seq").Limit(auditPage))
+	if tlog.StoredHashCount(size) != hashes {
+		return false, fmt.Errorf("the hashes of the audit log end in the middle of entry %d: run coderflow audit verify", size+1)
 	}
+	var rows []*auditRow
+	err = t.scan(ctx, t.tx.NewSelect().Model(&rows).Where("seq > ?", size).Order("seq").Limit(plantPage))
 	if err != nil || len(rows) == 0 {
 		return false, err
 	}
@@ -162,6 +177,18 @@ func (t *Tx) SaveCheckpoint(ctx context.Context, size int64, note []byte) error 
 		return fmt.Errorf("store the checkpoint of %d audit entries: %w", size, err)
 	}
 	return nil
+}
+
+// LastCheckpoint is the note of the largest checkpoint; nil if there is none.
+func (s *Store) LastCheckpoint(ctx context.Context) ([]byte, error) {
+	var rows []checkpointRow
+	if err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Order("size DESC").Limit(1)); err != nil {
+		return nil, fmt.Errorf("read the last checkpoint: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	return rows[0].Note, nil
 }
 
 // Checkpoints are the notes of all checkpoints, the smallest first.
@@ -205,7 +232,7 @@ func (s *Store) AuditLog(ctx context.Context, last int64) iter.Seq2[audit.Entry,
 			list, next = append(list, rows[i].entry()), rows[i].Seq
 		}
 		return list, next, err
-	}, 0)
+	}, math.MinInt64)
 }
 
 // AuditHashes reads the stored hashes of the tree over the first entries up to last.

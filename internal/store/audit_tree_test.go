@@ -88,6 +88,7 @@ func TestThreat54ChangesInTheDatabaseAreNamed(t *testing.T) {
 		"cut off":          {[]string{"DELETE FROM audit WHERE seq > 12"}, 13},
 		"hashes cut off":   {[]string{"DELETE FROM audit_hashes WHERE position > 21"}, 13},
 		"both cut off":     {[]string{"DELETE FROM audit WHERE seq > 12", "DELETE FROM audit_hashes WHERE position > 21"}, 13},
+		"added in front":   {[]string{"INSERT INTO audit SELECT 0, at, actor, action, task, environment, detail FROM audit WHERE seq = 20"}, 1},
 		"added":            {[]string{"INSERT INTO audit SELECT 21, at, actor, action, task, environment, detail FROM audit WHERE seq = 20"}, 21},
 		"swapped":          {[]string{"UPDATE audit SET seq = 0 WHERE seq = 7", "UPDATE audit SET seq = 7 WHERE seq = 8", "UPDATE audit SET seq = 8 WHERE seq = 0"}, 7},
 	} {
@@ -144,34 +145,43 @@ func TestThreat54TheDatabaseRefusesToChangeTheTreeAndItsCheckpoints(t *testing.T
 	})
 }
 
-// A log that was written before there was a tree gets one; one that was signed
-// keeps its gap, which a verification names.
+// A log that was written before there was a tree gets one, and so does what a server
+// of an earlier version adds. What was signed and changed is found all the same.
 func TestALogOlderThanItsTreeGetsOne(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		logged(t, s, 20)
-		_, root, err := s.AuditHead(t.Context())
+		logged(t, s, 1200)
+		size, root, err := s.AuditHead(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		forget := append(withoutTriggers(s), "DELETE FROM audit_hashes")
-		for _, signed := range []bool{false, true} {
-			if signed {
-				inTx(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.SaveCheckpoint(ctx, 20, []byte("note")) })
-			}
-			for _, statement := range forget {
+		do := func(statements ...string) {
+			t.Helper()
+			for _, statement := range statements {
 				if _, err := s.DB().ExecContext(t.Context(), statement); err != nil {
-					t.Fatal(err)
+					t.Fatalf("%s: %v", statement, err)
 				}
 			}
-			forget = forget[len(forget)-1:]
-			if err := s.Migrate(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			r := verified(t, s)
-			if signed && (len(r.Findings) == 0 || r.Findings[0].Seq != 1) || !signed && (len(r.Findings) > 0 || r.Root != root) {
-				t.Errorf("signed %t: %+v", signed, r)
-			}
+		}
+		signed := audit.Checkpoint{Origin: "log", Size: size, Root: root}
+		do(append(withoutTriggers(s), "DELETE FROM audit_hashes")...)
+		if err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if r := verified(t, s, signed); len(r.Findings) > 0 || r.Root != root {
+			t.Errorf("hashed by the migration: %+v", r)
+		}
+		do("INSERT INTO audit SELECT 1201, at, actor, action, task, environment, detail FROM audit WHERE seq = 1200")
+		logged(t, s, 5)
+		if r := verified(t, s, signed); len(r.Findings) > 0 || r.Entries != 1206 {
+			t.Errorf("after an entry of an earlier version: %+v", r)
+		}
+		do("DELETE FROM audit_hashes", "UPDATE audit SET actor = 'github:1' WHERE seq = 7")
+		if err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if r := verified(t, s, signed); len(r.Findings) != 1 || !strings.Contains(r.Findings[0].What, "first 1200 entries") {
+			t.Errorf("hashed again after a change: %+v", r)
 		}
 	})
 }
