@@ -82,6 +82,7 @@ type Run struct {
 	Reach          Reach    // what it could reach, and did; complete once it has ended
 	CreatedAt      time.Time
 	ClaimedAt      time.Time // since when it holds its turn; zero: it does not
+	TriedAt        time.Time // of a pending run: when it first could not be prepared; zero: it was not tried
 	StartedAt      time.Time
 	FinishedAt     time.Time
 }

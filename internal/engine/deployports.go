@@ -38,8 +38,8 @@ type DeployTx interface {
 	Merged(ctx context.Context, id, commit, covers string) (bool, error)
 	// ClaimTurn gives a pending run its turn, or says for which run it waits.
 	ClaimTurn(ctx context.Context, id string) (deploy.Turn, error)
-	// ReleaseTurn puts a pending run at the end of the queue.
-	ReleaseTurn(ctx context.Context, id string) error
+	// ReleaseTurn puts a pending run that could not be prepared at the end of the queue.
+	ReleaseTurn(ctx context.Context, id, why string) error
 	// Waiting lists the tasks of runs that wait for their turn in the environment.
 	Waiting(ctx context.Context, environment string) ([]task.ID, error)
 }

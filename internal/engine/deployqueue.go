@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/task"
@@ -16,6 +18,16 @@ import (
 
 // runPace is how often a run that is under way is looked at, for its output.
 const runPace = time.Second
+
+// maxTried bounds how long a run is tried that cannot be prepared.
+const maxTried = 24 * time.Hour
+
+// How long after a run that could not be prepared, or waits in the queue itself,
+// another task is looked at: at first, and at most.
+const (
+	wakePause    = 5 * time.Second
+	maxWakePause = time.Minute
+)
 
 // deploy takes the runs of a task that is deploying as far as they go now. Those
 // that wait for the merge do not keep the task from being done.
@@ -37,7 +49,9 @@ func (e *Engine) deployLater(ctx context.Context, w *work) error {
 // advanceRuns takes every run of the task as far as it goes now and counts those
 // that have not ended, without those that wait for the merge. A run that fails to go
 // on does not hold up the others. What one review armed begins in the order of its
-// words: a run that is under way holds up those after it.
+// words: one that has not ended, also because it waits for its turn or could not be
+// prepared, holds up those after it. A run that is under way holds up whatever the
+// approval armed after it.
 func (e *Engine) advanceRuns(ctx context.Context, w *work) (open int, err error) {
 	runs, err := e.Store.DeployRuns(ctx, w.t.ID)
 	if err != nil {
@@ -45,6 +59,7 @@ func (e *Engine) advanceRuns(ctx context.Context, w *work) (open int, err error)
 	}
 	var errs []error
 	var underWay, inOrder bool
+	heldUp := map[string]bool{} // approvals
 	for i := range runs {
 		run := &runs[i]
 		switch {
@@ -53,7 +68,7 @@ func (e *Engine) advanceRuns(ctx context.Context, w *work) (open int, err error)
 			continue
 		case run.State == deploy.Armed:
 			continue
-		case inOrder && run.Trigger != deploy.ByRequest:
+		case inOrder && run.Trigger != deploy.ByRequest, run.Trigger == deploy.ByReview && heldUp[run.ApprovalID]:
 			open++
 			continue
 		}
@@ -62,6 +77,7 @@ func (e *Engine) advanceRuns(ctx context.Context, w *work) (open int, err error)
 			continue
 		}
 		open++
+		heldUp[run.ApprovalID] = heldUp[run.ApprovalID] || run.Trigger == deploy.ByReview
 		if run.State == deploy.Created || run.State == deploy.Running {
 			underWay = true
 			inOrder = inOrder || run.Trigger != deploy.ByRequest
@@ -99,8 +115,12 @@ func (e *Engine) takeTurn(ctx context.Context, run *deploy.Run) (bool, error) {
 		if turn, err = tx.ClaimTurn(ctx, run.ID); err != nil || !turn.Queued {
 			return err
 		}
-		// The one before it may have been forgotten: it is looked at first.
-		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(turn.Task)})
+		if turn.Task == run.Task { // it is being looked at
+			return nil
+		}
+		// The one before it may have been forgotten. It may as well wait for this
+		// task, so not at once.
+		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(turn.Task), RunAt: e.Now().Add(wakePause)})
 	})
 	if err != nil {
 		return false, err
@@ -112,17 +132,63 @@ func (e *Engine) takeTurn(ctx context.Context, run *deploy.Run) (bool, error) {
 	return turn.Own, nil
 }
 
+// createRun makes the container of a run whose turn it is. One that cannot be
+// prepared lets others go first, so that it does not hold up its environment, and is
+// tried again for a day at most, unless it is certain that time mends nothing.
+func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error {
+	own, err := e.takeTurn(ctx, run)
+	if err != nil || !own {
+		return err
+	}
+	before := *run
+	err = e.prepareRun(ctx, w, run)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if len(run.Reach.Hosts) > 0 {
+		err = errors.Join(err, e.Ways.CloseRun(ctx, *run)) // it is opened again the next time
+	}
+	*run = before // what was only meant to be written
+	unusable := (*CredentialError)(nil)
+	switch {
+	case errors.Is(err, forge.ErrNotFound):
+		return e.withhold(ctx, w, run, "the forge does not show the repository or the pull request any more: "+lastWords(err))
+	case errors.As(err, &unusable):
+		return e.withhold(ctx, w, run, unusable.Error())
+	case !run.TriedAt.IsZero() && e.Now().After(run.TriedAt.Add(maxTried)):
+		run.State, run.FinishedAt = deploy.Failed, e.Now().UTC()
+		run.Detail = fmt.Sprintf("it could not be prepared for %s; it never ran. The last error: %s", maxTried, lastWords(err))
+		return e.endRun(ctx, w, run)
+	}
+	e.giveUpTurn(ctx, run, err)
+	return err
+}
+
+// lastWords is an error as one line for people.
+func lastWords(err error) string {
+	const most = 500
+	s := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "�")), " ")
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
 // giveUpTurn lets others go first after a run could not be prepared. If that fails
-// too, the run goes on with its turn when it is looked at again.
-func (e *Engine) giveUpTurn(ctx context.Context, run *deploy.Run) {
-	if ctx.Err() != nil {
-		return
+// too, the run goes on with its turn when it is looked at again. Its own task is not
+// woken, because the job of it is retried, ever more seldom; others are, with a pause
+// that grows, because they may be such runs too.
+func (e *Engine) giveUpTurn(ctx context.Context, run *deploy.Run, why error) {
+	now := e.Now()
+	pause := wakePause
+	if !run.TriedAt.IsZero() {
+		pause = min(max(now.Sub(run.TriedAt)/10, wakePause), maxWakePause)
 	}
 	err := e.Store.InTx(ctx, func(tx Tx) error {
-		if err := tx.ReleaseTurn(ctx, run.ID); err != nil {
+		if err := tx.ReleaseTurn(ctx, run.ID, "it could not be prepared and is tried again: "+lastWords(why)); err != nil {
 			return err
 		}
-		return e.wakeWaiting(ctx, tx, run)
+		return e.wakeOthers(ctx, tx, run, run.Task, now.Add(pause))
 	})
 	if err != nil {
 		e.Logger.WarnContext(ctx, "turn not given up, the run goes on with it", "deployment", run.ID, "error", err)
@@ -133,12 +199,20 @@ func (e *Engine) giveUpTurn(ctx context.Context, run *deploy.Run) {
 
 // wakeWaiting has everybody looked at who may begin now.
 func (e *Engine) wakeWaiting(ctx context.Context, tx Tx, run *deploy.Run) error {
+	return e.wakeOthers(ctx, tx, run, "", time.Time{})
+}
+
+// wakeOthers has everybody but one task looked at who waits for the run's environment.
+func (e *Engine) wakeOthers(ctx context.Context, tx Tx, run *deploy.Run, but task.ID, at time.Time) error {
 	waiting, err := tx.Waiting(ctx, run.Environment)
 	if err != nil {
 		return err
 	}
 	for _, id := range waiting {
-		if err := tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(id)}); err != nil {
+		if id == but {
+			continue
+		}
+		if err := tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(id), RunAt: at}); err != nil {
 			return err
 		}
 	}

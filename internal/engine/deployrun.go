@@ -68,20 +68,6 @@ func (e *Engine) withhold(ctx context.Context, w *work, run *deploy.Run, why ...
 	return e.endRun(ctx, w, run)
 }
 
-// createRun makes the container of a run whose turn it is. One that cannot be
-// prepared lets others go first, so that it does not hold up its environment.
-func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error {
-	own, err := e.takeTurn(ctx, run)
-	if err != nil || !own {
-		return err
-	}
-	if err := e.prepareRun(ctx, w, run); err != nil {
-		e.giveUpTurn(ctx, run)
-		return err
-	}
-	return nil
-}
-
 func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error {
 	profile, why, err := e.pinnedProfile(ctx, run)
 	if err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -168,5 +169,8 @@ func (r *runRow) run() (deploy.Run, error) {
 		return deploy.Run{}, fmt.Errorf("deployment run %s: %w", r.ID, d.err)
 	}
 	run.Script = string(script)
+	if run.State == deploy.Pending { // see ReleaseTurn
+		run.TriedAt, run.StartedAt = run.StartedAt, time.Time{}
+	}
 	return run, nil
 }

@@ -101,12 +101,23 @@ func (t *Tx) lockQueue(ctx context.Context, environment string) error {
 	return err
 }
 
-// ReleaseTurn ends the turn of a run that could not go on and puts it at the end of
-// the queue. A run whose container was made keeps its turn.
-func (t *Tx) ReleaseTurn(ctx context.Context, id string) error {
-	_, err := t.exec(ctx, t.tx.NewUpdate().Model((*runRow)(nil)).
-		Set("claimed_at = NULL").Set("queued_at = ?", at(t.now())).
+// ReleaseTurn ends the turn of a run that could not go on, and says why. It goes to
+// the end of the queue, and with it what the same review armed after it: the queue
+// never has these in another order than the review, so that nobody waits for
+// somebody who waits for them. A run whose container was made keeps its turn.
+//
+// When that happened first is kept where the start of the run comes later.
+func (t *Tx) ReleaseTurn(ctx context.Context, id, why string) error {
+	now := at(t.now())
+	n, err := t.exec(ctx, t.tx.NewUpdate().Model((*runRow)(nil)).
+		Set("claimed_at = NULL").Set("queued_at = ?", now).Set("detail = ?", text(why)).Set("started_at = COALESCE(started_at, ?)", now).
 		Where("id = ?", text(id)).Where("state = ?", deploy.Pending).Where("claimed_at IS NOT NULL"))
+	if err == nil && n > 0 {
+		_, err = t.exec(ctx, t.tx.NewRaw(`UPDATE deploy_runs SET queued_at = ? WHERE state = ? AND claimed_at IS NULL AND EXISTS
+			(SELECT 1 FROM deploy_runs AS f WHERE f.id = ? AND f.cause = ? AND deploy_runs.cause = f.cause
+			AND deploy_runs.approval_id = f.approval_id AND deploy_runs.number > f.number)`,
+			now, deploy.Pending, text(id), deploy.ByReview))
+	}
 	if err != nil {
 		return fmt.Errorf("end the turn of deployment %s: %w", id, err)
 	}

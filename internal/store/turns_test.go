@@ -290,7 +290,9 @@ func TestARunThatCannotBePreparedLetsOthersGoFirst(t *testing.T) {
 		if !claim(t, s, first.ID).Own {
 			t.Fatal("no turn")
 		}
-		release := func(ctx context.Context, tx *store.Tx) error { return tx.ReleaseTurn(ctx, first.ID) }
+		release := func(ctx context.Context, tx *store.Tx) error {
+			return tx.ReleaseTurn(ctx, first.ID, "the image is away")
+		}
 		inTx(t, s, release)
 		if turn := claim(t, s, first.ID); turn.Own || turn.Behind != second.ID || !turn.Queued {
 			t.Errorf("it is not behind the other: %+v", turn)
@@ -306,6 +308,64 @@ func TestARunThatCannotBePreparedLetsOthersGoFirst(t *testing.T) {
 		inTx(t, s, release)
 		if got, err := s.Deployment(t.Context(), first.ID); err != nil || got.ClaimedAt.IsZero() {
 			t.Errorf("a run with a container lost its turn: %v", err)
+		}
+	})
+}
+
+// What one review armed stays in its order in the queue, so that the second does not
+// wait for the first while the first waits for the second.
+func TestARunThatCannotBePreparedTakesThoseAfterItAlong(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		v, approval := approvedTask(t, s)
+		deployment(t, s, v, approval, deploy.Run{ID: "before", Environment: "production", Trigger: deploy.ByReview})
+		deployment(t, s, v, approval, deploy.Run{ID: "first", Environment: "staging", Trigger: deploy.ByReview})
+		deployment(t, s, v, approval, deploy.Run{ID: "second", Environment: "staging", Trigger: deploy.ByReview})
+		deployment(t, s, v, approval, deploy.Run{ID: "always", Environment: "staging", Trigger: deploy.OnApproval})
+		for range 2 { // the second time there is somebody before it
+			if claim(t, s, "first").Own {
+				inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
+					return tx.ReleaseTurn(ctx, "first", "the image\x00is away")
+				})
+			}
+		}
+		if turn := claim(t, s, "second"); turn.Behind != "always" {
+			t.Errorf("the second waits for %+v", turn)
+		}
+		if turn := claim(t, s, "first"); turn.Behind != "always" {
+			t.Errorf("the first waits for %+v", turn)
+		}
+		if !claim(t, s, "always").Own || !claim(t, s, "before").Own {
+			t.Error("others wait")
+		}
+	})
+}
+
+// When a run could not be prepared first is known, however often that happens, and
+// is no start.
+func TestARunThatCannotBePreparedRemembersSinceWhen(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		v, approval := approvedTask(t, s)
+		run := deployment(t, s, v, approval, deploy.Run{ID: "one", Environment: "staging"})
+		var since time.Time
+		for _, why := range []string{"the image is away", "the forge is away"} {
+			claim(t, s, run.ID)
+			inTx(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.ReleaseTurn(ctx, run.ID, why) })
+			got, err := s.Deployment(t.Context(), run.ID)
+			if err != nil || got.Detail != why || !got.StartedAt.IsZero() || got.TriedAt.IsZero() {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			if since.IsZero() {
+				since = got.TriedAt
+			}
+			if !got.TriedAt.Equal(since) {
+				t.Errorf("tried since %s, first %s", got.TriedAt, since)
+			}
+		}
+		end(t, s, run, deploy.Failed)
+		if got, err := s.Deployment(t.Context(), run.ID); err != nil || !got.StartedAt.IsZero() || !got.TriedAt.IsZero() {
+			t.Errorf("ended: %+v, %v", got, err)
 		}
 	})
 }
