@@ -9,6 +9,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -81,7 +82,7 @@ func (t *totals) file(path string, text []byte, each bool) {
 	lines := bytes.Count(text, []byte("\n")) + 1
 	start := time.Now()
 	in := risk.Input{Path: path, New: text, Added: risk.Lines{{From: 1, To: lines}}}
-	found := risk.Settle(append(risk.Statements(in), risk.Secrets(in)...))
+	found := risk.Settle(append(risk.Statements(context.Background(), in), risk.Secrets(context.Background(), in)...))
 	t.took += time.Since(start)
 	t.files++
 	t.lines += lines

@@ -120,8 +120,11 @@ func (b *build) scanBatch(ctx context.Context, batch []task.PathChange, lines ma
 		if of := lines[c.Path]; of != nil {
 			in.Added, in.Removed = of.added, of.removed
 		}
-		found = append(found, risk.Statements(in)...)
-		found = append(found, risk.Secrets(in)...)
+		found = append(found, risk.Statements(ctx, in)...)
+		found = append(found, risk.Secrets(ctx, in)...)
+		if err := ctx.Err(); err != nil { // what was found is not all of it
+			return nil, fmt.Errorf("look through the changed file %.200q: %w", c.Path, err)
+		}
 	}
 	return found, nil
 }

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"context"
 	"strings"
 	"testing"
 )
@@ -21,8 +22,8 @@ func BenchmarkScan(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(in.New)))
 			for b.Loop() {
-				Statements(in)
-				Secrets(in)
+				Statements(context.Background(), in)
+				Secrets(context.Background(), in)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package risk
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -24,15 +25,18 @@ var syntaxes = map[string]codeSyntax{
 
 // codeReader makes words of code: names, punctuation, and strings as quoted words.
 type codeReader struct {
+	*meter
 	syntaxes codeSyntax
 	text     []byte
 	at, line int
 	words    []word
+	docEnds  map[string][]int // where a line begins that begins with a word in capitals
 }
 
-func codeWords(text []byte, s codeSyntax) []word {
-	r := &codeReader{syntaxes: s, text: text, line: 1}
-	for r.at < len(r.text) {
+func codeWords(m *meter, text []byte, s codeSyntax) []word {
+	r := &codeReader{meter: m, syntaxes: s, text: text, line: 1}
+	for from := 0; r.at < len(r.text) && r.spend(1+r.at-from); {
+		from = r.at
 		r.next()
 	}
 	return r.words
@@ -106,34 +110,54 @@ func (r *codeReader) heredoc(rest []byte) bool {
 		return false
 	}
 	first := lineEnd(r.text, r.at)
-	for i := first; i < len(r.text); {
-		next := lineEnd(r.text, min(i+1, len(r.text)))
-		if bytes.HasPrefix(bytes.TrimLeft(r.text[i:next], "\n \t"), m[1]) {
-			r.words = append(r.words, word{text: string(r.text[min(first+1, i):i]), line: r.line + 1, quoted: true})
-			r.line += bytes.Count(r.text[r.at:next], []byte("\n"))
-			r.at = next
-			return true
-		}
-		i = next
+	at, found := r.docEnd(string(m[1]), first)
+	if !found {
+		return false
 	}
-	return false
+	r.words = append(r.words, word{text: string(r.text[min(first+1, at-1) : at-1]), line: r.line + 1, quoted: true})
+	next := lineEnd(r.text, at)
+	r.line += bytes.Count(r.text[r.at:next], []byte("\n"))
+	r.at = next
+	return true
+}
+
+var docEnd = regexp.MustCompile(`(?m)^[ \t]*([A-Z][A-Z0-9_]*)`)
+
+// docEnd is where the first line behind an index begins that begins with a tag.
+// These lines are looked for once in a file.
+func (r *codeReader) docEnd(tag string, behind int) (at int, found bool) {
+	if r.docEnds == nil {
+		r.docEnds = map[string][]int{}
+		r.spend(len(r.text))
+		for _, m := range docEnd.FindAllSubmatchIndex(r.text, -1) {
+			name := string(r.text[m[2]:m[3]])
+			r.docEnds[name] = append(r.docEnds[name], m[0])
+		}
+	}
+	ends := r.docEnds[tag]
+	i, _ := slices.BinarySearch(ends, behind+1)
+	if i == len(ends) {
+		return 0, false
+	}
+	return ends[i], true
 }
 
 // codeUnits yields the words of a file of code once, and the SQL and the commands
 // that its strings hold.
-func codeUnits(path string, text []byte, s codeSyntax, emit func(unit)) {
-	words := codeWords(text, s)
+func codeUnits(path string, text []byte, s codeSyntax, to *sink) {
+	words := codeWords(to.meter, text, s)
 	back := rollbacks(words, text, s)
-	each := func(u unit) {
-		u.rollback = back.touches(u.first(), u.first())
-		emit(u)
-	}
+	each := to.through(func(u *unit) { u.rollback = back.touches(u.first(), u.first()) })
+	read := 0 // words that a statement before has taken in
 	if len(words) > 0 {
-		emit(unit{lang: LangCode, words: words, last: words[len(words)-1].line})
+		to.emit(unit{lang: LangCode, words: words, last: words[len(words)-1].line})
 	}
+	test := isTest(path)
 	for i, w := range words {
-		if w.quoted && !isTest(path) && looksLikeSQL(w.text) {
-			sqlUnits([]byte(joined(words[i:])), w.line, 0, each)
+		if w.quoted && i >= read && !test && looksLikeSQL(w.text) {
+			statement, n := joined(words[i:])
+			read = i + n
+			sqlUnits([]byte(statement), w.line, 0, each)
 		}
 		if !w.quoted && runners[w.text] && i+1 < len(words) {
 			if script, line := argument(words[i+1:]); script != "" {
@@ -144,25 +168,27 @@ func codeUnits(path string, text []byte, s codeSyntax, emit func(unit)) {
 }
 
 // joined is a string with those that are put behind it: next to it, or with an
-// operator. What is no string stands as "?".
-func joined(words []word) string {
-	text, i := words[0].text, 1
+// operator, and how many words that took. What is no string stands as "?".
+func joined(words []word) (text string, n int) {
+	var b strings.Builder
+	b.WriteString(words[0].text)
+	i := 1
 	words = words[:min(len(words), 300)]
-	for i < len(words) && len(text) < 64<<10 {
+	for i < len(words) && b.Len() < 64<<10 {
 		switch w := words[i]; {
 		case w.quoted:
-			text += w.text
+			b.WriteString(w.text)
 			i++
 		case w.text != "+" && w.text != "." && w.text != "\\":
-			return text
+			return b.String(), i
 		case i+1 < len(words) && !words[i+1].quoted && w.text == "+":
-			text += "?"
+			b.WriteByte('?')
 			i = operandEnd(words, i+1)
 		default:
 			i++
 		}
 	}
-	return text
+	return b.String(), i
 }
 
 // operandEnd is the index after an expression that begins at i: names, with calls,

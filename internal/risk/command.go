@@ -26,25 +26,25 @@ var shells = map[string]bool{"sh": true, "bash": true, "zsh": true, "dash": true
 
 // emitCommand yields a command, without what only carries it, and the commands and
 // statements that it is given as text.
-func emitCommand(u unit, l *shLexer, emit func(unit)) {
+func emitCommand(u unit, l *shLexer, to *sink) {
 	u.words = l.uncarry(u.words)
 	if len(u.words) == 0 {
 		return
 	}
 	name := path.Base(u.words[0].text)
 	u.words[0].text = name
-	emit(u)
+	to.emit(u)
 	switch {
 	case sqlClients[name]:
 		for _, w := range u.words[1:] {
 			if w.quoted && strings.ContainsAny(w.text, " \n") {
-				sqlUnits([]byte(w.text), w.line, 0, emit)
+				sqlUnits([]byte(w.text), w.line, 0, to)
 			}
 		}
 	case shells[name] || name == "su" || name == "ssh" || name == "eval" || name == "docker" || name == "podman" || name == "kubectl" || name == "watch":
-		l.texts(u.words[1:], emit)
+		l.texts(u.words[1:], to)
 	case (name == "echo" || name == "printf" || name == "cat") && u.pipe != "":
-		l.piped(u, emit)
+		l.piped(u, to)
 	}
 }
 
@@ -92,27 +92,27 @@ func hasField(list, field string) bool {
 }
 
 // texts reads quoted arguments of several words as scripts.
-func (l *shLexer) texts(words []word, emit func(unit)) {
+func (l *shLexer) texts(words []word, to *sink) {
 	for _, w := range words {
 		if w.quoted && strings.ContainsAny(w.text, " \n") && l.depth < maxDepth {
-			shellUnits([]byte(strings.ReplaceAll(w.text, literal, "$")), w.line, l.depth+1, l.vars, emit)
+			shellUnits([]byte(strings.ReplaceAll(w.text, literal, "$")), w.line, l.depth+1, l.vars, to)
 		}
 	}
 }
 
 // piped reads what is written into a shell or a client of a database.
-func (l *shLexer) piped(u unit, emit func(unit)) {
+func (l *shLexer) piped(u unit, to *sink) {
 	for name := range strings.FieldsSeq(u.pipe) {
 		switch {
 		case sqlClients[name]:
 			for _, w := range u.words[1:] {
-				sqlUnits([]byte(w.text), w.line, 0, emit)
+				sqlUnits([]byte(w.text), w.line, 0, to)
 			}
 			return
 		case shells[name]:
 			for _, w := range u.words[1:] {
 				if l.depth < maxDepth {
-					shellUnits([]byte(w.text), w.line, l.depth+1, l.vars, emit)
+					shellUnits([]byte(w.text), w.line, l.depth+1, l.vars, to)
 				}
 			}
 			return

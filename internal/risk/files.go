@@ -9,7 +9,7 @@ import (
 )
 
 // reader reads one kind of file.
-type reader func(path string, text []byte, emit func(unit))
+type reader func(path string, text []byte, to *sink)
 
 var byExtension = func() map[string]reader {
 	m := map[string]reader{}
@@ -30,8 +30,8 @@ var byExtension = func() map[string]reader {
 }()
 
 var kinds = map[string]reader{
-	"sql": readSQL, "sh": readShell, "hcl": func(_ string, text []byte, emit func(unit)) { hclUnits(text, emit) },
-	"yaml": func(_ string, text []byte, emit func(unit)) { yamlUnits(text, emit) }, "mk": readMake, "docker": readDocker,
+	"sql": readSQL, "sh": readShell, "hcl": func(_ string, text []byte, to *sink) { hclUnits(text, to) },
+	"yaml": func(_ string, text []byte, to *sink) { yamlUnits(text, to) }, "mk": readMake, "docker": readDocker,
 	"py": readCode("py"), "rb": readCode("rb"), "js": readCode("js"), "php": readCode("php"), "java": readCode("java"), "ex": readCode("ex"),
 }
 
@@ -71,24 +71,21 @@ func readerOf(file string, text []byte) reader {
 	return readShell
 }
 
-func readSQL(file string, text []byte, emit func(unit)) {
+func readSQL(file string, text []byte, to *sink) {
 	back := sqlRollbacks(file, text)
-	sqlUnits(text, 1, 0, func(u unit) {
-		u.rollback = back.touches(u.first(), u.first())
-		emit(u)
-	})
+	sqlUnits(text, 1, 0, to.through(func(u *unit) { u.rollback = back.touches(u.first(), u.first()) }))
 }
 
-func readShell(_ string, text []byte, emit func(unit)) {
-	shellUnits(text, 1, 0, variables{}, emit)
+func readShell(_ string, text []byte, to *sink) {
+	shellUnits(text, 1, 0, variables{}, to)
 }
 
 func readCode(kind string) reader {
-	return func(file string, text []byte, emit func(unit)) { codeUnits(file, text, syntaxes[kind], emit) }
+	return func(file string, text []byte, to *sink) { codeUnits(file, text, syntaxes[kind], to) }
 }
 
 // readMake reads the lines of recipes. $(NAME) is a variable there, $$ a dollar sign.
-func readMake(_ string, text []byte, emit func(unit)) {
+func readMake(_ string, text []byte, to *sink) {
 	vars := variables{}
 	var recipe []byte
 	from, n, going := 0, 0, false
@@ -106,11 +103,11 @@ func readMake(_ string, text []byte, emit func(unit)) {
 		}
 		recipe = append(recipe, line...)
 		if going = bytes.HasSuffix(bytes.TrimRight(line, "\r\n"), []byte(`\`)) && len(recipe) < 1<<20; !going {
-			shellUnits(makeVariables(recipe), from, 0, vars, emit)
+			shellUnits(makeVariables(recipe), from, 0, vars, to)
 		}
 	}
 	if going {
-		shellUnits(makeVariables(recipe), from, 0, vars, emit)
+		shellUnits(makeVariables(recipe), from, 0, vars, to)
 	}
 }
 
@@ -128,7 +125,7 @@ func makeVariables(recipe []byte) []byte {
 var dockerRun = regexp.MustCompile(`(?i)^\s*(ONBUILD\s+)?(RUN|CMD|ENTRYPOINT|HEALTHCHECK\s+CMD)\s+((--\S+\s+)*)`)
 
 // readDocker reads the instructions that run commands.
-func readDocker(_ string, text []byte, emit func(unit)) {
+func readDocker(_ string, text []byte, to *sink) {
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	for i := 0; i < len(lines); i++ {
 		m := dockerRun.FindIndex(lines[i][:min(len(lines[i]), 300)])
@@ -143,7 +140,7 @@ func readDocker(_ string, text []byte, emit func(unit)) {
 				for i++; i < len(lines) && string(bytes.TrimSpace(lines[i])) != tag; i++ {
 					body = append(body, lines[i]...)
 				}
-				shellUnits(body, from+1, 0, variables{}, emit)
+				shellUnits(body, from+1, 0, variables{}, to)
 				continue
 			}
 		}
@@ -158,7 +155,7 @@ func readDocker(_ string, text []byte, emit func(unit)) {
 		if bytes.HasPrefix(script, []byte("[")) {
 			script = fromList(script)
 		}
-		shellUnits(script, from+1, 0, variables{}, emit)
+		shellUnits(script, from+1, 0, variables{}, to)
 	}
 }
 
@@ -167,12 +164,12 @@ func continues(line []byte) bool {
 	return bytes.HasSuffix(trimmed, []byte(`\`)) || bytes.HasPrefix(trimmed, []byte("#"))
 }
 
-func readProc(_ string, text []byte, emit func(unit)) {
+func readProc(_ string, text []byte, to *sink) {
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++
 		if _, command, found := bytes.Cut(line, []byte(":")); found {
-			shellUnits(command, n, 0, variables{}, emit)
+			shellUnits(command, n, 0, variables{}, to)
 		}
 	}
 }
@@ -180,7 +177,7 @@ func readProc(_ string, text []byte, emit func(unit)) {
 var scriptLine = regexp.MustCompile(`^\s*(?:\{\s*"scripts"\s*:\s*\{\s*)?"[A-Za-z0-9:_. -]{1,60}"\s*:\s*("(?:[^"\\]|\\.)*")`)
 
 // readPackage reads the scripts of a package, one a line as tools write them.
-func readPackage(_ string, text []byte, emit func(unit)) {
+func readPackage(_ string, text []byte, to *sink) {
 	n, inside := 0, false
 	for line := range bytes.Lines(text) {
 		n++
@@ -192,7 +189,7 @@ func readPackage(_ string, text []byte, emit func(unit)) {
 		}
 		var script string
 		if m := scriptLine.FindSubmatch(line); m != nil && json.Unmarshal(m[1], &script) == nil {
-			shellUnits([]byte(script), n, 0, variables{}, emit)
+			shellUnits([]byte(script), n, 0, variables{}, to)
 		}
 		if trimmed := bytes.TrimSpace(line); bytes.HasPrefix(trimmed, []byte("}")) {
 			inside = false

@@ -11,15 +11,16 @@ type hclReader struct {
 	at, line int
 	scopes   []string // headers of the blocks around
 	words    []word
-	emit     func(unit)
+	to       *sink
 }
 
 // hclUnits yields the settings of a file of HCL as "key = value", and the headers
 // of its blocks as "resource type name {". A setting's scope are the headers of
 // the blocks around it.
-func hclUnits(text []byte, emit func(unit)) {
-	r := &hclReader{text: text, line: 1, emit: emit}
-	for r.at < len(text) {
+func hclUnits(text []byte, to *sink) {
+	r := &hclReader{text: text, line: 1, to: to}
+	for from := 0; r.at < len(text) && to.spend(1+r.at-from); {
+		from = r.at
 		r.next()
 	}
 	r.flush()
@@ -27,7 +28,7 @@ func hclUnits(text []byte, emit func(unit)) {
 
 func (r *hclReader) flush() {
 	if len(r.words) > 0 {
-		r.emit(unit{lang: LangHCL, words: r.words, scope: strings.Join(r.scopes, "/"), last: r.line})
+		r.to.emit(unit{lang: LangHCL, words: r.words, scope: strings.Join(r.scopes, "/"), last: r.line})
 		r.words = nil
 	}
 }

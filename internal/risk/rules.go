@@ -66,8 +66,8 @@ func (x *index) add(r *prepared, p pattern) {
 const maxTries = 200
 
 // find tells where rules fit a unit: each rule once, in code wherever it fits.
-func (x *index) find(u *unit, hit func(*prepared, span)) {
-	s := search{unit: u, hit: hit}
+func (x *index) find(m *meter, u *unit, hit func(*prepared, span)) {
+	s := search{meter: m, unit: u, hit: hit}
 	for i, w := range u.words {
 		if w.quoted && u.lang == LangCode {
 			continue
@@ -85,6 +85,7 @@ func (x *index) find(u *unit, hit func(*prepared, span)) {
 
 // search is one unit being looked at.
 type search struct {
+	*meter
 	unit  *unit
 	hit   func(*prepared, span)
 	tries int
@@ -97,6 +98,9 @@ func (s *search) try(c candidate, i int) {
 	}
 	if len(c.pattern.pieces) > 1 || c.rule.Check != nil {
 		s.tries++
+	}
+	if len(c.pattern.pieces) > 1 && !s.spend(len(s.unit.words)-i) {
+		return
 	}
 	at, fits := c.pattern.at(s.unit.words, i)
 	if s.tries > maxTries && s.unit.lang != LangCode {

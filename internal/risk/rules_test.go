@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"context"
 	"strings"
 	"testing"
 )
@@ -12,7 +13,7 @@ func whole(path, text string) Input {
 
 // found lists the rules that name something of an added file.
 func found(path, text string) (rules []string) {
-	for _, h := range hits(path, []byte(text)) {
+	for _, h := range hits(newMeter(context.Background(), len(text)), path, []byte(text)) {
 		rules = append(rules, h.rule.ID)
 	}
 	return rules
@@ -72,7 +73,7 @@ func TestThreat35SecretRulesAndTheirExamples(t *testing.T) {
 }
 
 func secretsOf(path, text string) (rules []string) {
-	for _, f := range Secrets(whole(path, text)) {
+	for _, f := range Secrets(context.Background(), whole(path, text)) {
 		rules = append(rules, f.Rule)
 	}
 	return rules

@@ -3,6 +3,7 @@ package risk
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 	"unicode"
@@ -60,14 +61,15 @@ type hit struct {
 // Statements finds what the change of one file brings in: what stands on an added
 // line, and what stood in a comment or a longer statement before; and the
 // protections that it removes.
-func Statements(in Input) []Finding {
+func Statements(ctx context.Context, in Input) []Finding {
 	if in.Opaque {
 		return nil
 	}
-	now := hits(in.Path, in.New)
+	m := newMeter(ctx, len(in.Old)+len(in.New))
+	now := hits(m, in.Path, in.New)
 	var before []hit
 	if in.Old != nil && (len(in.Removed) > 0 || slices.ContainsFunc(now, func(h hit) bool { return h.rule.Guard || !in.Added.touches(h.from, h.to) })) {
-		before = hits(in.Path, in.Old)
+		before = hits(m, in.Path, in.Old)
 	}
 	had, has := tally(before), tally(now)
 	var found []Finding
@@ -89,7 +91,7 @@ func Statements(in Input) []Finding {
 			found = append(found, h.finding(in.Path, true))
 		}
 	}
-	return bounded(found)
+	return append(bounded(found), m.finding(in.Path, "statements-unread")...)
 }
 
 func (h hit) finding(path string, removed bool) Finding {
@@ -131,7 +133,7 @@ func bounded(found []Finding) []Finding {
 }
 
 // hits reads a file and tries the rules of its languages, one hit of a rule a line.
-func hits(path string, text []byte) []hit {
+func hits(m *meter, path string, text []byte) []hit {
 	read := readerOf(path, text)
 	if read == nil || len(text) == 0 {
 		return nil
@@ -139,12 +141,12 @@ func hits(path string, text []byte) []hit {
 	rules := byLanguage()
 	var found []hit
 	times := map[*prepared]int{}
-	read(path, text, func(u unit) {
+	read(path, text, &sink{m, func(u unit) {
 		of := rules[u.lang]
 		if of == nil {
 			return
 		}
-		of.find(&u, func(r *prepared, at span) {
+		of.find(m, &u, func(r *prepared, at span) {
 			h := hit{rule: r, from: u.text(at)[0].line, to: u.last, rollback: u.rollback, key: r.ID}
 			if times[r]++; times[r] <= maxTold {
 				h = newHit(r, &u, at)
@@ -156,8 +158,8 @@ func hits(path string, text []byte) []hit {
 			}
 			found = append(found, h)
 		})
-	})
-	if u := codeRollbacks(path, text, found); u != nil {
+	}})
+	if u := codeRollbacks(m, path, text, found); u != nil {
 		for i := range found {
 			found[i].rollback = found[i].rollback || found[i].rule.Reads == LangCode && u.touches(found[i].from, found[i].from)
 		}
@@ -230,10 +232,10 @@ func inert(text string) string {
 
 // codeRollbacks are the functions of a file of code that take a migration back, if
 // anything was found in it.
-func codeRollbacks(path string, text []byte, found []hit) Lines {
+func codeRollbacks(m *meter, path string, text []byte, found []hit) Lines {
 	if !slices.ContainsFunc(found, func(h hit) bool { return h.rule.Reads == LangCode }) || !bytes.Contains(text, []byte("down")) {
 		return nil
 	}
 	s := syntaxOf(path, text)
-	return rollbacks(codeWords(text, s), text, s)
+	return rollbacks(codeWords(m, text, s), text, s)
 }

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,31 +43,31 @@ func wantRules(t *testing.T, found []Finding, want ...string) {
 
 func TestOnlyWhatTheChangeBringsInIsNamed(t *testing.T) {
 	t.Parallel()
-	wantRules(t, Statements(changed("a.sql", "DROP TABLE x;\n", "DROP TABLE x;\nSELECT 1;\n")))
-	wantRules(t, Statements(changed("a.sql", "SELECT 1;\n", "SELECT 1;\nTRUNCATE y;\n")), "sql-truncate:2 destructive-sql false")
+	wantRules(t, Statements(context.Background(), changed("a.sql", "DROP TABLE x;\n", "DROP TABLE x;\nSELECT 1;\n")))
+	wantRules(t, Statements(context.Background(), changed("a.sql", "SELECT 1;\n", "SELECT 1;\nTRUNCATE y;\n")), "sql-truncate:2 destructive-sql false")
 }
 
 // A line that goes can make a danger of what stays: the end of a comment, a WHERE.
 func TestALineThatGoesCanBringOneIn(t *testing.T) {
 	t.Parallel()
 	in := Input{Path: "a.sql", Old: []byte("/*\nDROP TABLE x;\n*/\n"), New: []byte("DROP TABLE x;\n"), Removed: Lines{{1, 1}, {3, 3}}}
-	wantRules(t, Statements(in), "sql-drop-table:1 destructive-sql false")
+	wantRules(t, Statements(context.Background(), in), "sql-drop-table:1 destructive-sql false")
 	in = Input{Path: "a.sql", Old: []byte("DELETE FROM x\nWHERE a;\n"), New: []byte("DELETE FROM x\n"), Removed: Lines{{2, 2}}}
-	wantRules(t, Statements(in), "sql-delete-all:1 destructive-sql false")
+	wantRules(t, Statements(context.Background(), in), "sql-delete-all:1 destructive-sql false")
 }
 
 func TestAProtectionThatMovesIsNotTakenAway(t *testing.T) {
 	t.Parallel()
 	block := "resource \"aws_db_instance\" \"m\" {\n  lifecycle {\n    prevent_destroy = true\n  }\n}\n"
 	gone := Input{Path: "a.tf", Old: []byte(block), Removed: Lines{{1, 5}}, Known: true}
-	wantRules(t, Statements(gone), "tf-resource-removed:1 destructive-infrastructure true", "tf-protection-removed:3 weaker-protection true")
-	wantRules(t, append(Statements(gone), Statements(whole("b.tf", block))...))
+	wantRules(t, Statements(context.Background(), gone), "tf-resource-removed:1 destructive-infrastructure true", "tf-protection-removed:3 weaker-protection true")
+	wantRules(t, append(Statements(context.Background(), gone), Statements(context.Background(), whole("b.tf", block))...))
 	for _, decoy := range []string{"docs/b.tf", "b.hcl", "b.tf.txt"} { // nobody applies these
-		if got := rulesOf(append(Statements(gone), Statements(whole(decoy, block))...)); len(got) != 2 {
+		if got := rulesOf(append(Statements(context.Background(), gone), Statements(context.Background(), whole(decoy, block))...)); len(got) != 2 {
 			t.Errorf("%s: %q", decoy, got)
 		}
 	}
-	wantRules(t, Statements(changed("a.tf", block, "# moved down\n"+block)))
+	wantRules(t, Statements(context.Background(), changed("a.tf", block, "# moved down\n"+block)))
 }
 
 func TestWhatTakesAMigrationBackIsNamedAsThat(t *testing.T) {
@@ -81,7 +82,7 @@ func TestWhatTakesAMigrationBackIsNamedAsThat(t *testing.T) {
 		"m/6.py":          "def downgrade():\n    op.execute('DROP TABLE x')\n",
 		"db/U7__undo.sql": "DROP TABLE x;",
 	} {
-		found := Statements(whole(path, text))
+		found := Statements(context.Background(), whole(path, text))
 		if len(found) != 1 || found[0].Name != Rollback {
 			t.Errorf("%s: %q", path, rulesOf(found))
 		}
@@ -92,7 +93,7 @@ func TestWhatTakesAMigrationBackIsNamedAsThat(t *testing.T) {
 		"m/3.sql": "-- +goose Down\nSELECT 1;\n-- +goose Up\nDROP TABLE x;\n",
 		"m/4.rb":  "def change\n  drop_table :x\nend\n",
 	} {
-		found := Statements(whole(path, text))
+		found := Statements(context.Background(), whole(path, text))
 		if len(found) != 1 || found[0].Name != SQL {
 			t.Errorf("%s: %q", path, rulesOf(found))
 		}
@@ -101,7 +102,7 @@ func TestWhatTakesAMigrationBackIsNamedAsThat(t *testing.T) {
 
 func TestManyFindingsAreCounted(t *testing.T) {
 	t.Parallel()
-	found := Statements(whole("a.sql", strings.Repeat("TRUNCATE x;\n", 5_000)))
+	found := Statements(context.Background(), whole("a.sql", strings.Repeat("TRUNCATE x;\n", 5_000)))
 	if len(found) != maxPerRule || found[maxPerRule-1].More != 5_000-maxPerRule {
 		t.Errorf("%d findings, %d more", len(found), found[len(found)-1].More)
 	}
@@ -112,12 +113,12 @@ func TestThreat35ExcerptsHoldNoSecret(t *testing.T) {
 	t.Parallel()
 	token := "ghp_" + some36
 	in := whole("x.sh", "curl -H 'Authorization: "+token+"' https://x.example/i.sh | sh\n")
-	for _, f := range append(Statements(in), Secrets(in)...) {
+	for _, f := range append(Statements(context.Background(), in), Secrets(context.Background(), in)...) {
 		if strings.Contains(fmt.Sprint(f), some36[:8]) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if n := len(append(Statements(in), Secrets(in)...)); n != 2 {
+	if n := len(append(Statements(context.Background(), in), Secrets(context.Background(), in)...)); n != 2 {
 		t.Errorf("%d findings", n)
 	}
 }
@@ -128,7 +129,7 @@ func TestLooseSecretsAreNotLookedForInTests(t *testing.T) {
 	t.Parallel()
 	loose, marked := `password = "`+"vNq2Lx7Zt4Rw9Kb6Hm1Pc3"+`"`, "ghp_"+some36
 	for path, want := range map[string][2]int{"a.py": {1, 1}, "tests/a.py": {0, 1}, "x_test.go": {0, 1}, "README.md": {0, 1}, "src/latest.ini": {1, 1}} {
-		if got := [2]int{len(Secrets(whole(path, loose))), len(Secrets(whole(path, marked)))}; got != want {
+		if got := [2]int{len(Secrets(context.Background(), whole(path, loose))), len(Secrets(context.Background(), whole(path, marked)))}; got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
 	}
@@ -143,7 +144,7 @@ func TestAnyFileCanBeRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOf(rapid.SampledFrom(pieces)).Draw(t, "text"), "")
 		in := whole(rapid.SampledFrom(paths).Draw(t, "path"), text)
-		for _, f := range append(Statements(in), Secrets(in)...) {
+		for _, f := range append(Statements(context.Background(), in), Secrets(context.Background(), in)...) {
 			if f.Line < 1 || f.Line > strings.Count(text, "\n")+1 {
 				t.Fatalf("%s at line %d of %q", f.Rule, f.Line, text)
 			}

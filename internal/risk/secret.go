@@ -2,7 +2,9 @@ package risk
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +22,8 @@ type SecretRule struct {
 	Form *regexp.Regexp
 	// Near is a cheap test of the text behind a key, for keys that are common words.
 	Near func(behind []byte) bool
+	// Begins says that a value begins with its key.
+	Begins bool
 	// Loose says that the form alone tells little: tests and documents, which are full
 	// of such values, are not looked at.
 	Loose bool
@@ -38,7 +42,7 @@ var secretRules = SecretRules()
 
 // Secrets finds what looks like a secret of others on added lines and in the name
 // of a file. No finding holds the value.
-func Secrets(in Input) []Finding {
+func Secrets(ctx context.Context, in Input) []Finding {
 	var found []Finding
 	if clean := Mask(in.Path); clean != in.Path {
 		if !in.Known {
@@ -52,17 +56,18 @@ func Secrets(in Input) []Finding {
 	if in.Opaque && in.Old != nil { // what it held already is not the change's
 		had := in
 		had.New, had.Old, had.Known = in.Old, nil, true
-		if len(Secrets(had)) >= len(contentSecrets(in)) {
+		if len(Secrets(ctx, had)) >= len(contentSecrets(ctx, in)) {
 			return found
 		}
 	}
-	return bounded(append(found, contentSecrets(in)...))
+	return bounded(append(found, contentSecrets(ctx, in)...))
 }
 
 var document = regexp.MustCompile(`(?i)\.(md|markdown|rst|adoc|asciidoc|html?|ipynb|ronn)$`)
 
 // contentSecrets looks through the new content.
-func contentSecrets(in Input) (found []Finding) {
+func contentSecrets(ctx context.Context, in Input) (found []Finding) {
+	m := newMeter(ctx, len(in.New))
 	lower := bytes.ToLower(in.New)
 	if len(lower) != len(in.New) { // characters whose lower case has another length
 		lower = foldASCII(in.New)
@@ -70,10 +75,10 @@ func contentSecrets(in Input) (found []Finding) {
 	sample := isTest(in.Path) || document.MatchString(in.Path)
 	for i := range secretRules {
 		if !secretRules[i].Loose || !sample {
-			found = append(found, secretRules[i].scan(in, lower)...)
+			found = append(found, secretRules[i].scan(m, in, lower)...)
 		}
 	}
-	return found
+	return append(found, m.finding(in.Path, "secrets-unread")...)
 }
 
 func foldASCII(text []byte) []byte {
@@ -88,28 +93,29 @@ func foldASCII(text []byte) []byte {
 
 // scan looks around each place of a key. Places are found in order, and each looks
 // at a bounded part of the text, so that the whole is linear.
-func (r *SecretRule) scan(in Input, lower []byte) (found []Finding) {
+func (r *SecretRule) scan(m *meter, in Input, lower []byte) (found []Finding) {
 	text := in.New
 	if r.Fold {
 		text = lower
 	}
 	for _, key := range r.Keys {
 		line, counted, last := 1, 0, -1
-		for at := 0; ; {
+		for at := 0; m.spend(1); at += len(key) {
 			n := bytes.Index(text[at:], []byte(key))
 			if n < 0 {
 				break
 			}
 			at += n
-			if value, ok := r.at(in.New, at); ok {
-				line += bytes.Count(in.New[counted:at], []byte("\n"))
-				counted = at
-				if line != last && (in.Opaque || in.Added.touches(line, line)) {
-					found = append(found, Finding{Name: SecretPattern, Rule: r.ID, Path: in.Path, Line: line, Why: "it looks like " + r.Why + lengthOf(value)})
-					last = line
-				}
+			hit, ok := r.at(m, in.New, at)
+			if !ok {
+				continue
 			}
-			at += len(key)
+			line += bytes.Count(in.New[counted:at], []byte("\n"))
+			counted = at
+			if shown := hit.line(in, at, line); line != last && shown > 0 {
+				found = append(found, Finding{Name: SecretPattern, Rule: r.ID, Path: in.Path, Line: shown, Why: "it looks like " + r.Why + lengthOf(hit.value)})
+				last = line
+			}
 		}
 	}
 	if in.Opaque {
@@ -120,34 +126,83 @@ func (r *SecretRule) scan(in Input, lower []byte) (found []Finding) {
 	return found
 }
 
+// secretHit is what fits a rule: text[from:to] with its value.
+type secretHit struct {
+	value    string
+	from, to int
+}
+
+// line is the line of the key, or, where that was there before, the first added one
+// that the hit reaches over: a value can be put behind a name that stays. 0 is none.
+func (h secretHit) line(in Input, key, at int) int {
+	from := at - bytes.Count(in.New[min(h.from, key):key], []byte("\n"))
+	to := at + bytes.Count(in.New[key:max(h.to, key)], []byte("\n"))
+	if in.Opaque || in.Added.touches(at, at) {
+		return at
+	}
+	for l := from; l <= to; l++ {
+		if in.Added.touches(l, l) {
+			return l
+		}
+	}
+	return 0
+}
+
 func lengthOf(value string) string { return fmt.Sprintf(" (%d characters)", len(value)) }
 
-// at matches the rule with the text around a key and returns the value.
-func (r *SecretRule) at(text []byte, key int) (string, bool) {
-	if r.Near != nil && !r.Near(text[key:min(len(text), key+200)]) {
-		return "", false
-	}
-	from, to := max(0, key-before), min(len(text), key+after)
+// at matches the rule with the text around a key. Behind a match that is none, the
+// next one begins right after its value: what ends the one can begin the other.
+func (r *SecretRule) at(m *meter, text []byte, key int) (secretHit, bool) {
+	from, to, near := max(0, key-before), min(len(text), key+after), min(len(text), key+after)
 	if r.short() {
-		to = min(len(text), key+400)
+		to, near = min(len(text), key+400), min(len(text), key+200)
+	}
+	if r.Begins && key > 0 && isTokenByte(text[key-1]) || r.Near != nil && !r.Near(text[key:near]) {
+		return secretHit{}, false
 	}
 	for from > 0 && from < key && text[from]&0xC0 == 0x80 {
 		from++
 	}
-	for _, m := range r.Form.FindAllSubmatchIndex(text[from:to], 8) {
-		if m[2] < 0 || from+m[0] > key || from+m[1] < key {
-			continue // another place
+	real := r.Real
+	if real == nil {
+		real = looksReal
+	}
+	for from <= key && m.spend(to-from) {
+		at := r.Form.FindSubmatchIndex(text[from:to])
+		if at == nil || from+at[0] > key {
+			break
 		}
-		value := string(text[from+m[2] : from+m[3]])
-		real := r.Real
-		if real == nil {
-			real = looksReal
+		if at[2] < 0 { // an alternative without a value
+			from += max(at[1], 1)
+			continue
 		}
-		if real(value) {
-			return value, true
+		hit := secretHit{value: string(text[from+at[2] : from+at[3]]), from: from + at[0], to: from + at[3]}
+		if from+at[1] >= key && real(hit.value) {
+			return hit.whole(r, text), true
+		}
+		from = hit.to
+	}
+	return secretHit{}, false
+}
+
+// maxKeyBody bounds what is taken for the rest of a private key, in bytes.
+const maxKeyBody = 16 << 10
+
+// whole leaves out the line end in front of a hit, and takes in the rest of a
+// private key, of which the form has only the beginning.
+func (h secretHit) whole(r *SecretRule, text []byte) secretHit {
+	if h.from < len(text) && text[h.from] == '\n' {
+		h.from++
+	}
+	if r.ID != "private-key" {
+		return h
+	}
+	for end := min(len(text), h.to+maxKeyBody); h.to < end; h.to++ {
+		if c := text[h.to]; !isWordByte(c) && bytes.IndexByte([]byte("+/= \t\r\n\\\"',"), c) < 0 {
+			break
 		}
 	}
-	return "", false
+	return h
 }
 
 func (r *SecretRule) short() bool { return !slices.Contains(longRules, r.ID) }
@@ -159,11 +214,7 @@ var longRules = []string{"private-key", "jwt"}
 func Mask(text string) string {
 	for i := range secretRules {
 		r := &secretRules[i]
-		for range 4 {
-			value := r.first(text)
-			if value == "" {
-				break
-			}
+		for value := r.first(text); value != ""; value = r.first(text) { // each makes it shorter
 			text = strings.ReplaceAll(text, value, "…")
 		}
 	}
@@ -176,10 +227,17 @@ func (r *SecretRule) first(text string) string {
 	if r.Fold {
 		where = string(foldASCII([]byte(text)))
 	}
+	m := newMeter(context.Background(), len(text))
+	m.left, m.next = math.MaxInt, 0 // a short text, and to leave a value in it would show it
 	for _, key := range r.Keys {
-		if at := strings.Index(where, key); at >= 0 {
-			if value, ok := r.at([]byte(text), at); ok {
-				return value
+		for at := 0; ; at += len(key) {
+			n := strings.Index(where[at:], key)
+			if n < 0 {
+				break
+			}
+			at += n
+			if hit, ok := r.at(m, []byte(text), at); ok {
+				return hit.value
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func SecretRules() []SecretRule {
 			"-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n<your key, in as many lines as it has, goes here; do not commit it>\n"},
 	}, SecretRule{
 		ID: "jwt", Loose: true, Why: "a signed token (JWT)", Keys: []string{"eyJ"},
-		Form: regexp.MustCompile(edge + `(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{40,})` + stop), Real: liveJWT,
+		Form: regexp.MustCompile(edge + `(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{40,})` + stop), Real: liveJWT, Begins: true, Near: hasThreeParts,
 		Hits:   []string{"token: " + jwtOf(`{"alg":"RS256","typ":"JWT"}`, `{"iss":"https://login.shop.internal","sub":"8731","exp":4102444800}`)},
 		Misses: []string{jwtOf(`{"alg":"HS256","typ":"JWT"}`, `{"sub":"1234567890","name":"John Doe","iat":1516239022}`), "eyJhbGciOi.x.y", jwtOf(`{"alg":"RS256"}`, `{"iss":"https://example.com","exp":4102444800}`)},
 	}, SecretRule{
@@ -148,6 +148,23 @@ func isAssigned(behind []byte) bool {
 	}
 	return true
 }
+
+// hasThreeParts says that a token has its header, claims and signature.
+func hasThreeParts(behind []byte) bool {
+	for i, least := range []int{13, 23, 40} {
+		n := 0
+		for n < len(behind) && isTokenByte(behind[n]) {
+			n++
+		}
+		if n < least || i < 2 && (n == len(behind) || behind[n] != '.') {
+			return false
+		}
+		behind = behind[min(len(behind), n+1):]
+	}
+	return true
+}
+
+func isTokenByte(c byte) bool { return c != '$' && isWordByte(c) || c == '-' }
 
 // saysExample says that a value tells itself that it is none.
 func saysExample(value string) bool {

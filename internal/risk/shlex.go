@@ -18,7 +18,7 @@ type shLexer struct {
 	depth    int
 	vars     variables // assigned to in this text
 	docs     []heredoc // to be read after the line
-	emit     func(unit)
+	to       *sink
 	cmd      []word
 	pending  []int // commands of this pipeline in out
 	out      []unit
@@ -31,20 +31,21 @@ type heredoc struct {
 }
 
 // shellUnits yields the commands of a script, after those that are within them.
-func shellUnits(text []byte, line, depth int, vars variables, emit func(unit)) {
+func shellUnits(text []byte, line, depth int, vars variables, to *sink) {
 	if depth > maxDepth {
 		return
 	}
-	l := &shLexer{text: text, line: line, depth: depth, vars: vars, emit: emit}
+	l := &shLexer{text: text, line: line, depth: depth, vars: vars, to: to}
 	l.run(0)
 	for i := range l.out {
-		emitCommand(l.out[i], l, emit)
+		emitCommand(l.out[i], l, to)
 	}
 }
 
 // run reads commands until the byte that closes them, or the end.
 func (l *shLexer) run(closer byte) {
-	for l.at < len(l.text) {
+	for from := l.at; l.at < len(l.text) && l.to.spend(1+l.at-from); {
+		from = l.at
 		c := l.text[l.at]
 		switch {
 		case c == closer && closer != 0:
@@ -214,11 +215,11 @@ func (l *shLexer) nested(closer byte) string {
 	if l.depth >= maxDepth {
 		return ""
 	}
-	inner := &shLexer{text: l.text, at: l.at, line: l.line, depth: l.depth + 1, vars: l.vars, emit: l.emit}
+	inner := &shLexer{text: l.text, at: l.at, line: l.line, depth: l.depth + 1, vars: l.vars, to: l.to}
 	inner.run(closer)
 	l.at, l.line = inner.at, inner.line
 	for i := range inner.out {
-		emitCommand(inner.out[i], inner, l.emit)
+		emitCommand(inner.out[i], inner, l.to)
 	}
 	if len(inner.out) > 0 && (inner.out[0].words[0].text == "curl" || inner.out[0].words[0].text == "wget") {
 		return "curl"

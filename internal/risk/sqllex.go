@@ -2,6 +2,7 @@ package risk
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -17,14 +18,16 @@ type sqlLexer struct {
 	line    int
 	escapes bool // a backslash escapes in strings: MySQL's, by its quotes
 	words   []word
-	depth   int // of nested strings of code
-	emit    func(unit)
+	depth   int      // of nested strings of code
+	ended   []string // ends of which no more comes: these are looked for once
+	to      *sink
 }
 
 // sqlUnits yields the statements of a text that begins at a line of its file.
-func sqlUnits(text []byte, line, depth int, emit func(unit)) {
-	l := &sqlLexer{text: text, line: line, depth: depth, emit: emit, escapes: bytes.IndexByte(text, '`') >= 0}
-	for l.at < len(l.text) {
+func sqlUnits(text []byte, line, depth int, to *sink) {
+	l := &sqlLexer{text: text, line: line, depth: depth, to: to, escapes: bytes.IndexByte(text, '`') >= 0}
+	for from := 0; l.at < len(l.text) && l.to.spend(1+l.at-from); {
+		from = l.at
 		l.next()
 	}
 	l.end()
@@ -33,7 +36,7 @@ func sqlUnits(text []byte, line, depth int, emit func(unit)) {
 // end closes a statement.
 func (l *sqlLexer) end() {
 	if len(l.words) > 0 {
-		l.emit(unit{lang: LangSQL, words: l.words, last: l.line})
+		l.to.emit(unit{lang: LangSQL, words: l.words, last: l.line})
 		l.words = nil
 	}
 }
@@ -178,7 +181,7 @@ func (l *sqlLexer) closeString(end, line int) {
 	body := l.text[l.at+1 : end]
 	if l.depth < 3 && l.executes() {
 		statement := bytes.ReplaceAll(body, []byte("''"), []byte("'"))
-		sqlUnits(append(statement, " ?"...), line, l.depth+1, l.emit) // what is appended to it is not known
+		sqlUnits(append(statement, " ?"...), line, l.depth+1, l.to) // what is appended to it is not known
 	}
 	l.add("'", line, true)
 	l.advance(min(end+1, len(l.text)))
@@ -196,7 +199,7 @@ func (l *sqlLexer) executes() bool {
 }
 
 func (l *sqlLexer) quotedName(end byte) {
-	n := bytes.IndexByte(l.text[l.at+1:], end)
+	n := l.find(string(end), l.at+1)
 	if n < 0 {
 		l.at++
 		return
@@ -228,9 +231,23 @@ func (l *sqlLexer) semicolon() {
 	if !copies {
 		return
 	}
-	if end := bytes.Index(l.text[l.at:], []byte("\n\\.")); end >= 0 {
+	if end := l.find("\n\\.", l.at); end >= 0 {
 		l.advance(l.at + end + 3)
 	}
+}
+
+// find is how far behind an index an end is, or -1. One that was not there once is
+// not looked for again.
+func (l *sqlLexer) find(end string, at int) int {
+	if slices.Contains(l.ended, end) {
+		return -1
+	}
+	n := bytes.Index(l.text[at:], []byte(end))
+	if n < 0 {
+		l.to.spend(len(l.text) - at)
+		l.ended = append(l.ended, end)
+	}
+	return n
 }
 
 func hasWord(words []word, text string) bool {

@@ -25,12 +25,12 @@ type yamlReader struct {
 	at    int
 	stack []yamlLevel
 	kind  string // of the present document of Kubernetes
-	emit  func(unit)
+	to    *sink
 }
 
-func yamlUnits(text []byte, emit func(unit)) {
-	r := &yamlReader{lines: bytes.Split(text, []byte("\n")), emit: emit}
-	for r.at = 0; r.at < len(r.lines); r.at++ {
+func yamlUnits(text []byte, to *sink) {
+	r := &yamlReader{lines: bytes.Split(text, []byte("\n")), to: to}
+	for r.at = 0; r.at < len(r.lines) && to.spend(1+len(r.lines[r.at])); r.at++ {
 		r.line(r.lines[r.at])
 	}
 }
@@ -99,7 +99,7 @@ func (r *yamlReader) setting(key, value string) {
 		scope += "/" + l.key
 	}
 	line := r.at + 1
-	r.emit(unit{lang: LangYAML, scope: scope, last: line, words: []word{{text: key, line: line}, {text: ":", line: line}, {text: unquote(value), line: line}}})
+	r.to.emit(unit{lang: LangYAML, scope: scope, last: line, words: []word{{text: key, line: line}, {text: ":", line: line}, {text: unquote(value), line: line}}})
 }
 
 // item yields an item of a list as a setting of the key above it.
@@ -152,11 +152,11 @@ func (r *yamlReader) command(value []byte, indent int) {
 	switch {
 	case isBlock(text):
 		from, lines := r.at+2, r.take(indent)
-		shellUnits(bytes.Join(lines, []byte("\n")), from, 0, variables{}, r.emit)
+		shellUnits(bytes.Join(lines, []byte("\n")), from, 0, variables{}, r.to)
 	case strings.HasPrefix(text, "["):
-		shellUnits(fromList(value), r.at+1, 0, variables{}, r.emit)
+		shellUnits(fromList(value), r.at+1, 0, variables{}, r.to)
 	default:
-		shellUnits([]byte(unquote(text)), r.at+1, 0, variables{}, r.emit)
+		shellUnits([]byte(unquote(text)), r.at+1, 0, variables{}, r.to)
 	}
 }
 
@@ -164,9 +164,9 @@ func (r *yamlReader) command(value []byte, indent int) {
 func (r *yamlReader) block(indent int) {
 	from, lines := r.at+2, r.take(indent)
 	if key := r.stack[len(r.stack)-1].key; strings.HasSuffix(key, ".sql") || key == "sql" || key == "query" {
-		sqlUnits(bytes.Join(lines, []byte("\n")), from, 0, r.emit)
+		sqlUnits(bytes.Join(lines, []byte("\n")), from, 0, r.to)
 	} else if strings.HasSuffix(key, ".sh") {
-		shellUnits(bytes.Join(lines, []byte("\n")), from, 0, variables{}, r.emit)
+		shellUnits(bytes.Join(lines, []byte("\n")), from, 0, variables{}, r.to)
 	}
 }
 
