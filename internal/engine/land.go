@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -70,9 +71,22 @@ func (e *Engine) intendPush(ctx context.Context, w *work, commit string, grant a
 	return failed(nil, "the approval made commit %.12s before and %.12s now; nothing was pushed", w.t.LandedCommit, commit)
 }
 
-// arm waits until the forge shows the landed commit and makes the deployment
-// runs that the approval armed.
+// arm ends a landing. What somebody asks to deploy as soon as the commit is at the
+// forge has a place in its environment's queue, so it goes on, whatever keeps the
+// landing from its end, and keeps it not.
 func (e *Engine) arm(ctx context.Context, w *work) error {
+	_, err := e.advanceRuns(ctx, w)
+	return errors.Join(e.armRuns(ctx, w), err)
+}
+
+// headPatience is how long after the push a pull request may still show the head
+// from before. A head that stays, because somebody took the branch back, is none of
+// the approval: the gate withholds, in words, what was armed.
+const headPatience = 5 * time.Minute
+
+// armRuns waits until the forge shows the landed commit and makes the deployment
+// runs that the approval armed.
+func (e *Engine) armRuns(ctx context.Context, w *work) error {
 	record, err := e.Store.Approval(ctx, w.t.ApprovalID)
 	if err != nil {
 		return fmt.Errorf("read approval %s: %w", w.t.ApprovalID, err)
@@ -88,7 +102,7 @@ func (e *Engine) arm(ctx context.Context, w *work) error {
 	switch {
 	case record.OnOtherBranch():
 		err = e.showElsewhere(ctx, w, p, pr, record)
-	case pr.Head.Commit == p.Carrier: // forges update the pull request a moment after the push
+	case pr.Head.Commit == p.Carrier && e.Now().Before(w.t.UpdatedAt.Add(headPatience)): // forges update the pull request a moment after the push
 		return e.again(ctx, &w.t, 2*time.Second)
 	case pr.Open && pr.Head.Commit == w.t.LandedCommit:
 		err = e.showLanded(ctx, w, p, pr, record)
@@ -115,13 +129,13 @@ func (e *Engine) showLanded(ctx context.Context, w *work, p task.Proposal, pr fo
 		return err
 	}
 	body := present.LandedBody(view, record.Approvers(), record.ReviewURL)
-	if err := e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), body); err != nil {
+	if err := e.unlessRefused(ctx, w, e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), body)); err != nil {
 		return fmt.Errorf("describe pull request %d: %w", pr.Number, err)
 	}
 	if !pr.Draft {
 		return nil
 	}
-	if err := e.Forge.MarkReady(ctx, w.t.Repository, pr); err != nil {
+	if err := e.unlessRefused(ctx, w, e.Forge.MarkReady(ctx, w.t.Repository, pr)); err != nil {
 		return fmt.Errorf("make pull request %d ready: %w", pr.Number, err)
 	}
 	return nil

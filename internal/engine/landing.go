@@ -113,12 +113,13 @@ func (e *Engine) showElsewhere(ctx context.Context, w *work, p task.Proposal, pr
 	approvers := record.Approvers()
 	check := present.GateElsewhere(w.t.LandedCommit, record.Target)
 	check.ExternalID, check.Commit, check.DetailsURL = string(w.t.ID), p.Carrier, e.PublicURL
-	if err := e.Forge.SetGate(ctx, w.t.Repository, check); err != nil {
+	if err := e.unlessRefused(ctx, w, e.Forge.SetGate(ctx, w.t.Repository, check)); err != nil {
 		return fmt.Errorf("set the gate's check on the patch of task %s: %w", w.t.ID, err)
 	}
 	marker := "<!-- coderflow:landed=" + string(w.t.ID) + " -->"
 	body := marker + "\n" + present.LandedElsewhere(w.t.LandedCommit, record.Target, approvers, record.ReviewURL)
-	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, pr.Number, marker, body); err != nil {
+	_, err := e.Forge.UpsertComment(ctx, w.t.Repository, pr.Number, marker, body)
+	if err := e.unlessRefused(ctx, w, err); err != nil {
 		return fmt.Errorf("say where task %s landed: %w", w.t.ID, err)
 	}
 	if !pr.Open {
@@ -129,13 +130,25 @@ func (e *Engine) showElsewhere(ctx context.Context, w *work, p task.Proposal, pr
 		return err
 	}
 	body = present.LandedElsewhereBody(view, approvers, record.ReviewURL, record.Target)
-	if err := e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), body); err != nil {
+	if err := e.unlessRefused(ctx, w, e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), body)); err != nil {
 		return fmt.Errorf("describe pull request %d: %w", pr.Number, err)
 	}
-	if err := e.Forge.ClosePullRequest(ctx, w.t.Repository, pr.Number); err != nil {
+	if err := e.unlessRefused(ctx, w, e.Forge.ClosePullRequest(ctx, w.t.Repository, pr.Number)); err != nil {
 		return fmt.Errorf("close pull request %d: %w", pr.Number, err)
 	}
 	return nil
+}
+
+// unlessRefused drops an error with which the forge refuses to show what was done: an
+// archived repository takes no comments. What was pushed is pushed all the same, so
+// that is said in the server's log. Other errors are worth another try.
+func (e *Engine) unlessRefused(ctx context.Context, w *work, err error) error {
+	refused := (*forge.RefusedError)(nil)
+	if errors.Is(err, forge.ErrForbidden) || errors.Is(err, forge.ErrNotFound) || errors.As(err, &refused) {
+		e.Logger.WarnContext(ctx, "the forge does not show what landed", "task", w.t.ID, "error", err)
+		return nil
+	}
+	return err
 }
 
 // History tells the gate what is on a branch, by the mirror, which it brings up to
