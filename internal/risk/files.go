@@ -94,6 +94,10 @@ func readMake(_ string, text []byte, to *sink) {
 	}
 	for line := range bytes.Lines(text) {
 		n++
+		if command := inlineRecipe(line); !going && command != nil {
+			shellUnits(makeVariables(command), n, 0, vars, to)
+			continue
+		}
 		if !going && (line[0] != '\t' && !bytes.HasPrefix(line, []byte("    ")) || len(line) > 1<<16) {
 			continue
 		}
@@ -109,6 +113,17 @@ func readMake(_ string, text []byte, to *sink) {
 	if going {
 		shellUnits(makeVariables(recipe), from, 0, vars, to)
 	}
+}
+
+var ruleWithRecipe = regexp.MustCompile(`^[^\t\n #=:][^=:;#"']*::?[^=:;#"']*;(.*)`)
+
+// inlineRecipe is what stands behind "target: ;".
+func inlineRecipe(line []byte) []byte {
+	m := ruleWithRecipe.FindSubmatch(line[:min(len(line), 4096)])
+	if m == nil {
+		return nil
+	}
+	return m[1]
 }
 
 var (
@@ -127,6 +142,7 @@ var dockerRun = regexp.MustCompile(`(?i)^\s*(ONBUILD\s+)?(RUN|CMD|ENTRYPOINT|HEA
 // readDocker reads the instructions that run commands.
 func readDocker(_ string, text []byte, to *sink) {
 	lines := bytes.SplitAfter(text, []byte("\n"))
+	unended := false // a here-document has no end: no build reads on
 	for i := 0; i < len(lines); i++ {
 		m := dockerRun.FindIndex(lines[i][:min(len(lines[i]), 300)])
 		if m == nil {
@@ -144,6 +160,16 @@ func readDocker(_ string, text []byte, to *sink) {
 				continue
 			}
 		}
+		n := 0
+		if !unended {
+			n, unended = documentEnd(lines[i:], to)
+		}
+		if n > 0 {
+			script = append(script, bytes.Join(lines[i+1:i+n+1], nil)...)
+			i += n
+			shellUnits(script, from+1, 0, variables{}, to)
+			continue
+		}
 		for continues(lines[i]) && i+1 < len(lines) {
 			i++
 			next := lines[i]
@@ -157,6 +183,23 @@ func readDocker(_ string, text []byte, to *sink) {
 		}
 		shellUnits(script, from+1, 0, variables{}, to)
 	}
+}
+
+var dockerDocument = regexp.MustCompile(`<<-?["']?([A-Za-z_][A-Za-z0-9_]*)["']?`)
+
+// documentEnd is how many lines below the first one the here-document ends that
+// begins there. Without one it is 0, and unended if its end is missing.
+func documentEnd(lines [][]byte, to *sink) (n int, unended bool) {
+	m := dockerDocument.FindSubmatch(lines[0][:min(len(lines[0]), 4096)])
+	if m == nil {
+		return 0, false
+	}
+	for n = 1; n < len(lines) && to.spend(1); n++ {
+		if bytes.Equal(bytes.TrimSpace(lines[n]), m[1]) {
+			return n, false
+		}
+	}
+	return 0, true
 }
 
 func continues(line []byte) bool {

@@ -18,6 +18,7 @@ var hostile = map[string]struct{ path, piece, last string }{
 	"addresses":                     {"x.txt", "http://aaaa@", ""},
 	"substitutions":                 {"x.sh", "$(", ""},
 	"shell here-documents":          {"x.sh", "cat <<A\n", ""},
+	"substituted here-documents":    {"x.sh", "$(cat <<A\n)", ""},
 	"parentheses":                   {"x.sh", "((", ""},
 	"Docker's here-documents":       {"Dockerfile", "RUN a <<X\n", ""},
 	"items of items":                {"x.yml", "- ", ""},

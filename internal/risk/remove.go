@@ -19,27 +19,35 @@ var precious = map[string]bool{"": true, "home": true, "Users": true, "etc": tru
 // removesWidely says that a recursive removal has a target that is a root, a home,
 // everything here, or what becomes one of these when a variable is empty.
 func removesWidely(u *unit, _ span) bool {
-	recursive, options := false, true
+	recursive, options, wide := false, true, false
 	for _, w := range u.words[1:] {
 		switch {
 		case w.quoted && w.text == ">", w.quoted && w.text == "<<":
-			return false
+			return recursive && wide
 		case options && w.text == "--":
 			options = false
 		case options && strings.HasPrefix(w.text, "--"):
 			recursive = recursive || w.text == "--recursive" || w.text == "--no-preserve-root"
 		case options && strings.HasPrefix(w.text, "-"):
 			recursive = recursive || strings.ContainsAny(w.text, "rR")
-		case recursive && wideTarget(w.text, u.vars):
-			return true
+		default: // options can stand behind
+			wide = wide || wideTarget(w.text, u.vars)
 		}
 	}
-	return false
+	return recursive && wide
 }
 
 // wideTarget judges one path of a command that goes through everything below it.
 func wideTarget(target string, vars variables) bool {
 	target = vars.resolve(target)
+	if begin, list, some := strings.Cut(target, "{"); some && strings.Contains(list, ",") {
+		list, end, _ := strings.Cut(list, "}")
+		for part := range strings.SplitSeq(list, ",") {
+			if part = begin + part + end; !strings.Contains(part, "{") && wideTarget(part, vars) {
+				return true
+			}
+		}
+	}
 	switch target {
 	case "", "/", "/*", "/.", "~", "~/", "~/*", "$HOME", "$HOME/", "$HOME/*", "*", ".", "..", "./", "../", "./*", "../*", "/..", ".*", "$PWD", "$PWD/*", "$@", "$*":
 		return target != ""

@@ -56,6 +56,9 @@ type unit struct {
 	vars  variables
 	// rollback tells that the unit is part of what takes a migration back.
 	rollback bool
+	// again tells that this is another reading of a text that was read already: only
+	// what begins a statement counts.
+	again bool
 }
 
 // span is the part of a unit that a pattern matched: words[from:to].

@@ -93,7 +93,7 @@ type search struct {
 }
 
 func (s *search) try(c candidate, i int) {
-	if !c.pattern.open && !begins(s.unit, i) || s.done[c.rule.ID] {
+	if s.unit.again && i > 0 || !c.pattern.open && !begins(s.unit, i) || s.done[c.rule.ID] {
 		return
 	}
 	if len(c.pattern.pieces) > 1 || c.rule.Check != nil {

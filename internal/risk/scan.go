@@ -141,6 +141,7 @@ func hits(m *meter, path string, text []byte) []hit {
 	rules := byLanguage()
 	var found []hit
 	times := map[*prepared]int{}
+	places := map[place]bool{} // of SQL, which can be read twice
 	read(path, text, &sink{m, func(u unit) {
 		of := rules[u.lang]
 		if of == nil {
@@ -156,6 +157,12 @@ func hits(m *meter, path string, text []byte) []hit {
 					return // the same, matched by another pattern
 				}
 			}
+			if at := (place{r, h.from}); u.lang == LangSQL {
+				if u.again && places[at] {
+					return
+				}
+				places[at] = true
+			}
 			found = append(found, h)
 		})
 	}})
@@ -165,6 +172,11 @@ func hits(m *meter, path string, text []byte) []hit {
 		}
 	}
 	return found
+}
+
+type place struct {
+	rule *prepared
+	line int
 }
 
 func newHit(r *prepared, u *unit, at span) hit {

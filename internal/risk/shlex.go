@@ -20,8 +20,12 @@ type shLexer struct {
 	docs     []heredoc // to be read after the line
 	to       *sink
 	cmd      []word
-	pending  []int // commands of this pipeline in out
-	out      []unit
+	closer   byte
+	// arithmetic is where the present ((…)) ends.
+	arithmetic int
+	unended    bool  // a here-document has no end: the rest is not looked through for another
+	pending    []int // commands of this pipeline in out
+	out        []unit
 }
 
 type heredoc struct {
@@ -44,6 +48,7 @@ func shellUnits(text []byte, line, depth int, vars variables, to *sink) {
 
 // run reads commands until the byte that closes them, or the end.
 func (l *shLexer) run(closer byte) {
+	l.closer = closer
 	for from := l.at; l.at < len(l.text) && l.to.spend(1+l.at-from); {
 		from = l.at
 		c := l.text[l.at]
@@ -65,6 +70,8 @@ func (l *shLexer) run(closer byte) {
 			l.at++
 			pipe := l.at >= len(l.text) || l.text[l.at] != '|'
 			l.endCommand(pipe)
+		case c == '(' && l.peekArithmetic(l.at):
+			fallthrough
 		case c == ';' || c == '&' || c == '(' || c == ')':
 			l.at++
 			l.endCommand(false)
@@ -75,6 +82,23 @@ func (l *shLexer) run(closer byte) {
 		}
 	}
 	l.endCommand(false)
+}
+
+// maxArithmetic bounds how long an expression in ((…)) is, in bytes.
+const maxArithmetic = 1000
+
+// peekArithmetic notes where an expression in ((…)) ends that begins at an index.
+func (l *shLexer) peekArithmetic(at int) bool {
+	rest := l.text[at:min(len(l.text), at+maxArithmetic)]
+	if at < l.arithmetic || !bytes.HasPrefix(rest, []byte("((")) {
+		return false
+	}
+	l.to.spend(len(rest) / 16)
+	if n := bytes.Index(rest, []byte("))")); n >= 0 && bytes.IndexByte(rest[:n], '\n') < 0 {
+		l.arithmetic = at + n
+		return true
+	}
+	return false
 }
 
 func (l *shLexer) skipComment() {
@@ -98,6 +122,9 @@ var declarers = map[string]bool{"export": true, "local": true, "readonly": true,
 func (l *shLexer) endCommand(pipe bool) {
 	words := l.cmd
 	l.cmd = nil
+	if len(words) > 1 && words[0].text == "function" && !words[0].quoted {
+		words = words[2:]
+	}
 	for len(words) > 0 && !words[0].quoted && (reserved[words[0].text] || l.assigns(words[0].text)) {
 		words = words[1:]
 	}
@@ -148,6 +175,7 @@ func (l *shLexer) redirect() {
 	switch {
 	case op == "<<<":
 		return // the word is an argument
+	case strings.HasPrefix(op, "<<") && from < l.arithmetic: // a shift
 	case strings.HasPrefix(op, "<<"):
 		l.heredoc()
 	case (op == "<" || op == ">") && l.at < len(l.text) && l.text[l.at] == '(':
@@ -172,7 +200,7 @@ func (l *shLexer) heredoc() {
 		l.at++
 	}
 	tag := strings.NewReplacer("'", "", `"`, "", `\`, "").Replace(string(l.text[from:l.at]))
-	if tag != "" && len(l.docs) < 20 {
+	if tag != "" && len(l.docs) < 20 && !l.unended {
 		l.docs = append(l.docs, heredoc{tag: tag, strip: strip, cmd: len(l.out)})
 	}
 }
@@ -196,8 +224,12 @@ func (l *shLexer) readHeredocs() {
 				break
 			}
 		}
-		if from >= 0 {
+		if from >= 0 { // without an end it may be none: it is read as script too
 			l.give(doc, l.text[from:], line)
+			l.to.spend(len(l.text) - from)
+			l.at, l.line = from, line
+			l.unended = true
+			break
 		}
 	}
 	l.docs = nil
@@ -215,9 +247,9 @@ func (l *shLexer) nested(closer byte) string {
 	if l.depth >= maxDepth {
 		return ""
 	}
-	inner := &shLexer{text: l.text, at: l.at, line: l.line, depth: l.depth + 1, vars: l.vars, to: l.to}
+	inner := &shLexer{text: l.text, at: l.at, line: l.line, depth: l.depth + 1, vars: l.vars, to: l.to, arithmetic: l.arithmetic, unended: l.unended}
 	inner.run(closer)
-	l.at, l.line = inner.at, inner.line
+	l.at, l.line, l.unended = inner.at, inner.line, inner.unended
 	for i := range inner.out {
 		emitCommand(inner.out[i], inner, l.to)
 	}

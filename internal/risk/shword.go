@@ -13,6 +13,9 @@ func (l *shLexer) word() {
 	line, quoted := l.line, false
 	for l.at < len(l.text) {
 		c := l.text[l.at]
+		if c == '`' && l.closer == c {
+			break
+		}
 		switch c {
 		case ' ', '\t', '\r', '\n', ';', '&', '|', '(', ')', '<', '>':
 			if (c == '(' || c == '|') && len(text) > 0 && bytes.IndexByte([]byte("@?+*!="), text[len(text)-1]) >= 0 && c == '(' {
@@ -119,6 +122,7 @@ func (l *shLexer) dollar(text []byte) []byte {
 	}
 	switch l.text[l.at] {
 	case '(':
+		l.peekArithmetic(l.at)
 		l.at++
 		return append(append(text, "$("...), l.nested(')')...)
 	case '{':

@@ -13,19 +13,30 @@ const maxWords = 20_000
 // reads what is more alarming: a comment ends at the first end of a comment, the
 // body of a dollar quote is code, and so is a conditional comment of MySQL.
 type sqlLexer struct {
-	text    []byte
-	at      int
-	line    int
-	escapes bool // a backslash escapes in strings: MySQL's, by its quotes
-	words   []word
-	depth   int      // of nested strings of code
-	ended   []string // ends of which no more comes: these are looked for once
-	to      *sink
+	text      []byte
+	at        int
+	line      int
+	escapes   bool // a backslash escapes in strings: MySQL's, by its quotes
+	words     []word
+	depth     int      // of nested strings of code
+	open      int      // parentheses
+	delimiter string   // of the client, beside the semicolon
+	ended     []string // ends of which no more comes: these are looked for once
+	to        *sink
 }
 
 // sqlUnits yields the statements of a text that begins at a line of its file.
 func sqlUnits(text []byte, line, depth int, to *sink) {
-	l := &sqlLexer{text: text, line: line, depth: depth, to: to, escapes: bytes.IndexByte(text, '`') >= 0}
+	escapes := bytes.IndexByte(text, '`') >= 0
+	readSQLAs(escapes, text, line, depth, to)
+	if depth == 0 && bytes.Contains(text, []byte(`\'`)) { // the dialect decides where that string ends
+		readSQLAs(!escapes, text, line, depth, to.through(func(u *unit) { u.again = true }))
+	}
+}
+
+func readSQLAs(escapes bool, text []byte, line, depth int, to *sink) {
+	l := &sqlLexer{text: text, line: line, depth: depth, to: to, escapes: escapes}
+	l.lineStart()
 	for from := 0; l.at < len(l.text) && l.to.spend(1+l.at-from); {
 		from = l.at
 		l.next()
@@ -39,10 +50,18 @@ func (l *sqlLexer) end() {
 		l.to.emit(unit{lang: LangSQL, words: l.words, last: l.line})
 		l.words = nil
 	}
+	l.open = 0
 }
 
 func (l *sqlLexer) add(text string, line int, quoted bool) {
 	l.words = append(l.words, word{text: text, line: line, quoted: quoted})
+	switch {
+	case quoted:
+	case text == "(":
+		l.open++
+	case text == ")":
+		l.open--
+	}
 	if len(l.words) >= maxWords {
 		l.end()
 	}
@@ -62,9 +81,12 @@ func (l *sqlLexer) next() {
 		l.line++
 		l.at++
 		l.lineStart()
-	case c == ' ' || c == '\t' || c == '\r':
+	case c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v':
 		l.at++
-	case c == '-' && l.peek(1) == '-', c == '#' && l.startsLine():
+	case l.delimits():
+		l.end()
+		l.at += len(l.delimiter)
+	case c == '-' && l.peek(1) == '-' && !l.subtracts(), c == '#' && l.startsLine():
 		l.skipLine()
 	case c == '\\' && l.startsLine():
 		l.skipLine()
@@ -79,6 +101,9 @@ func (l *sqlLexer) next() {
 	case c == '[' && isWordByte(l.peek(1)) && l.peek(1) > '9':
 		l.quotedName(']')
 	case c == '$' && l.dollar():
+	case c == '#' && (l.peek(1) == ' ' || l.peek(1) == '\t'):
+		l.add(hashComment, l.line, false)
+		l.at++
 	case c == ';':
 		l.semicolon()
 	case isWordByte(c) || c >= 0x80:
@@ -117,16 +142,22 @@ func (l *sqlLexer) skipLine() {
 // set a delimiter.
 func (l *sqlLexer) lineStart() {
 	rest := l.text[l.at:]
-	rest = rest[:min(len(rest), 16)]
+	rest = rest[:min(len(rest), 40)]
 	if n := bytes.IndexByte(rest, '\n'); n >= 0 {
 		rest = rest[:n]
 	}
 	switch first := strings.ToUpper(string(bytes.TrimSpace(rest))); {
-	case first == "GO":
+	case l.completes(first):
+		l.end()
+	case first == "GO" || first == "/":
 		l.end()
 		l.skipLine()
 	case strings.HasPrefix(first, "DELIMITER "):
 		l.end()
+		l.delimiter = strings.TrimSpace(first[len("DELIMITER "):])
+		if strings.Trim(l.delimiter, "/$|;!@&^%~") != "" || len(l.delimiter) > 4 {
+			l.delimiter = "" // not one that can be told from a statement
+		}
 		l.skipLine()
 	}
 }
@@ -145,6 +176,39 @@ func (l *sqlLexer) comment() {
 		return
 	}
 	l.advance(l.at + 2 + end + 2)
+}
+
+// hashComment is a # that begins a comment in MySQL and is an operator elsewhere.
+const hashComment = "# "
+
+func (l *sqlLexer) delimits() bool {
+	return l.delimiter != "" && bytes.HasPrefix(l.text[l.at:], []byte(l.delimiter))
+}
+
+// subtracts tells 5--1 from a comment.
+func (l *sqlLexer) subtracts() bool { return l.at > 0 && isDigit(l.text[l.at-1]) && isDigit(l.peek(2)) }
+
+// unended are statements that SQL Server takes without a semicolon behind them.
+var unended = map[string]bool{"INSERT": true, "SELECT": true, "SET": true, "USE": true, "PRINT": true, "DECLARE": true, "UPDATE": true, "DELETE": true, "TRUNCATE": true, "DROP": true, "EXEC": true, "EXECUTE": true}
+
+// completes says that a line which begins like this begins a statement, and that
+// the one before is complete.
+func (l *sqlLexer) completes(line string) bool {
+	if len(l.words) < 2 || l.open > 0 || !unended[l.words[0].text] {
+		return false
+	}
+	switch l.words[len(l.words)-1].text {
+	case "ON", ",", "THEN", "=", "AFTER", "BEFORE", "OR", "FOR", "AS":
+		if l.words[0].text != "SET" { // SET NOCOUNT ON
+			return false
+		}
+	}
+	for _, begin := range []string{"DROP TABLE ", "DROP DATABASE ", "DROP SCHEMA ", "TRUNCATE TABLE ", "DELETE FROM "} {
+		if strings.HasPrefix(strings.Join(strings.Fields(line), " ")+" ", begin) {
+			return true
+		}
+	}
+	return false
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -261,7 +325,7 @@ func hasWord(words []word, text string) bool {
 
 func (l *sqlLexer) word() {
 	from := l.at
-	for l.at < len(l.text) && (isWordByte(l.text[l.at]) || l.text[l.at] >= 0x80) {
+	for l.at < len(l.text) && (isWordByte(l.text[l.at]) || l.text[l.at] >= 0x80) && !l.delimits() {
 		l.at++
 	}
 	l.add(strings.ToUpper(string(l.text[from:min(l.at, from+200)])), l.line, false)

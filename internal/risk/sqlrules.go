@@ -13,6 +13,10 @@ func lacksCondition(u *unit, at span) bool {
 	depth := 0
 	for i := at.to; i < len(u.words); i++ {
 		switch w := u.words[i]; {
+		case w.text == hashComment:
+			for i+1 < len(u.words) && u.words[i+1].line == w.line {
+				i++
+			}
 		case w.text == "(":
 			depth++
 		case w.text == ")":

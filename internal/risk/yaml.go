@@ -2,6 +2,7 @@ package risk
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 )
 
@@ -17,6 +18,9 @@ var scriptKeys = map[string]bool{
 	"command": true, "commands": true, "args": true, "entrypoint": true, "inlineScript": true, "postCreateCommand": true, "before_install": true,
 	"install": true, "after_success": true, "deploy": true, "exec": true,
 }
+
+// maxYAMLLine is the longest line that is read, in bytes.
+const maxYAMLLine = 64 << 10
 
 // yamlReader reads the outline of YAML line by line: keys, their plain values, and
 // the blocks of text below them. It parses no more: templates are read too.
@@ -40,13 +44,13 @@ func (r *yamlReader) line(raw []byte) {
 	indent := len(raw) - len(trimmed)
 	trimmed = bytes.TrimRight(trimmed, " \t\r")
 	switch {
-	case len(trimmed) == 0 || trimmed[0] == '#' || len(trimmed) > 4096:
+	case len(trimmed) == 0 || trimmed[0] == '#' || len(trimmed) > maxYAMLLine:
 		return
 	case bytes.HasPrefix(raw, []byte("---")):
 		r.stack, r.kind = nil, ""
 		return
 	}
-	for bytes.HasPrefix(trimmed, []byte("- ")) { // an item: its key stands deeper
+	for n := 0; n < maxScopes && bytes.HasPrefix(trimmed, []byte("- ")); n++ { // an item: its key stands deeper
 		rest := bytes.TrimLeft(trimmed[2:], " ")
 		r.pop(indent, true)
 		if r.inScript() && !isKey(rest) {
@@ -56,6 +60,9 @@ func (r *yamlReader) line(raw []byte) {
 		r.item(rest)
 		indent += len(trimmed) - len(rest)
 		trimmed = rest
+	}
+	if r.flow(trimmed, indent) {
+		return
 	}
 	key, value, found := cutKey(trimmed)
 	if !found {
@@ -69,8 +76,13 @@ func (r *yamlReader) line(raw []byte) {
 	if r.stack = append(r.stack, yamlLevel{indent, key}); len(r.stack) > maxScopes {
 		r.stack = r.stack[1:]
 	}
+	if r.flow([]byte(value), indent) {
+		return
+	}
 	if scriptKeys[key] && value != "" {
 		r.command([]byte(value), indent)
+	} else if scriptKeys[key] {
+		r.below(indent)
 	} else if isBlock(value) {
 		r.block(indent)
 	}
@@ -135,8 +147,47 @@ func cutKey(text []byte) (key, value string, found bool) {
 
 func isScriptText(value string) bool { return strings.ContainsAny(value, `"'`) }
 
-func isBlock(value string) bool {
-	return value != "" && (value[0] == '|' || value[0] == '>') && len(value) < 5
+var blockHeader = regexp.MustCompile(`^(?:[&!][^ ]* +)*[|>][-+0-9]{0,2}(?: +#.*)?$`)
+
+func isBlock(value string) bool { return blockHeader.MatchString(value) }
+
+// flow reads the commands of {name: x, run: y} on one line.
+func (r *yamlReader) flow(text []byte, indent int) bool {
+	if len(text) < 2 || text[0] != '{' || text[1] == '{' || text[len(text)-1] != '}' {
+		return false
+	}
+	quote, from := byte(0), 1
+	for i := 1; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == ',' || i == len(text)-1:
+			if key, value, found := cutKey(bytes.TrimSpace(text[from:i])); found && scriptKeys[key] && value != "" && !isBlock(value) {
+				r.command([]byte(value), indent)
+			}
+			from = i + 1
+		}
+	}
+	return true
+}
+
+// below reads a command that begins on the line below its key.
+func (r *yamlReader) below(indent int) {
+	if r.at+1 >= len(r.lines) {
+		return
+	}
+	next := r.lines[r.at+1]
+	trimmed := bytes.TrimSpace(next)
+	deeper := len(next)-len(bytes.TrimLeft(next, " ")) > indent
+	if !deeper || len(trimmed) == 0 || len(trimmed) > maxYAMLLine || bytes.IndexByte([]byte("-#{["), trimmed[0]) >= 0 || isKey(trimmed) {
+		return
+	}
+	from, lines := r.at+2, r.take(indent)
+	shellUnits(bytes.Join(lines, []byte(" \\\n")), from, 0, variables{}, r.to) // it is one line
 }
 
 func unquote(value string) string {
