@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/task"
@@ -19,12 +18,20 @@ const runsAtOnce = 100
 
 // deployments removes the oldest runs beyond what each environment keeps: the
 // record, its output, and what is left of its container. What the audit log says of
-// them stays. Runs that have not ended are never removed, nor the newest success of
+// them stays. An environment that was removed keeps as many as one that does not say.
+// Runs that have not ended are never removed, nor the newest success of
 // each profile.
 func (r *retirement) deployments(ctx context.Context) error {
+	names, err := r.engine.Store.RunEnvironments(ctx)
+	if err != nil {
+		return err
+	}
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(r.set.Environments)) {
-		keep := r.set.Environments[name].Deployments.Keep
+	for _, name := range names {
+		keep := manifest.DefaultKeep // where the environment was removed
+		if environment, declared := r.set.Environments[name]; declared {
+			keep = environment.Deployments.Keep
+		}
 		if keep < 1 { // manifests that an earlier version stored have the default
 			continue
 		}

@@ -26,6 +26,10 @@ type keepStore struct {
 
 func (s *keepStore) InTx(_ context.Context, f func(Tx) error) error { return f(s) }
 
+func (s *keepStore) RunEnvironments(context.Context) ([]string, error) {
+	return []string{"none", "removed", "staging"}, nil
+}
+
 func (s *keepStore) SurplusRuns(_ context.Context, environment string, keep, _ int) ([]deploy.Run, error) {
 	s.asked = append(s.asked, keep)
 	return slices.DeleteFunc(slices.Clone(s.surplus), func(r deploy.Run) bool { return r.Environment != environment }), nil
@@ -71,16 +75,17 @@ func TestOldDeploymentsGoWithWhatIsLeftOfThem(t *testing.T) {
 	for _, id := range []string{"used", "stuck", "old"} {
 		db.surplus = append(db.surplus, deploy.Run{ID: id, Environment: "staging", State: deploy.Succeeded, Task: "aaaaaaaaaaaa", Profile: "publish"})
 	}
+	db.surplus = append(db.surplus, deploy.Run{ID: "orphan", Environment: "removed", State: deploy.Failed, Task: "aaaaaaaaaaaa", Profile: "publish"})
 	storage := &keepStorage{}
 	e := New(Options{Store: db, Storage: storage, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	r := &retirement{engine: e, set: &manifest.Set{Environments: map[string]manifest.Environment{"staging": environment, "none": {}}}}
 	if err := r.deployments(t.Context()); err == nil {
 		t.Error("a container that stays is not told of")
 	}
-	if !slices.Equal(db.asked, []int{7}) || !slices.Equal(db.removed, []string{"old"}) {
+	if !slices.Equal(db.asked, []int{manifest.DefaultKeep, 7}) || !slices.Equal(db.removed, []string{"orphan", "old"}) {
 		t.Errorf("asked to keep %v, removed %q", db.asked, db.removed)
 	}
-	if len(db.log) != 1 || db.log[0].Action != audit.DeployRemoved || db.log[0].Environment != "staging" || db.log[0].Task != "aaaaaaaaaaaa" {
+	if len(db.log) != 2 || db.log[1].Action != audit.DeployRemoved || db.log[1].Environment != "staging" || db.log[1].Task != "aaaaaaaaaaaa" {
 		t.Errorf("the log has %+v", db.log)
 	}
 }

@@ -21,6 +21,8 @@ type DeployReader interface {
 	// TasksToMerge lists tasks with runs that wait for the merge.
 	TasksToMerge(ctx context.Context) ([]task.ID, error)
 	OpenRuns(ctx context.Context, environment string) (int, error)
+	// RunEnvironments lists the environments that have runs.
+	RunEnvironments(ctx context.Context) ([]string, error)
 	// SurplusRuns lists, oldest first, ended runs beyond the newest keep, without the newest success of each profile.
 	SurplusRuns(ctx context.Context, environment string, keep, most int) ([]deploy.Run, error)
 }

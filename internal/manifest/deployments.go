@@ -26,10 +26,11 @@ type Standing struct {
 	Parameters map[string]scalar `json:"parameters,omitempty" yaml:"parameters"`
 }
 
+// Bounds of what is declared.
 const (
-	maxStanding        = 20
-	defaultDeployments = 100
-	maxDeployments     = 100_000
+	maxStanding    = 20
+	DefaultKeep    = 100 // runs, in an environment that does not say
+	maxDeployments = 100_000
 )
 
 func (s Standing) parameters() map[string]string {

@@ -207,7 +207,7 @@ func defaultEnvironment() Environment {
 		Limits:    limitsOf(sandbox.DefaultLimits()),
 		Proposal:  Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20},
 		Gate:      Gate{CommitMessage: policy.MessageProposed, Approvals: 1},
-		Retention: DefaultRetention(), Deployments: Deployments{Keep: defaultDeployments},
+		Retention: DefaultRetention(), Deployments: Deployments{Keep: DefaultKeep},
 	}
 }
 

@@ -23,6 +23,17 @@ func (s *Store) OpenRuns(ctx context.Context, environment string) (int, error) {
 	return n, nil
 }
 
+// RunEnvironments lists, sorted, the environments that have runs, also those that
+// are not declared any more.
+func (s *Store) RunEnvironments(ctx context.Context) ([]string, error) {
+	var names []string
+	err := s.fetch(ctx, s.read.NewSelect().Model((*runRow)(nil)).ColumnExpr("DISTINCT r.environment").Order("environment"), &names)
+	if err != nil {
+		return nil, fmt.Errorf("list the environments with deployments: %w", err)
+	}
+	return names, nil
+}
+
 // SurplusRuns lists, oldest first, the ended runs of an environment beyond the
 // newest keep. The newest success of each profile is not among them: a rollback
 // needs it.

@@ -476,6 +476,10 @@ func TestOldDeploymentsAreRemovedAndTheirIdsStayKnown(t *testing.T) {
 			claim(t, s, run.ID)
 			end(t, s, run, row.state)
 		}
+		deployment(t, s, v, approval, deploy.Run{ID: "other", Environment: "production"})
+		if names, err := s.RunEnvironments(t.Context()); err != nil || !slices.Equal(names, []string{"production", "staging"}) {
+			t.Errorf("runs in %q, %v", names, err)
+		}
 		surplus, err := s.SurplusRuns(t.Context(), "staging", 2, 10)
 		if err != nil || len(surplus) != 2 || surplus[0].ID != "r0" || surplus[1].ID != "r3" {
 			t.Fatalf("not kept: %+v, %v", surplus, err)
