@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/uptrace/bun"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/queue"
@@ -67,15 +68,15 @@ func (t *Tx) writeAudit(ctx context.Context) error {
 	if err := t.lockAudit(ctx); err != nil {
 		return err
 	}
-	for more := true; more; {
-		var err error
+	var last, hashes int64
+	err := t.scan(ctx, t.tx.NewRaw("SELECT (SELECT COALESCE(MAX(seq), 0) FROM audit), (SELECT COALESCE(MAX(position), -1) + 1 FROM audit_hashes)"), &last, &hashes)
+	if err != nil {
+		return fmt.Errorf("read the end of the audit log: %w", err)
+	}
+	for more := hashes != tlog.StoredHashCount(last); more; {
 		if more, err = t.plant(ctx); err != nil {
 			return err
 		}
-	}
-	var last int64
-	if err := t.scan(ctx, t.tx.NewRaw("SELECT COALESCE(MAX(seq), 0) FROM audit"), &last); err != nil {
-		return fmt.Errorf("read the end of the audit log: %w", err)
 	}
 	rows := make([]*auditRow, len(t.entries))
 	for i, e := range t.entries {
