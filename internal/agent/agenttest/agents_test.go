@@ -104,7 +104,7 @@ func TestARealAgentWorksInAContainerWithoutANetwork(t *testing.T) {
 			Turns: []modeltest.Turn{
 				{Say: "I look around first.", Run: "ls -la && cat README.md && sleep 0.5"}, // qwen loses output at exit
 				{Say: "Now I write the file.", Run: "echo made > made.txt"},
-				{Run: "cat made.txt; sleep 0.3; echo oops >&2; sleep 0.5; exit 3"}, // agents read the two streams apart,
+				{Run: "cat made.txt; sleep 0.3; echo oops >&2; sleep 0.5; exit 3"}, // agents read the two streams apart
 			},
 			Final: "I made made.txt.\n\nIt holds one line.",
 		}, "Make made.txt.")
