@@ -110,7 +110,8 @@ func TestWhatIsStoredComesBackWithEveryField(t *testing.T) {
 		record.Task, record.Revision = want.ID, proposal.Revision
 		record.Replay = nil // the audit log keeps it
 		run := filled[deploy.Run]()
-		run.Task, run.ApprovalID, run.State = want.ID, record.ID, deploy.Pending
+		run.TriedAt = time.Time{} // kept of a pending run only, where others have StartedAt: see turns_test.go
+		run.Task, run.ApprovalID, run.State = want.ID, record.ID, deploy.Running
 		inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
 			if _, err := tx.InsertDelivery(ctx, delivery); err != nil {
 				return err
