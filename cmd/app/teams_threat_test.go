@@ -128,7 +128,7 @@ func (w *teamWorld) decide(rules approval.Policies, login string) policy.Decisio
 	w.must(err)
 	review := forge.Review{ID: "1", Author: w.users[login], State: forge.ReviewApproved, Commit: "c1"}
 	return p.DecideApproval(policy.ApprovalFacts{
-		Purpose: policy.ToLand, Environment: "staging", Requester: w.users["anna"], ProposedHead: "c1", BaseBranch: "main",
+		Purpose: policy.ToLand, Environment: "staging", Repository: forge.RepositoryRef{Host: forge.GitHub, ID: "1001"}, Requester: w.users["anna"], ProposedHead: "c1", BaseBranch: "main",
 		PullRequest: forge.PullRequest{Open: true, Head: forge.Tip{Commit: "c1"}, Base: forge.Tip{Branch: "main"}},
 		Review:      review, Others: []forge.Review{review}, Access: forge.AccessWrite,
 	})
