@@ -44,9 +44,6 @@ func (g *Gate) RedeemDeployment(ctx context.Context, approvalID string, d Deploy
 	return g.grantDeployment(record, p, d, decision), nil
 }
 
-// carriedOut are the states of a task whose approval made a commit that is at the forge.
-var carriedOut = []task.State{task.Landed, task.Deploying, task.Done}
-
 func (g *Gate) mayDeploy(ctx context.Context, approvalID string, d Deployment) (Record, task.Proposal, policy.Decision, error) {
 	nothing := func(err error) (Record, task.Proposal, policy.Decision, error) {
 		return Record{}, task.Proposal{}, policy.Decision{}, err
@@ -59,7 +56,7 @@ func (g *Gate) mayDeploy(ctx context.Context, approvalID string, d Deployment) (
 	if err != nil {
 		return nothing(err)
 	}
-	if err := errors.Join(consistent(record, t, p, carriedOut), armedFor(record, d)); err != nil {
+	if err := errors.Join(consistent(record, t, p, task.State.HasLanded), armedFor(record, d)); err != nil {
 		return nothing(err)
 	}
 	l, err := g.look(ctx, t, p, policy.ToDeploy)
@@ -71,7 +68,7 @@ func (g *Gate) mayDeploy(ctx context.Context, approvalID string, d Deployment) (
 		return nothing(err)
 	}
 	decision := l.rules.DecideDeployment(policy.DeploymentFacts{
-		QuorumFacts: facts, Repository: d.Repository, Into: d.Environment, Commit: d.Commit, AsMerge: d.AsMerge,
+		QuorumFacts: facts, Into: d.Environment, Commit: d.Commit, AsMerge: d.AsMerge,
 		AfterMerge: !d.Requested() && record.Armed[d.ArmedAs].By() == OnMerge,
 		Requested:  d.Requested(), RequestedBy: d.RequestedBy,
 	})

@@ -157,7 +157,7 @@ func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Pur
 	if err != nil {
 		return Grant{}, err
 	}
-	if err := consistent(record, t, p, []task.State{task.Approved, task.Landing, task.Landed, task.Deploying}); err != nil {
+	if err := consistent(record, t, p, mayLand); err != nil {
 		return Grant{}, err
 	}
 	l, err := g.look(ctx, t, p, purpose)
@@ -202,8 +202,12 @@ func (g *Gate) proposal(ctx context.Context, id task.ID) (task.Task, task.Propos
 	return t, p, nil
 }
 
+// mayLand reports whether a task in the state may be landed: for the first time, or
+// again because it was not learnt that it was.
+func mayLand(s task.State) bool { return s == task.Approved || s.CarriedOut() }
+
 // consistent proves that an approval is for exactly this proposal of this task.
-func consistent(r Record, t task.Task, p task.Proposal, while []task.State) error {
+func consistent(r Record, t task.Task, p task.Proposal, while func(task.State) bool) error {
 	switch {
 	case t.ApprovalID != r.ID:
 		return refuse(policy.No("the task no longer stands under this approval"))
@@ -211,7 +215,7 @@ func consistent(r Record, t task.Task, p task.Proposal, while []task.State) erro
 		return refuse(policy.No("the approval is of another revision of the proposal"))
 	case r.Repository.Key() != t.Repository.Key() || r.PullRequest != t.PullRequest || r.Environment != t.Environment:
 		return refuse(policy.No("the approval is of another pull request"))
-	case !slices.Contains(while, t.State):
+	case !while(t.State):
 		return refuse(policy.No(fmt.Sprintf("the task is %s", t.State)))
 	}
 	return nil

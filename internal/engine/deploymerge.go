@@ -25,7 +25,7 @@ func (e *Engine) Merged(ctx context.Context, key string) error {
 		return err
 	}
 	return e.withTask(ctx, id, func(ctx context.Context, w *work) error {
-		if !carriedOut(w.t.State) || w.t.PullRequest == 0 || w.t.LandedCommit == "" {
+		if !w.t.State.HasLanded() || w.t.PullRequest == 0 || w.t.LandedCommit == "" {
 			return nil
 		}
 		pr, err := e.Forge.PullRequest(ctx, w.t.Repository, w.t.PullRequest)
@@ -34,11 +34,6 @@ func (e *Engine) Merged(ctx context.Context, key string) error {
 		}
 		return e.seeMerge(ctx, w, pr)
 	})
-}
-
-// carriedOut reports whether a task in the state has a commit at the forge.
-func carriedOut(s task.State) bool {
-	return slices.Contains([]task.State{task.Landed, task.Deploying, task.Done}, s)
 }
 
 func (e *Engine) seeMerge(ctx context.Context, w *work, pr forge.PullRequest) error {

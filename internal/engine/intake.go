@@ -93,7 +93,7 @@ func (e *Engine) wake(ctx context.Context, event forge.Event) error {
 // request of a task.
 func afterEvent(t task.Task) []queue.Job {
 	jobs := advances([]task.Task{t})
-	if carriedOut(t.State) {
+	if t.State.HasLanded() {
 		jobs = append(jobs, queue.Job{Kind: queue.Merge, Key: string(t.ID)})
 	}
 	return jobs

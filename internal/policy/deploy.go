@@ -12,8 +12,6 @@ import (
 // follows from who asked.
 type DeploymentFacts struct {
 	QuorumFacts
-	// Repository is where the commit is.
-	Repository forge.RepositoryRef
 	// Into is the environment in which the deployment runs.
 	Into string
 	// Commit is what is deployed, and AsMerge tells that it is to be the merge of
@@ -39,13 +37,12 @@ func (p *Policy) DecideDeployment(f DeploymentFacts) Decision {
 		by = f.RequestedBy
 	}
 	reasons := []Reason{
-		p.listsRepository(f.Into, f.Repository),
 		commitCovered(f),
 		p.Holds(by, DeploymentsExecute, f.Into),
 		p.DecideQuorum(f.QuorumFacts).Reason,
 	}
 	if f.Into != f.Environment {
-		reasons = append(reasons, p.passesGate(f.QuorumFacts, f.Into).Reason)
+		reasons = append(reasons, p.listsRepository(f.Into, f.Repository), p.passesGate(f.QuorumFacts, f.Into).Reason)
 	}
 	return p.decision(All("the deployment may be made", reasons...))
 }

@@ -58,8 +58,20 @@ func TestWorkOnOneFileEnds(t *testing.T) {
 	if hits(m, "x.sql", []byte(strings.Repeat("DROP TABLE x;\n", 10_000))); !m.over {
 		t.Error("more work than the budget was done")
 	}
-	if f := m.finding("x.sql", "statements-unread"); len(f) != 1 || f[0].Name != NotScanned || LevelOf(f[0].Name) != Caution {
+	if f := m.finding(NotScanned, "x.sql", "statements-unread"); len(f) != 1 || f[0].Name != NotScanned || LevelOf(f[0].Name) != Caution {
 		t.Errorf("a file that was not read to its end is named as %+v", f)
+	}
+}
+
+// A file that is made to be read slowly is refused like one with a secret: what was
+// not read may have one.
+func TestThreat35WhatCannotBeReadForSecretsCountsAsOne(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // ends the work as a spent budget does
+	in := whole("x.txt", strings.Repeat("ghp_ AKIA password= eyJ token\n", 100_000))
+	if got := Secrets(ctx, in); len(got) != 1 || got[0].Name != SecretPattern || got[0].Rule != "secrets-unread" {
+		t.Errorf("got %+v", got)
 	}
 }
 

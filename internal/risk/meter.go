@@ -59,9 +59,9 @@ func (s *sink) through(change func(*unit)) *sink {
 }
 
 // finding says that the file was not looked through, if that is so.
-func (m *meter) finding(path, rule string) []Finding {
+func (m *meter) finding(name, path, rule string) []Finding {
 	if !m.over {
 		return nil
 	}
-	return []Finding{{Name: NotScanned, Rule: rule, Path: path, Why: "reading it took too much work, so it was not looked through to its end"}}
+	return []Finding{{Name: name, Rule: rule, Path: path, Why: "reading it took too much work, so it was not looked through to its end"}}
 }

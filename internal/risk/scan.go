@@ -91,7 +91,7 @@ func Statements(ctx context.Context, in Input) []Finding {
 			found = append(found, h.finding(in.Path, true))
 		}
 	}
-	return append(bounded(found), m.finding(in.Path, "statements-unread")...)
+	return append(bounded(found), m.finding(NotScanned, in.Path, "statements-unread")...)
 }
 
 func (h hit) finding(path string, removed bool) Finding {

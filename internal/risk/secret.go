@@ -78,7 +78,8 @@ func contentSecrets(ctx context.Context, in Input) (found []Finding) {
 			found = append(found, secretRules[i].scan(m, in, lower)...)
 		}
 	}
-	return append(found, m.finding(in.Path, "secrets-unread")...)
+	// What could not be read may have a secret, so it counts as one.
+	return append(found, m.finding(SecretPattern, in.Path, "secrets-unread")...)
 }
 
 func foldASCII(text []byte) []byte {

@@ -100,6 +100,9 @@ func (s State) Ended() bool {
 // cannot be cancelled any more.
 func (s State) CarriedOut() bool { return s == Landing || s == Landed || s == Deploying }
 
+// HasLanded reports whether the forge has the commit of a task in this state.
+func (s State) HasLanded() bool { return s == Landed || s == Deploying || s == Done }
+
 // Valid reports whether s is a state at all.
 func (s State) Valid() bool { return slices.Contains(States(), s) }
 
