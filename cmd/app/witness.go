@@ -97,6 +97,10 @@ var errRewritten = errors.New("the audit log is not the one that was signed befo
 func (w *witness) Sign(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.sign(ctx)
+}
+
+func (w *witness) sign(ctx context.Context) error {
 	size, root, err := w.db.AuditHead(ctx)
 	if err != nil {
 		return err
@@ -117,6 +121,38 @@ func (w *witness) Sign(ctx context.Context) error {
 	}
 	w.last = signed
 	return nil
+}
+
+// Covering is a signed checkpoint of a log that has the entry: the newest if it
+// reaches that far, else one that is signed now. It refuses what Sign refuses.
+func (w *witness) Covering(ctx context.Context, entry int64) (signed []byte, c audit.Checkpoint, err error) {
+	entry = max(entry, 1) // a checkpoint of nothing covers nothing
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c, err = w.newest(w.last); err == nil && c.Size >= entry {
+		return w.last, c, nil
+	}
+	if err := w.sign(ctx); err != nil {
+		return nil, c, err
+	}
+	stored, err := w.db.LastCheckpoint(ctx) // another server's may reach further than this one's file
+	if err != nil {
+		return nil, c, err
+	}
+	for _, signed := range [][]byte{w.last, stored} {
+		if c, err = w.newest(signed); err == nil && c.Size >= entry {
+			return signed, c, nil
+		}
+	}
+	return nil, c, errors.Join(fmt.Errorf("the audit log has no entry %d yet", entry), err)
+}
+
+// newest opens a checkpoint of this log; nil is one of nothing.
+func (w *witness) newest(signed []byte) (audit.Checkpoint, error) {
+	if len(signed) == 0 {
+		return audit.Checkpoint{}, nil
+	}
+	return audit.OpenCheckpoint(signed, w.key.Public())
 }
 
 // leadsTo reports whether the log grew since what was signed of it, by the file and

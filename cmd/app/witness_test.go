@@ -74,3 +74,51 @@ func statements(s *store.Store, list ...string) error {
 	}
 	return nil
 }
+
+func TestACheckpointThatCoversAnEntryIsSignedWhenThereIsNone(t *testing.T) {
+	t.Parallel()
+	s, cfg := storetest.SQLite(t), config.Config{DataDir: t.TempDir()}
+	add := func() {
+		t.Helper()
+		e := audit.Entry{Actor: "ann", Action: audit.TaskMoved}
+		if err := s.InTx(t.Context(), func(tx *store.Tx) error { return tx.Audit(t.Context(), e) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here, err := openWitness(cfg, s, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := openWitness(cfg, s, true) // another process of the same log
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := here.Covering(t.Context(), 1); err == nil {
+		t.Error("an empty log covers an entry")
+	}
+	add()
+	first, c, err := here.Covering(t.Context(), 1)
+	if opened, bad := audit.OpenCheckpoint(first, here.PublicKey()); err != nil || bad != nil || c.Size != 1 || opened != c {
+		t.Fatalf("%+v, %v, %v", c, err, bad)
+	}
+	add()
+	if again, _, err := here.Covering(t.Context(), 1); err != nil || string(again) != string(first) {
+		t.Errorf("it was signed again: %v", err)
+	}
+	if _, c, err := there.Covering(t.Context(), 2); err != nil || c.Size != 2 {
+		t.Errorf("the other process: %+v, %v", c, err)
+	}
+	if _, c, err := here.Covering(t.Context(), 2); err != nil || c.Size != 2 {
+		t.Errorf("what the other process signed is not taken: %+v, %v", c, err)
+	}
+	if err := statements(s, "DROP TRIGGER audit_no_update", "UPDATE audit_hashes SET hash = x'00'"); err == nil {
+		t.Fatal("the hashes can be changed with their triggers")
+	}
+	if err := statements(s, "DROP TRIGGER audit_hashes_no_update", "UPDATE audit_hashes SET hash = zeroblob(32)"); err != nil {
+		t.Fatal(err)
+	}
+	add()
+	if _, _, err := here.Covering(t.Context(), 3); !errors.Is(err, errRewritten) {
+		t.Errorf("a log that was changed is signed: %v", err)
+	}
+}
