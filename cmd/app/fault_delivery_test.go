@@ -108,6 +108,16 @@ func (w *world) reconciled() {
 	})
 }
 
+// lookedOnce waits until the server's first look at the forge is over.
+func (w *world) lookedOnce() {
+	w.t.Helper()
+	db, cursor := w.db(), "comments:"+w.repositoryKey()
+	w.wait("the first look at the forge", func(ctx context.Context) (bool, error) {
+		at, err := db.Cursor(ctx, cursor)
+		return !at.IsZero(), err
+	})
+}
+
 // handled waits until every delivery was sent and handled.
 func (w *world) handled() {
 	w.t.Helper()

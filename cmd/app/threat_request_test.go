@@ -87,7 +87,7 @@ func (w *world) tasks() []task.Task {
 func TestThreat01UnsignedDeliveriesAreRefusedAndNotStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withExtra("reconcile: {interval: 1h}"))
-	w.reconciled() // its first look at the forge would find the comment, whoever delivers it
+	w.lookedOnce() // it would find the comment, whoever delivers it
 	issue := w.issue(maria)
 	body := w.capture(maria, issue.GetNumber(), "/coderflow run")
 	secret := w.hub.Info().WebhookSecret
