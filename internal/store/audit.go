@@ -97,31 +97,3 @@ func (r *auditRow) entry() audit.Entry {
 		Environment: r.Environment, Detail: json.RawMessage(r.Detail),
 	}
 }
-
-// AuditFilter selects audit entries; a zero field selects all.
-type AuditFilter struct {
-	Task        string
-	Environment string
-	AfterSeq    int64
-	Limit       int // 0 means 100, at most 1000
-}
-
-// AuditEntries lists entries in order.
-func (s *Store) AuditEntries(ctx context.Context, f AuditFilter) ([]audit.Entry, error) {
-	var rows []auditRow
-	query := s.read.NewSelect().Model(&rows).Where("seq > ?", f.AfterSeq).Order("seq").Limit(limit(f.Limit))
-	if f.Task != "" {
-		query.Where("task = ?", text(f.Task))
-	}
-	if f.Environment != "" {
-		query.Where("environment = ?", text(f.Environment))
-	}
-	if err := s.fetch(ctx, query); err != nil {
-		return nil, fmt.Errorf("list audit entries: %w", err)
-	}
-	list := make([]audit.Entry, len(rows))
-	for i := range rows {
-		list[i] = rows[i].entry()
-	}
-	return list, nil
-}

@@ -4,13 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/store/storetest"
+	"github.com/coderflow/coderflow/internal/task"
 )
 
 func TestThreat54TheDatabaseItselfRefusesToChangeWhatIsAppendOnly(t *testing.T) {
@@ -108,6 +113,67 @@ func TestAuditEntriesAreFilteredAndPaged(t *testing.T) {
 		page, err := s.AuditEntries(t.Context(), store.AuditFilter{AfterSeq: 1, Limit: 1})
 		if len(result(t, page, err)) != 1 || page[0].Seq != 2 {
 			t.Errorf("the second page: %+v", page)
+		}
+	})
+}
+
+// Each filter alone and together, in both directions.
+func TestTheAuditLogIsFilteredByWhoWhatWhereAndWhen(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		made := storetest.TaskIn(t, s, newTask(), task.Proposed)
+		repo := made.Repository
+		start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		add := func(actor string, action audit.Action, environment string, of task.ID, detail string) {
+			inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
+				start = start.Add(time.Minute)
+				return tx.Audit(ctx, audit.Entry{At: start, Actor: actor, Action: action, Task: string(of), Environment: environment, Detail: json.RawMessage(detail)})
+			})
+		}
+		add("github:1", audit.TaskCreated, "staging", made.ID, `{}`)
+		add("github:2", audit.ApprovalRefused, "staging", made.ID, `{"text":"\"repository\":\"github:99\""}`)
+		add("github:1", audit.RequestRefused, "production", "", `{"repository":"github:99"}`)
+		add(audit.System, audit.PushIntent, "staging", "other", `{"under":{"repository":`+strconv.Quote(repo.Key())+`}}`)
+		add(audit.System, audit.ManifestsApplied, "", "", `null`)
+		first := time.Date(2026, 1, 2, 3, 5, 5, 0, time.UTC)
+		for name, c := range map[string]struct {
+			f    store.AuditFilter
+			want []int64
+		}{
+			"all":                    {store.AuditFilter{}, []int64{1, 2, 3, 4, 5}},
+			"newest first":           {store.AuditFilter{Newest: true, Limit: 2}, []int64{5, 4}},
+			"newest first, second":   {store.AuditFilter{Newest: true, AfterSeq: 4, Limit: 2}, []int64{3, 2}},
+			"actor":                  {store.AuditFilter{Actor: "github:1"}, []int64{1, 3}},
+			"no such actor":          {store.AuditFilter{Actor: "github:1' OR '1'='1"}, nil},
+			"action":                 {store.AuditFilter{Actions: []string{"approval.refused", "push.intended"}}, []int64{2, 4}},
+			"actions of an object":   {store.AuditFilter{Actions: []string{"task.*", "manifests.*"}}, []int64{1, 5}},
+			"no wildcard of SQL":     {store.AuditFilter{Actions: []string{"%.*", "t%"}}, nil},
+			"environment":            {store.AuditFilter{Environment: "production"}, []int64{3}},
+			"what may be seen":       {store.AuditFilter{Environments: []string{"staging", "other"}}, []int64{1, 2, 4}},
+			"what may not be seen":   {store.AuditFilter{Environments: []string{"staging"}, Environment: "production"}, nil},
+			"nothing may be seen":    {store.AuditFilter{Environments: []string{}}, nil},
+			"since":                  {store.AuditFilter{Since: first.Add(3 * time.Minute)}, []int64{4, 5}},
+			"until":                  {store.AuditFilter{Until: first.Add(time.Minute)}, []int64{1}},
+			"repository of the task": {store.AuditFilter{Repository: repo}, []int64{1, 2, 4}},
+			"repository that is named, and not in what somebody wrote": {
+				store.AuditFilter{Repository: forge.RepositoryRef{Host: "github", ID: "99"}}, []int64{3}},
+			"together": {store.AuditFilter{Actor: audit.System, Repository: repo, Since: first, Environments: []string{"staging"}}, []int64{4}},
+		} {
+			var got []int64
+			entries, err := s.AuditEntries(t.Context(), c.f)
+			for _, e := range result(t, entries, err) {
+				got = append(got, e.Seq)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%s: %v, want %v", name, got, c.want)
+			}
+		}
+		one, err := s.AuditEntry(t.Context(), 3)
+		if result(t, one, err).Actor != "github:1" || one.Seq != 3 {
+			t.Errorf("entry 3: %+v", one)
+		}
+		if _, err := s.AuditEntry(t.Context(), 6); !errors.Is(err, task.ErrNotFound) {
+			t.Errorf("entry 6: %v", err)
 		}
 	})
 }
