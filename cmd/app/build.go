@@ -228,18 +228,23 @@ func (h *house) follow(ctx context.Context) error {
 
 // failpoint kills the process at the named place, for tests of restarts. The
 // variable may name a file too, "NAME@FILE": then only while the file is absent,
-// and it is made first, so that the next process gets past.
-func failpoint(setting string) func(string) {
+// and it is made first, so that the next process gets past. "*@DIRECTORY" is every
+// place, each with a file of its name there.
+func failpoint(setting string) func(engine.Failpoint) {
 	if setting == "" {
 		return nil
 	}
 	name, once, _ := strings.Cut(setting, "@")
-	return func(at string) {
-		if at != name {
+	return func(at engine.Failpoint) {
+		mark := once
+		switch {
+		case name == "*" && once != "":
+			mark = filepath.Join(once, string(at))
+		case string(at) != name:
 			return
 		}
-		if once != "" {
-			f, err := os.OpenFile(once, os.O_CREATE|os.O_EXCL, 0o600)
+		if mark != "" {
+			f, err := os.OpenFile(mark, os.O_CREATE|os.O_EXCL, 0o600)
 			if err != nil {
 				return
 			}

@@ -101,7 +101,7 @@ func (e *Engine) stopTripped(ctx context.Context, w *work, err error) error {
 	if err := e.Sandbox.Stop(ctx, w.t.Run.Container); err != nil {
 		return fmt.Errorf("stop the container that has a canary: %w", err)
 	}
-	e.Failpoint("canary-stopped")
+	e.Failpoint(CanaryStopped)
 	if err := e.keepLog(ctx, outputOf{w.t.Run.Container, "task/" + string(w.t.ID), w.t.Environment, true}, true); err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ func (r *retirement) removeRun(ctx context.Context, run *deploy.Run) error {
 	if err != nil {
 		return fmt.Errorf("remove what is left of deployment %s: %w", run.ID, err)
 	}
+	r.engine.Failpoint(RunGone)
 	return r.engine.Store.InTx(ctx, func(tx Tx) error {
 		if err := tx.RemoveRun(ctx, *run); err != nil {
 			return err

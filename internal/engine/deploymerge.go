@@ -45,6 +45,7 @@ func (e *Engine) seeMerge(ctx context.Context, w *work, pr forge.PullRequest) er
 		if err := e.Store.InTx(ctx, func(tx Tx) error { return tx.SaveMerge(ctx, w.t, pr.MergedAs) }); err != nil {
 			return err
 		}
+		e.Failpoint(MergeSeen)
 	}
 	runs, err := e.Store.DeployRuns(ctx, w.t.ID)
 	if err != nil {

@@ -140,6 +140,7 @@ func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error 
 	if err != nil || !own {
 		return err
 	}
+	e.Failpoint(TurnTaken)
 	before := *run
 	err = e.prepareRun(ctx, w, run)
 	if err == nil || ctx.Err() != nil {

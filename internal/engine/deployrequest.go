@@ -231,6 +231,7 @@ func (q *deployRequest) store(ctx context.Context, run deploy.Run) (deploy.Run, 
 		return run, fmt.Errorf("record deployment %s: %w", run.ID, err)
 	}
 	if fresh {
+		q.e.Failpoint(DeploymentRequested)
 		return run, nil
 	}
 	// Another request with the same key was faster, or was long ago.

@@ -98,6 +98,7 @@ func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error
 	if err != nil {
 		return err
 	}
+	e.Failpoint(DeploymentPrepared)
 	container, err := e.Deployer.Create(ctx, grant, *run, profile, secrets, way)
 	if errors.Is(err, sandbox.ErrImageMissing) {
 		run.State, run.Detail, run.FinishedAt = deploy.Failed, "the profile's image is not on this Docker engine", e.Now().UTC()
@@ -106,7 +107,7 @@ func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error
 	if err != nil {
 		return fmt.Errorf("create the deployment's container: %w", err)
 	}
-	e.Failpoint("deployment-created")
+	e.Failpoint(DeploymentCreated)
 	run.State, run.Container, run.Script = deploy.Created, container.Name, profile.Script
 	decision := grant.Decision()
 	return e.saveRun(ctx, run, audit.DeployIntent, &decision)
@@ -192,7 +193,7 @@ func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 		if err := e.Deployer.Start(ctx, grant, *run); err != nil {
 			return fmt.Errorf("start the deployment: %w", err)
 		}
-		e.Failpoint("deployment-started")
+		e.Failpoint(DeploymentStarted)
 	}
 	run.State, run.StartedAt = deploy.Running, e.Now().UTC()
 	return e.saveRun(ctx, run, audit.DeployStarted, permitted)
@@ -231,7 +232,7 @@ func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
 }
 
 func (e *Engine) runExited(ctx context.Context, w *work, run *deploy.Run, status sandbox.Status) error {
-	e.Failpoint("deployment-exited")
+	e.Failpoint(DeploymentExited)
 	run.ExitCode, run.StartedAt, run.FinishedAt = status.ExitCode, status.StartedAt, status.FinishedAt
 	switch status.Reason {
 	case sandbox.ReasonOK:
@@ -265,6 +266,7 @@ func (e *Engine) endRun(ctx context.Context, w *work, run *deploy.Run) error {
 	if err != nil {
 		return err
 	}
+	e.Failpoint(DeploymentEnded)
 	return e.mirrorDeployment(ctx, w, run)
 }
 

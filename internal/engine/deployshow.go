@@ -72,6 +72,7 @@ func (e *Engine) showRun(ctx context.Context, run *deploy.Run, state forge.Deplo
 		if err != nil {
 			return fmt.Errorf("show the deployment at the forge: %w", err)
 		}
+		e.Failpoint(DeploymentMirrored)
 		run.ForgeID = d.ID
 	}
 	description := fmt.Sprintf("profile %s: %s", run.Profile, run.State)

@@ -70,8 +70,8 @@ type Options struct {
 	PublicURL string
 	// MaxRunning is how many agents run at once on this node.
 	MaxRunning int
-	// Failpoint, if set, is called at named places; tests kill the process there.
-	Failpoint func(name string)
+	// Failpoint, if set, is called at each of [Failpoints]; tests kill the process there.
+	Failpoint func(Failpoint)
 }
 
 // Engine takes tasks along their way. It keeps no state that matters.
@@ -92,7 +92,7 @@ const leaseTime = 30 * time.Second
 // New returns an engine. All parts are required.
 func New(o Options) *Engine {
 	if o.Failpoint == nil {
-		o.Failpoint = func(string) {}
+		o.Failpoint = func(Failpoint) {}
 	}
 	if o.MaxRunning <= 0 {
 		o.MaxRunning = 2
@@ -284,7 +284,7 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 	}
 	w.t, w.stored = next, next
 	e.Logger.InfoContext(ctx, "task moved", "task", w.t.ID, "from", from, "to", to)
-	e.Failpoint("moved:" + string(to))
+	e.Failpoint(Moved(to))
 	return nil
 }
 

@@ -18,7 +18,7 @@ func (e *Engine) Accept(ctx context.Context, d Delivery) error {
 	if len(d.Events) == 0 { // nothing that CoderFlow acts on
 		return nil
 	}
-	e.Failpoint("delivery-received:" + d.Event)
+	e.Failpoint(DeliveryReceived(d.Event))
 	err := e.Store.InTx(ctx, func(tx Tx) error {
 		fresh, err := tx.InsertDelivery(ctx, d)
 		if err != nil || !fresh {
@@ -36,7 +36,7 @@ func (e *Engine) Accept(ctx context.Context, d Delivery) error {
 	if err != nil {
 		return err
 	}
-	e.Failpoint("delivery-stored:" + d.Event)
+	e.Failpoint(DeliveryStored(d.Event))
 	return nil
 }
 
@@ -123,13 +123,18 @@ func (e *Engine) handleOnce(ctx context.Context, meaning string, f func() (finis
 	if err != nil {
 		return err
 	}
-	return e.Store.InTx(ctx, func(tx Tx) error {
+	e.Failpoint(RequestAnswered)
+	err = e.Store.InTx(ctx, func(tx Tx) error {
 		fresh, err := tx.InsertCursor(ctx, name, e.Now())
 		if err != nil || !fresh || finish == nil {
 			return err
 		}
 		return finish(tx)
 	})
+	if err == nil {
+		e.Failpoint(RequestRecorded)
+	}
+	return err
 }
 
 // newTask is a task that was permitted and has yet to be stored.

@@ -99,6 +99,7 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	if err != nil {
 		return fmt.Errorf("judge review %s: %w", r.ID, err)
 	}
+	e.Failpoint(ReviewJudged)
 	w.t.Judged = completed(judged(w.t.Judged, judgement(r, record.Decision, e.Now())))
 	w.t.ApprovalID, w.t.Failure = record.ID, ""
 	err = e.move(ctx, w, task.Approved, func(tx Tx) error {

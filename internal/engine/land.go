@@ -25,14 +25,14 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("make the commit: %w", err)
 	}
-	e.Failpoint("committed")
+	e.Failpoint(Committed)
 	if !grant.Push() {
 		return e.keepCommit(ctx, w, grant, commit)
 	}
 	if err := e.intendPush(ctx, w, commit, grant); err != nil {
 		return err
 	}
-	e.Failpoint("push-intended")
+	e.Failpoint(PushIntended)
 	grant, err = e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand)
 	if err != nil {
 		return e.approvalFell(ctx, w, err)
@@ -45,7 +45,7 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 	if err != nil {
 		return e.pushFailed(ctx, w, grant, err)
 	}
-	e.Failpoint("pushed")
+	e.Failpoint(Pushed)
 	return e.move(ctx, w, task.Landed, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.PushDone, map[string]any{
 			"approval": grant.ApprovalID(), "commit": commit, "ref": grant.Ref(), "expected": grant.ExpectedOld(), "outcome": outcome,
@@ -110,6 +110,7 @@ func (e *Engine) armRuns(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
+	e.Failpoint(LandedShown)
 	set, err := e.Manifests.Manifests(ctx)
 	if err != nil {
 		return fmt.Errorf("read the manifests: %w", err)
@@ -132,6 +133,7 @@ func (e *Engine) showLanded(ctx context.Context, w *work, p task.Proposal, pr fo
 	if err := e.unlessRefused(ctx, w, e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), body)); err != nil {
 		return fmt.Errorf("describe pull request %d: %w", pr.Number, err)
 	}
+	e.Failpoint(LandedDescribed)
 	if !pr.Draft {
 		return nil
 	}

@@ -122,6 +122,7 @@ func (e *Engine) showElsewhere(ctx context.Context, w *work, p task.Proposal, pr
 	if err := e.unlessRefused(ctx, w, err); err != nil {
 		return fmt.Errorf("say where task %s landed: %w", w.t.ID, err)
 	}
+	e.Failpoint(LandedElsewhereShown)
 	if !pr.Open {
 		return nil
 	}

@@ -48,9 +48,11 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 	if err := e.pinBase(ctx, w); err != nil {
 		return err
 	}
+	e.Failpoint(BasePinned)
 	if err := e.fillWorkspace(ctx, w, env); err != nil {
 		return err
 	}
+	e.Failpoint(WorkspaceFilled)
 	spec, err := e.describe(ctx, w, env)
 	if err != nil {
 		return err
@@ -58,7 +60,7 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 	if err := e.note(ctx, &w.t, audit.ContainerIntent, map[string]any{"container": spec.Name, "image": spec.Image}); err != nil {
 		return err
 	}
-	e.Failpoint("before-container")
+	e.Failpoint(BeforeContainer)
 	container, err := e.Sandbox.Start(ctx, spec)
 	if errors.Is(err, sandbox.ErrImageMissing) {
 		return failed(err, "the image %q of environment %s is not on this Docker engine; an admin has to build or pull it", spec.Image, env.Name)
@@ -69,7 +71,7 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("start the container: %w", err)
 	}
-	e.Failpoint("container-started")
+	e.Failpoint(ContainerStarted)
 	w.t.Run = task.Run{Container: container.Name, Image: container.ImageID, Agent: agentName(env), StartedAt: e.Now().UTC()}
 	if env.Model != nil {
 		w.t.Run.Model = env.Model.Names[0]

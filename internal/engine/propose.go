@@ -51,7 +51,7 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
-	e.Failpoint("pull-request-opened")
+	e.Failpoint(PullRequestOpened)
 	w.t.PullRequest, w.t.PullRequestURL = pr.Number, pr.URL
 	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalPublished, map[string]any{
@@ -98,7 +98,7 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 	if err != nil {
 		return task.Proposal{}, collectFailed(err, redactor)
 	}
-	e.Failpoint("tree-built")
+	e.Failpoint(TreeBuilt)
 	p := task.Proposal{
 		Task: w.t.ID, Revision: 1, Repository: w.t.Repository, BaseBranch: w.t.BaseBranch, BaseCommit: w.t.BaseCommit,
 		Tree: result.Tree, Manifest: result.Manifest, Diff: result.Diff, Ignored: result.Ignored, Risks: result.Risks,
@@ -118,6 +118,7 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 	if err != nil {
 		return task.Proposal{}, fmt.Errorf("record the proposal: %w", err)
 	}
+	e.Failpoint(ProposalRecorded)
 	return p, nil
 }
 
@@ -149,7 +150,7 @@ func (e *Engine) changes(c sandbox.Collection, l *leaks) iter.Seq2[gitops.Change
 			if !yield(gitops.Change{Path: record.Path, Kind: kind, Size: record.Size, Content: l.watch(record.Path, record.Content)}, nil) {
 				return
 			}
-			e.Failpoint("change-read")
+			e.Failpoint(ChangeRead)
 		}
 	}
 }
@@ -185,6 +186,7 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal) error {
 	if err != nil {
 		return fmt.Errorf("make the carrier commit: %w", err)
 	}
+	e.Failpoint(CarrierMade)
 	p.Carrier = commit
 	return e.Store.InTx(ctx, func(tx Tx) error {
 		if err := tx.SetCarrier(ctx, p.Task, p.Revision, commit); err != nil {
@@ -214,7 +216,7 @@ func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal) (credent
 	case err != nil:
 		return "", fmt.Errorf("publish the proposal: %w", err)
 	}
-	e.Failpoint("proposal-pushed")
+	e.Failpoint(ProposalPushed)
 	return token.Source, nil
 }
 
@@ -227,6 +229,7 @@ func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) 
 	if err != nil {
 		return pr, fmt.Errorf("open the pull request: %w", err)
 	}
+	e.Failpoint(PullRequestAsked)
 	self, err := e.Forge.Self(ctx)
 	if err != nil {
 		return pr, fmt.Errorf("read who CoderFlow is at the forge: %w", err)

@@ -46,10 +46,12 @@ func (e *Engine) report(ctx context.Context, w *work) error {
 	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.Issue, present.StatusMarker(w.t.ID), body); err != nil {
 		return fmt.Errorf("report task %s: %w", w.t.ID, err)
 	}
+	e.Failpoint(StatusSaid)
 	if hasCheck {
 		if err := e.Forge.SetGate(ctx, w.t.Repository, check); err != nil {
 			return fmt.Errorf("set the gate's check of task %s: %w", w.t.ID, err)
 		}
+		e.Failpoint(GateSet)
 	}
 	if err := e.reportVoid(ctx, w); err != nil {
 		return err
@@ -81,6 +83,7 @@ func (e *Engine) answerReviews(ctx context.Context, w *work) error {
 		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, body); err != nil {
 			return fmt.Errorf("answer review %s: %w", j.Review, err)
 		}
+		e.Failpoint(ReviewAnswered)
 		told[i].Told, changed = true, true
 	}
 	if !changed {

@@ -118,6 +118,7 @@ func (r *retirement) remove(ctx context.Context, owner, kind, name string, remov
 	case err != nil:
 		return fmt.Errorf("remove %s %s: %w", kind, name, err)
 	}
+	r.engine.Failpoint(StorageGone)
 	return r.engine.note(ctx, t, audit.StorageRemoved, map[string]any{"kind": kind, "name": name})
 }
 

@@ -49,6 +49,7 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 	if err := e.tripped(ctx, w.t.ID, ""); err != nil {
 		return e.stopTripped(ctx, w, err)
 	}
+	e.Failpoint(OutputKept)
 	w.t.Run.ExitCode, w.t.Run.Reason = status.ExitCode, string(status.Reason)
 	w.t.Run.StartedAt, w.t.Run.FinishedAt, w.t.Run.Truncated = status.StartedAt, status.FinishedAt, status.Truncated
 	if w.t.CancelRequested {
