@@ -33,12 +33,16 @@ type Deployment struct {
 func (d Deployment) Requested() bool { return d.ArmedAs < 0 }
 
 // RedeemDeployment re-reads everything behind a recorded approval and mints the
-// grant for one run, or fails with a *RefusedError. The approval is judged in its
+// grant for one run, or fails with a *RefusedError, or with a *freeze.Error while the
+// approval's environment or the run's is frozen. The approval is judged in its
 // own environment and, where the run is in another one, by that one's gate too.
 // Such a grant lands nothing.
 func (g *Gate) RedeemDeployment(ctx context.Context, approvalID string, d Deployment) (Grant, error) {
 	record, p, decision, err := g.mayDeploy(ctx, approvalID, d)
 	if err != nil {
+		return Grant{}, err
+	}
+	if err := g.unfrozen(ctx, record.Environment, d.Environment); err != nil { // last, because the reading took its time
 		return Grant{}, err
 	}
 	return g.grantDeployment(record, p, d, decision), nil
@@ -54,6 +58,9 @@ func (g *Gate) mayDeploy(ctx context.Context, approvalID string, d Deployment) (
 	}
 	t, p, err := g.proposal(ctx, record.Task)
 	if err != nil {
+		return nothing(err)
+	}
+	if err := g.unfrozen(ctx, record.Environment, d.Environment); err != nil {
 		return nothing(err)
 	}
 	if err := errors.Join(consistent(record, t, p, task.State.HasLanded), armedFor(record, d)); err != nil {

@@ -84,6 +84,8 @@ type Gate struct {
 	Policies Policies
 	// History tells what else is on a branch; nil: only a branch whose tip is the commit has it.
 	History History
+	// Freezes stop everything that a grant permits; nil: nothing is ever frozen.
+	Freezes Freezes
 	Read    Reader
 	Armory  Armory
 	Now     func() time.Time
@@ -144,7 +146,8 @@ func (g *Gate) Record(ctx context.Context, id task.ID, reviewID string) (Record,
 }
 
 // Redeem re-reads everything behind a recorded approval and mints a grant for
-// landing, or fails with a *RefusedError. Deployments have [Gate.RedeemDeployment].
+// landing, or fails with a *RefusedError, or with a *freeze.Error: then the approval
+// stands, and is worth what it was after the thaw. Deployments have [Gate.RedeemDeployment].
 func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Purpose) (Grant, error) {
 	if purpose != policy.ToLand {
 		return Grant{}, fmt.Errorf("an approval cannot be redeemed for %q: %w", purpose, ErrNoGrant)
@@ -155,6 +158,9 @@ func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Pur
 	}
 	t, p, err := g.proposal(ctx, record.Task)
 	if err != nil {
+		return Grant{}, err
+	}
+	if err := g.unfrozen(ctx, record.Environment); err != nil {
 		return Grant{}, err
 	}
 	if err := consistent(record, t, p, mayLand); err != nil {
@@ -170,6 +176,9 @@ func (g *Gate) Redeem(ctx context.Context, approvalID string, purpose policy.Pur
 	}
 	if q := l.rules.DecideQuorum(facts); !q.Allowed {
 		return Grant{}, refusal(q.Decision, facts.ApprovalFacts)
+	}
+	if err := g.unfrozen(ctx, record.Environment); err != nil { // last, because the reading took its time
+		return Grant{}, err
 	}
 	return Grant{record: record, base: p.BaseCommit, tree: p.Tree, carrier: p.Carrier, minted: true}, nil
 }

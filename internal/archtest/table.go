@@ -13,7 +13,7 @@ const everything = "everything"
 
 var (
 	// domain are the types that decisions are made of.
-	domain = []string{"internal/approval", "internal/audit", "internal/deploy", "internal/forge", "internal/policy", "internal/task"}
+	domain = []string{"internal/approval", "internal/audit", "internal/deploy", "internal/forge", "internal/freeze", "internal/policy", "internal/task"}
 	yaml   = []string{"github.com/goccy/go-yaml"}
 	river  = "github.com/riverqueue/river"
 )
@@ -31,7 +31,8 @@ var table = []row{
 		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/manifest",
 			"internal/present", "internal/prompt", "internal/queue", "internal/sandbox", "internal/secret"), []string{"golang.org/x/sync"}},
 
-	{"internal/approval", "Gate, Grant, quorum", []string{"internal/forge", "internal/policy", "internal/task"}, nil},
+	{"internal/approval", "Gate, Grant, quorum", []string{"internal/forge", "internal/freeze", "internal/policy", "internal/task"}, nil},
+	{"internal/freeze", "what is stopped, by whom and why", nil, nil},
 	{"internal/policy", "decisions with reasons", []string{"internal/forge", "internal/task"}, []string{"golang.org/x/text"}},
 	{"internal/task", "task, proposal, states", []string{"internal/forge"}, nil},
 	{"internal/forge", "the neutral vocabulary and port of a forge", nil, nil},
@@ -40,7 +41,7 @@ var table = []row{
 	{"internal/command", "what people write to the bot",
 		[]string{"internal/approval", "internal/deploy", "internal/forge", "internal/policy", "internal/task"}, []string{"github.com/yuin/goldmark"}},
 	{"internal/present", "what the bot writes to people, made inert",
-		[]string{"internal/approval", "internal/command", "internal/deploy", "internal/forge", "internal/policy", "internal/prompt", "internal/risk", "internal/task"}, nil},
+		[]string{"internal/approval", "internal/command", "internal/deploy", "internal/forge", "internal/freeze", "internal/policy", "internal/prompt", "internal/risk", "internal/task"}, nil},
 	{"internal/prompt", "what the agent is told",
 		[]string{"internal/forge", "internal/task"}, []string{"github.com/yuin/goldmark"}},
 

@@ -53,6 +53,8 @@ const (
 	GitTokenKept      Action = "git_token.kept"
 	GitTokenRefreshed Action = "git_token.refreshed"
 	GitTokenForgotten Action = "git_token.forgotten"
+	FreezeSet         Action = "freeze.set"
+	FreezeLifted      Action = "freeze.lifted"
 )
 
 // System is the actor of what CoderFlow does by itself.

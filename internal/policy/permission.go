@@ -18,6 +18,7 @@ const (
 	DeploymentsExecute Permission = "deployments:execute"
 	EnvironmentsView   Permission = "environments:view"
 	EnvironmentsManage Permission = "environments:manage"
+	EnvironmentsFreeze Permission = "environments:freeze"
 	ProfilesManage     Permission = "profiles:manage"
 	SecretsManage      Permission = "secrets:manage"
 	JudgesRun          Permission = "judges:run"
@@ -58,6 +59,7 @@ var catalog = []PermissionInfo{
 	{AuditView, "read the audit log", []Kind{OnEnvironment, OnServer}},
 	{AuditExport, "export the audit log", []Kind{OnEnvironment, OnServer}},
 	{TokensManage, "see and revoke other people's API tokens", []Kind{OnServer}},
+	{EnvironmentsFreeze, "stop everything in an emergency, and let it go on", []Kind{OnEnvironment, OnServer}},
 	{ServerManage, "look after the server: queues, nodes, storage, git providers", []Kind{OnServer}},
 }
 

@@ -33,7 +33,7 @@ var predefined = []Role{
 		Description: "configuration, repositories, profiles, secrets and roles of the environment; approves and deploys in it",
 		Permissions: []Permission{
 			TasksView, TasksCreate, TasksCancel, TasksApprove, DeploymentsView, DeploymentsExecute,
-			EnvironmentsView, EnvironmentsManage, ProfilesManage, SecretsManage, JudgesRun, BindingsManage, AuditView,
+			EnvironmentsView, EnvironmentsManage, EnvironmentsFreeze, ProfilesManage, SecretsManage, JudgesRun, BindingsManage, AuditView,
 		},
 	},
 	{
