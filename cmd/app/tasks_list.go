@@ -13,6 +13,7 @@ type tasksCmd struct {
 	Diff     tasksDiffCmd     `cmd:"" help:"Print the diff that is up for approval."`
 	Cancel   tasksCancelCmd   `cmd:"" help:"Stop a task."`
 	Activity tasksActivityCmd `cmd:"" help:"Print what a task's agent did, in readable form."`
+	Chain    tasksChainCmd    `cmd:"" help:"Print how a task came to what it did: who asked, approved, pushed and deployed, by the audit log."`
 	Models   tasksModelsCmd   `cmd:"" help:"Print what a task did through the model gateway: spending, hosts, refusals."`
 }
 

@@ -84,7 +84,7 @@ var table = []row{
 	{"internal/gateway/strictjson", "JSON that every reader reads alike", nil, nil},
 	{"internal/secret", "values that never print, their redaction and their sealing", nil, []string{"filippo.io/age"}},
 	{"internal/client", "the API from outside, and the contexts of its users",
-		[]string{"internal/agent/activity", "internal/policy", "internal/task", "internal/token"}, yaml},
+		[]string{"internal/agent/activity", "internal/audit", "internal/policy", "internal/task", "internal/token"}, yaml},
 	{"internal/token", "API tokens: text, hash, scope", []string{"internal/audit", "internal/forge", "internal/policy"}, nil},
 	{"internal/signin", "people prove who they are: GitHub, OpenID Connect", []string{"internal/forge", "internal/policy", "internal/task", "internal/token"},
 		[]string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}},

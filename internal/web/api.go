@@ -94,6 +94,8 @@ type API struct {
 	GitTokens GitTokens
 	// Deployments are the deployment runs, and asking for one.
 	Deployments Deployments
+	// Chains are how tasks came to what they did.
+	Chains Chains
 	// Format is how the task's agent writes.
 	Format func(task.Task) activity.Format
 	Limits Limits
@@ -165,6 +167,7 @@ func (s *server) apiRows() []apiRow {
 		{method: get, path: "/tasks/:id/diff", permission: policy.TasksView, on: onTask, handle: taskDiff},
 		{method: get, path: "/tasks/:id/models", permission: policy.TasksView, on: onTask, handle: taskModels},
 		{method: get, path: "/tasks/:id/deployments", permission: policy.DeploymentsView, on: onTask, handle: taskDeployments},
+		{method: get, path: "/tasks/:id/chain", permission: policy.TasksView, on: onTask, handle: taskChain},
 		{method: post, path: "/tasks/:id/cancel", permission: policy.TasksCancel, on: onTask, requester: true, handle: cancelTask},
 		{method: get, path: "/deployments", permission: policy.DeploymentsView, on: onEnvironments,
 			query: []string{"environment", "profile", "commit", "task", "state", "before", "limit"}, handle: listDeployments},

@@ -52,6 +52,7 @@ func (s *server) deploymentRoutes() []route {
 	return []route{
 		{http.MethodGet, "/deployments", session, asPage(s.withSession(showRuns), s)},
 		{http.MethodGet, "/deployments/:id", session, asPage(s.withSession(showRun), s)},
+		{http.MethodGet, "/tasks/:id/chain", session, asPage(s.withSession(showChain), s)},
 	}
 }
 
@@ -85,8 +86,12 @@ func (c *call) tell(err error) error {
 }
 
 func (c *call) render(status int, name string, view any) error {
+	return c.renderFrom(deploymentTemplates, status, name, view)
+}
+
+func (c *call) renderFrom(templates *template.Template, status int, name string, view any) error {
 	var out bytes.Buffer
-	if err := deploymentTemplates.ExecuteTemplate(&out, name, view); err != nil {
+	if err := templates.ExecuteTemplate(&out, name, view); err != nil {
 		return fmt.Errorf("show the page: %w", err)
 	}
 	return c.HTMLBlob(status, out.Bytes())
