@@ -36,11 +36,10 @@ func (g *Git) Commit(ctx context.Context, grant approval.Grant) (commit string, 
 		return "", err
 	}
 	defer q.drop(ctx)
-	commit, err = q.writeCommit(ctx, commitText{
-		tree: grant.Tree(), parent: grant.Base(),
-		author: authorOf(grant.Author()), committer: g.opts.Committer,
-		unix: grant.Date().Unix(), message: grant.Message(),
-	})
+	commit, err = q.writeCommit(ctx, Landing{
+		Tree: grant.Tree(), Parent: grant.Base(), Author: grant.Author(), Committer: g.opts.Committer,
+		At: grant.Date(), Message: grant.Message(),
+	}.text())
 	if err != nil {
 		return "", fmt.Errorf("commit for approval %s: %w", grant.ApprovalID(), err)
 	}
