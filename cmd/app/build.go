@@ -94,8 +94,9 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	if err != nil {
 		return err
 	}
+	freezes := engine.NewFreezes(db, time.Now)
 	gate := &approval.Gate{
-		Forge: hub, Ledger: db, Policies: gateRules{rules}, Read: command.ParseReview, Armory: rules, Now: time.Now,
+		Freezes: freezes, Forge: hub, Ledger: db, Policies: gateRules{rules}, Read: command.ParseReview, Armory: rules, Now: time.Now,
 	}
 	figures := newFigures(db, log)
 	models, err := newModels(cfg, db, figures, log, out)
@@ -108,7 +109,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		People: kept.people(), OwnFallback: kept != nil && cfg.GitHub.OAuth.GitFallback,
 		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
 		Bases:     sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
-		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
+		Manifests: rules, Gate: gate, Freezes: freezes, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
 		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},
 		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL,
 		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),

@@ -88,6 +88,7 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 		return every(ctx, log, min(signInterval, cfg.Reconcile.Interval), "sign the audit log", h.witness.Sign)
 	})
 	work.Go(func() error { return h.follow(ctx) })
+	work.Go(func() error { return h.engine.FollowFreezes(ctx) })
 	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
 	if ready != nil {
 		ready(listener.Addr().String())

@@ -56,6 +56,7 @@ const (
 	Forbidden RequestKind = "forbidden" // a permission or the gate is in the way
 	Invalid   RequestKind = "invalid"   // it could never be followed as it is
 	Conflict  RequestKind = "conflict"  // the state of something else is in the way
+	Frozen    RequestKind = "frozen"    // an emergency stop is in the way
 )
 
 // RequestError is a request for a deployment that was refused. Problem says for

@@ -147,6 +147,9 @@ func (c *conversation) start(ctx context.Context, environment, base, text string
 		c.refuse(ctx, decision)
 		return nil
 	}
+	if free, err := c.unfrozen(ctx, environment, "comment again"); err != nil || !free {
+		return err
+	}
 	n := newTask{
 		trigger: "comment:" + c.event.Comment.ID, triggerURL: c.event.Comment.URL, event: c.event,
 		at: c.event.Comment.CreatedAt, environment: environment, base: base, text: text, policy: decision.PolicyVersion,
@@ -211,32 +214,38 @@ func (c *conversation) about(ctx context.Context, cmd command.Command) error {
 			return err
 		}
 		c.say(present.Status(view))
+		return c.noteFreeze(ctx, t)
 	case command.Why:
 		c.say(present.Why(t, decisions(t)...))
+		return c.noteFreeze(ctx, t)
 	case command.Cancel:
-		c.cancel(ctx, t)
+		return c.cancel(ctx, t)
 	}
 	return nil
 }
 
-func (c *conversation) cancel(ctx context.Context, t task.Task) {
+func (c *conversation) cancel(ctx context.Context, t task.Task) error {
 	own := c.event.Actor.Subject == t.Requester.Subject
 	if d := c.rules.Decide(c.event.Actor, policy.TasksCancel, t.Environment); !own && !d.Allowed {
 		c.refuse(ctx, d)
-		return
+		return nil
 	}
 	if t.State.Ended() {
 		c.say(present.CommandProblem(fmt.Sprintf("task %s has ended already: %s", t.ID, t.State)))
-		return
+		return nil
 	}
 	if t.State.CarriedOut() {
 		c.say(present.CommandProblem(fmt.Sprintf("task %s is %s: what was approved is being carried out and cannot be cancelled", t.ID, t.State)))
-		return
+		return nil
+	}
+	if free, err := c.unfrozen(ctx, t.Environment, "comment again"); err != nil || !free {
+		return err
 	}
 	c.say(present.Cancelling(t))
 	c.write(func(tx Tx) error {
 		return RequestCancel(ctx, tx, c.e.Now(), t, c.event.Actor.Subject.String(), nil)
 	})
+	return nil
 }
 
 // RequestCancel marks the task and has it looked at, audited. Whoever asks is

@@ -89,8 +89,22 @@ func (e *Engine) advanceRuns(ctx context.Context, w *work) (open int, err error)
 	return open, errors.Join(errs...)
 }
 
-// advanceRun takes one run as far as it goes now.
+// advanceRun takes one run as far as it goes now. Where its environment is frozen it
+// stays as it is; the task may be of another one.
 func (e *Engine) advanceRun(ctx context.Context, w *work, run *deploy.Run) error {
+	held, leave, err := e.Freezes.Hold(ctx, run.Environment)
+	defer leave()
+	if err == nil {
+		err = e.takeRunOn(held, w, run)
+	}
+	if frozenBy(held, err) != nil && ctx.Err() == nil {
+		e.Logger.InfoContext(ctx, "a deployment is held up by a freeze", "deployment", run.ID, "environment", run.Environment, "why", err)
+		return nil
+	}
+	return err
+}
+
+func (e *Engine) takeRunOn(ctx context.Context, w *work, run *deploy.Run) error {
 	for {
 		before := run.State
 		stored := *run
@@ -143,7 +157,7 @@ func (e *Engine) createRun(ctx context.Context, w *work, run *deploy.Run) error 
 	e.Failpoint(TurnTaken)
 	before := *run
 	err = e.prepareRun(ctx, w, run)
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || frozenBy(ctx, err) != nil {
 		return err
 	}
 	if len(run.Reach.Hosts) > 0 {

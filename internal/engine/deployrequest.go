@@ -91,6 +91,9 @@ func (q *deployRequest) follow(ctx context.Context) (deploy.Run, error) {
 	if run, found, err := q.asked(ctx); err != nil || found {
 		return run, err
 	}
+	if err := refusedByFreeze(q.e.Freezes.Unfrozen(ctx, q.Environment)); err != nil {
+		return deploy.Run{}, err
+	}
 	profile, parameters, err := q.profile()
 	if err != nil {
 		return deploy.Run{}, err
@@ -206,6 +209,9 @@ func (q *deployRequest) store(ctx context.Context, run deploy.Run) (deploy.Run, 
 		q.why = &refused.Decision.Reason
 		return run, refuse(deploy.Conflict, "the gate refuses to deploy commit %.12s into %s: %s", run.Commit, run.Environment,
 			strings.Join(refused.Decision.Reason.Refusals(), "; "))
+	}
+	if f, _ := frozenOnly(err); f.ID != "" { // the approval's own environment, or meanwhile
+		return run, refusedByFreeze(err)
 	}
 	if err != nil {
 		return run, fmt.Errorf("ask the gate about approval %s: %w", run.ApprovalID, err)

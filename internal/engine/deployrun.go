@@ -190,6 +190,9 @@ func (e *Engine) startRun(ctx context.Context, w *work, run *deploy.Run) error {
 		if err := e.keepWay(ctx, run); err != nil {
 			return err
 		}
+		if err := e.Freezes.Unfrozen(ctx, w.t.Environment, run.Environment); err != nil {
+			return err
+		}
 		if err := e.Deployer.Start(ctx, grant, *run); err != nil {
 			return fmt.Errorf("start the deployment: %w", err)
 		}

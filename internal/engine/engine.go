@@ -51,6 +51,8 @@ type Options struct {
 	// Teams reads who is in teams at the forge; nil: nobody refreshes it.
 	Teams    *Memberships
 	Gate     *approval.Gate
+	// Freezes tells what is stopped in an emergency; nil: nothing ever is.
+	Freezes *Freezes
 	Deployer *deploy.Executor
 	// GitCredentials are what git providers name.
 	GitCredentials GitCredentials
@@ -96,6 +98,9 @@ func New(o Options) *Engine {
 	}
 	if o.MaxRunning <= 0 {
 		o.MaxRunning = 2
+	}
+	if o.Freezes == nil {
+		o.Freezes = NewFreezes(nothingFrozen{}, time.Now)
 	}
 	return &Engine{Options: o}
 }
@@ -213,7 +218,7 @@ func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Contex
 			e.Logger.WarnContext(release, "lease not released, it will run out", "task", id, "error", err)
 		}
 	}()
-	return patient(f(ctx, &work{t: t, stored: t}))
+	return e.unlessFrozen(ctx, &work{t: t, stored: t}, f)
 }
 
 // patient turns errors that only time mends into waiting, which is no failed

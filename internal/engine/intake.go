@@ -151,6 +151,13 @@ type newTask struct {
 
 // create stores the task with its audit entry and first job.
 func (e *Engine) create(ctx context.Context, tx Tx, t task.Task, decision any) error {
+	frozen, err := tx.FreezesInForce(ctx) // after the decision: reading the forge took its time
+	if err != nil {
+		return err
+	}
+	if err := frozen.Refuse(t.Environment); err != nil {
+		return err
+	}
 	fresh, err := tx.InsertTask(ctx, t)
 	if err != nil || !fresh {
 		return err

@@ -74,6 +74,9 @@ func (e *Engine) handleLabel(ctx context.Context, event forge.Event) error {
 		if !decision.Allowed {
 			return e.refuseLabel(ctx, event, act, decision)
 		}
+		if err := e.Freezes.Unfrozen(ctx, environment); err != nil {
+			return e.frozenLabel(ctx, event, act, err)
+		}
 		n := newTask{
 			trigger: "label:" + act.ID, triggerURL: event.Issue.URL, event: event, at: act.CreatedAt,
 			environment: environment, policy: decision.PolicyVersion,

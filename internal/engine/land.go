@@ -41,6 +41,9 @@ func (e *Engine) land(ctx context.Context, w *work) error {
 	if err != nil {
 		return e.pushFailed(ctx, w, grant, err)
 	}
+	if err := e.Freezes.Unfrozen(ctx, w.t.Environment); err != nil { // the last moment at which that costs nothing
+		return fmt.Errorf("push: %w", err)
+	}
 	outcome, err := e.Git.Land(ctx, grant, credential, e.Forge.GitURL(w.t.Repository))
 	if err != nil {
 		return e.pushFailed(ctx, w, grant, err)

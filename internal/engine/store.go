@@ -7,6 +7,7 @@ import (
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/freeze"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/task"
@@ -31,6 +32,9 @@ type Reader interface {
 	// EndedWithLogs lists tasks that ended before the time and whose output is still stored.
 	EndedWithLogs(ctx context.Context, before time.Time, limit int64) ([]task.Task, error)
 	ModelReader
+	FreezeReader
+	// FreezesSince are those that cover the environments and were in force since then, lifted or not.
+	FreezesSince(ctx context.Context, since time.Time, environments ...string) ([]freeze.Freeze, error)
 	// Trips lists the canaries that appeared in what belongs to a task, the first first.
 	Trips(ctx context.Context, id task.ID) ([]secret.Trip, error)
 	// Cursor returns the stored time under a name, or the zero time.
@@ -80,6 +84,8 @@ type Tx interface {
 	// force is the task's: its state, epoch and ApprovalID.)
 	InsertApproval(ctx context.Context, r approval.Record) (fresh bool, err error)
 	DeployTx
+	// FreezesInForce are those in force, as the transaction sees them.
+	FreezesInForce(ctx context.Context) (freeze.Set, error)
 	SetCursor(ctx context.Context, name string, at time.Time) error
 	// InsertCursor reports false, and stores nothing, if the name is known.
 	InsertCursor(ctx context.Context, name string, at time.Time) (fresh bool, err error)

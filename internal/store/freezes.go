@@ -53,8 +53,8 @@ func (s *Store) Freezes(ctx context.Context) (freeze.Set, error) {
 	return freezesOf(rows), nil
 }
 
-// Freezes are those in force, as the transaction sees them.
-func (t *Tx) Freezes(ctx context.Context) (freeze.Set, error) {
+// FreezesInForce are those in force, as the transaction sees them.
+func (t *Tx) FreezesInForce(ctx context.Context) (freeze.Set, error) {
 	var rows []freezeRow
 	if err := t.scan(ctx, inForce(t.tx.NewSelect().Model(&rows))); err != nil {
 		return nil, fmt.Errorf("read what is frozen: %w", err)

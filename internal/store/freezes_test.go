@@ -48,7 +48,7 @@ func TestAFreezeStandsOnceUntilItIsThawed(t *testing.T) {
 			t.Fatalf("%+v, %v", set, err)
 		}
 		inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
-			within, err := tx.Freezes(ctx)
+			within, err := tx.FreezesInForce(ctx)
 			if !within.Same(set) {
 				t.Errorf("in a transaction: %+v", within)
 			}

@@ -86,6 +86,7 @@ func (c *call) refusedDeployment(environment string, refusal *deploy.RequestErro
 	status, known := map[deploy.RequestKind]int{
 		deploy.NotFound: http.StatusNotFound, deploy.Forbidden: http.StatusForbidden,
 		deploy.Invalid: http.StatusUnprocessableEntity, deploy.Conflict: http.StatusConflict,
+		deploy.Frozen: http.StatusLocked,
 	}[refusal.Kind]
 	if !known {
 		return fmt.Errorf("a refusal of an unknown kind: %w", refusal)
