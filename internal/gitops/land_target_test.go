@@ -3,7 +3,6 @@ package gitops
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -60,18 +59,7 @@ func TestFault14LostAnswerOfAPushToAnotherBranch(t *testing.T) {
 	bothTargets(t, func(t *testing.T, fresh bool) {
 		g, u, b := targeted(t, fresh)
 		grant := b.grant(t)
-		lose := true
-		u.before = func(_ http.ResponseWriter, r *http.Request) bool {
-			if !lose || !strings.HasSuffix(r.URL.Path, "/git-receive-pack") {
-				return false
-			}
-			lose = false
-			before := u.before
-			u.before = nil
-			u.server.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
-			u.before = before
-			panic(http.ErrAbortHandler)
-		}
+		u.losesAnAnswer()
 		outcome, err := g.Land(t.Context(), grant, b.credential(t, grant), u.url)
 		if err != nil {
 			t.Fatal(err)

@@ -3,7 +3,6 @@ package gitops
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -73,18 +72,7 @@ func TestFault14LostAnswerOfAPush(t *testing.T) {
 	g, u, b := proposed(t)
 	grant := b.grant(t)
 	pushes := u.pushes.Load()
-	lose := true
-	u.before = func(w http.ResponseWriter, r *http.Request) bool {
-		if !lose || !strings.HasSuffix(r.URL.Path, "/git-receive-pack") {
-			return false
-		}
-		lose = false
-		before := u.before
-		u.before = nil
-		u.server.Config.Handler.ServeHTTP(httptest.NewRecorder(), r) // git does its work, nobody hears of it
-		u.before = before
-		panic(http.ErrAbortHandler)
-	}
+	u.losesAnAnswer()
 	outcome, err := g.Land(t.Context(), grant, b.credential(t, grant), u.url)
 	if err != nil {
 		t.Fatal(err)

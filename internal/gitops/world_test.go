@@ -33,6 +33,7 @@ type upstream struct {
 	t        testing.TB
 	dir      string // the bare repository
 	server   *httptest.Server
+	backend  http.Handler // git itself
 	url      string
 	requests atomic.Int64
 	pushes   atomic.Int64 // requests to git-receive-pack
@@ -47,7 +48,7 @@ func newUpstream(t testing.TB) *upstream {
 	hostGit(t, "", "init", "--quiet", "--bare", "--initial-branch=main", u.dir)
 	u.git("config", "http.receivepack", "true")
 	execPath := strings.TrimSpace(string(hostGit(t, "", "--exec-path")))
-	backend := &cgi.Handler{
+	u.backend = &cgi.Handler{
 		Path: filepath.Join(execPath, "git-http-backend"),
 		Env:  []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"},
 	}
@@ -64,11 +65,23 @@ func newUpstream(t testing.TB) *upstream {
 		if u.before != nil && u.before(w, r) {
 			return
 		}
-		backend.ServeHTTP(w, r)
+		u.backend.ServeHTTP(w, r)
 	}))
 	t.Cleanup(u.server.Close)
 	u.url = u.server.URL + "/acme/shop.git"
 	return u
+}
+
+// losesAnAnswer lets git take the next push, and nobody hear of it.
+func (u *upstream) losesAnAnswer() {
+	var lost atomic.Bool
+	u.before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/git-receive-pack") || lost.Swap(true) {
+			return false
+		}
+		u.backend.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func (u *upstream) remote() Remote {
