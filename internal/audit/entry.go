@@ -36,6 +36,7 @@ const (
 	PushIntent        Action = "push.intended"
 	PushDone          Action = "push.done"
 	PushRefused       Action = "push.refused"
+	ReceiptIssued     Action = "receipt.issued"
 	DeployRequested   Action = "deployment.requested"
 	DeployRefused     Action = "deployment.refused" // a request, or what an approval would have armed
 	DeployMerged      Action = "deployment.merge_seen"
