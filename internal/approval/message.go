@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/task"
 )
 
 // maxMessage bounds a commit message, in bytes.
@@ -29,16 +31,50 @@ func (l look) message(review forge.Review, d Directives, others []forge.User) (s
 	if err != nil {
 		return "", err
 	}
+	return text + trailersBegin + strings.Join(Trailers(l.t.ID, l.p.Digest, review.URL, l.t.Requester, others), "\n") + "\n", nil
+}
+
+const trailersBegin = "\n\n"
+
+// Trailers are the last lines of the message of a commit of ours. others are who
+// approved besides its author.
+func Trailers(id task.ID, digest, reviewURL string, requester forge.User, others []forge.User) []string {
 	trailers := []string{
-		"Coderflow-Task: " + string(l.t.ID),
-		"Coderflow-Proposal: " + l.p.Digest,
-		"Coderflow-Review: " + oneLine(review.URL),
-		"Coderflow-Requested-By: " + who(l.t.Requester),
+		"Coderflow-Task: " + string(id),
+		"Coderflow-Proposal: " + digest,
+		"Coderflow-Review: " + oneLine(reviewURL),
+		"Coderflow-Requested-By: " + who(requester),
 	}
 	for _, other := range others {
 		trailers = append(trailers, approvedBy+" "+who(other))
 	}
-	return text + "\n\n" + strings.Join(trailers, "\n") + "\n", nil
+	return trailers
+}
+
+// Words is the text of a commit's message before its trailers, which must be these,
+// and the text one that an approval can have.
+func Words(message string, trailers []string) (string, error) {
+	words, has := strings.CutSuffix(message, trailersBegin+strings.Join(trailers, "\n")+"\n")
+	if !has {
+		return "", errors.New("the trailers of the commit's message are not those of the approval")
+	}
+	if clean, err := cleanMessage(words); err != nil || clean != words {
+		return "", fmt.Errorf("the commit's message is none that an approval makes: %w", cmp.Or(err, errors.New("it has characters that are taken out")))
+	}
+	return words, nil
+}
+
+// Claims reports whether a commit's message has a line that reads as one of our
+// trailers, in any letters: whoever finds one may ask for the receipt.
+func Claims(message string) bool {
+	for line := range strings.Lines(message) {
+		for _, key := range []string{"task", "proposal", "review", "requested-by"} {
+			if strings.HasPrefix(squeezed(line), "coderflow-"+key+":") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // approvedBy begins the trailer of each approver who is not the author.

@@ -164,6 +164,7 @@ func (e *Engine) create(ctx context.Context, tx Tx, t task.Task, decision any) e
 	}
 	err = e.audit(ctx, tx, &t, t.Requester.Subject.String(), audit.TaskCreated, map[string]any{
 		"trigger": t.TriggerKey, "url": t.TriggerURL, "repository": t.Repository.Key(), "issue": t.Issue, "decision": decision,
+		"text": t.Snapshot.Digest(),
 	})
 	if err != nil {
 		return err
