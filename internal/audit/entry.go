@@ -54,6 +54,7 @@ const (
 	GitTokenKept      Action = "git_token.kept"
 	GitTokenRefreshed Action = "git_token.refreshed"
 	GitTokenForgotten Action = "git_token.forgotten"
+	EvidenceDiffers   Action = "evidence.differs" // the log and the forge, since the last look: what is new, what is gone
 	FreezeSet         Action = "freeze.set"
 	FreezeLifted      Action = "freeze.lifted"
 )

@@ -221,6 +221,9 @@ type Deployment struct {
 	Environment string
 	Task        string // coderflow's run id, found again by it
 	Description string
+	Creator     User      // who made it, of one that was read
+	CreatedAt   time.Time // of one that was read
+	URL         string    // of one that was read, for people
 }
 
 // Token is a short-lived credential for exactly one repository.

@@ -122,6 +122,15 @@ type Deployments interface {
 	SetDeploymentState(ctx context.Context, ref RepositoryRef, id string, state DeploymentState, description, url string) error
 }
 
+// DeploymentHistory reads which deployments the forge shows.
+type DeploymentHistory interface {
+	// RecentDeployments returns the newest deployments of the repository, whoever made
+	// them, at most most; complete tells that there are no others.
+	RecentDeployments(ctx context.Context, ref RepositoryRef, most int) (list []Deployment, complete bool, err error)
+	// Deployment reads one, or fails with ErrNotFound.
+	Deployment(ctx context.Context, ref RepositoryRef, id string) (Deployment, error)
+}
+
 // Teams reads who is in a team of an organization.
 type Teams interface {
 	// TeamMembers returns everybody in the team, by the ids of the organization and
@@ -161,6 +170,7 @@ type Forge interface {
 	Reviews
 	Checks
 	Deployments
+	DeploymentHistory
 	Teams
 	TokenSource
 	Credentials

@@ -28,6 +28,7 @@ const (
 	opReadReviews      operation = "read reviews"
 	opSetGate          operation = "set the check run"
 	opDeployments      operation = "write the deployment"
+	opReadDeployments  operation = "read deployments"
 	opReadTeam         operation = "read the team"
 	opFetch            operation = "fetch with git"
 	opPush             operation = "push with git"
@@ -67,6 +68,7 @@ var permissionsOf = map[operation]permissions{
 	opReadReviews:      {"metadata": read, "pull_requests": read},
 	opSetGate:          {"metadata": read, "checks": write},
 	opDeployments:      {"metadata": read, "deployments": write},
+	opReadDeployments:  {"metadata": read, "deployments": read},
 	opReadTeam:         {"members": read}, // of the organization; no repository is named
 	opFetch:            {"metadata": read, "contents": read},
 	opPush:             {"metadata": read, "contents": write},
