@@ -78,7 +78,10 @@ func (s apiStore) CancelTask(ctx context.Context, c web.Cancellation) error {
 
 // AuditPage implements web.Records.
 func (s apiStore) AuditPage(ctx context.Context, q web.AuditQuery) (page []audit.Entry, next int64, err error) {
-	page, err = s.AuditEntries(ctx, store.AuditFilter{Task: q.Task, Environment: q.Environment, AfterSeq: q.After, Limit: q.Limit + 1})
+	page, err = s.AuditEntries(ctx, store.AuditFilter{
+		Task: q.Task, Environment: q.Environment, Environments: q.Environments, Actor: q.Actor, Actions: q.Actions, Repository: q.Repository,
+		Since: q.Since, Until: q.Until, AfterSeq: q.After, Newest: q.Newest, Limit: q.Limit + 1, // one more: is there a next page?
+	})
 	if err != nil {
 		return nil, 0, err
 	}

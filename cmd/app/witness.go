@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -101,25 +102,41 @@ func (w *witness) Sign(ctx context.Context) error {
 }
 
 func (w *witness) sign(ctx context.Context) error {
+	// In this order: another server may sign in between, and what it signed is not
+	// more than the log then has.
+	stored, err := w.db.LastCheckpoint(ctx)
+	if err != nil {
+		return err
+	}
 	size, root, err := w.db.AuditHead(ctx)
 	if err != nil {
 		return err
 	}
-	if goOn, err := w.leadsTo(ctx, size); err != nil || !goOn {
-		return err
-	}
-	signed, err := w.key.Sign(size, root)
+	newest, signed, err := w.leadsOn(ctx, size, stored)
 	if err != nil {
 		return err
 	}
-	if err := w.db.InTx(ctx, func(tx *store.Tx) error { return tx.SaveCheckpoint(ctx, size, signed) }); err != nil {
-		return err
+	if newest == nil || signed < size {
+		if newest, err = w.key.Sign(size, root); err != nil {
+			return err
+		}
+		if err := w.db.InTx(ctx, func(tx *store.Tx) error { return tx.SaveCheckpoint(ctx, size, newest) }); err != nil {
+			return err
+		}
+	}
+	return w.keep(newest)
+}
+
+// keep writes the newest note beside the database; another server may have signed it.
+func (w *witness) keep(newest []byte) error {
+	if bytes.Equal(newest, w.last) {
+		return nil
 	}
 	next := w.path() + ".next"
-	if err := errors.Join(writeDurably(next, signed, os.O_TRUNC), os.Rename(next, w.path())); err != nil {
-		return fmt.Errorf("keep the checkpoint of %d audit entries: %w", size, err)
+	if err := errors.Join(writeDurably(next, newest, os.O_TRUNC), os.Rename(next, w.path())); err != nil {
+		return fmt.Errorf("keep the newest checkpoint of the audit log: %w", err)
 	}
-	w.last = signed
+	w.last = newest
 	return nil
 }
 
@@ -155,35 +172,32 @@ func (w *witness) newest(signed []byte) (audit.Checkpoint, error) {
 	return audit.OpenCheckpoint(signed, w.key.Public())
 }
 
-// leadsTo reports whether the log grew since what was signed of it, by the file and
-// by the database. It fails if its beginning is another one now.
-func (w *witness) leadsTo(ctx context.Context, size int64) (grew bool, err error) {
-	last, err := w.db.LastCheckpoint(ctx)
-	if err != nil {
-		return false, err
-	}
-	grew = true
-	for _, note := range [][]byte{w.last, last} {
+// leadsOn returns the newest of what was signed, by the file and by the database,
+// and its size; nil if nothing was. It fails if the log does not begin with both.
+func (w *witness) leadsOn(ctx context.Context, size int64, stored []byte) (newest []byte, signed int64, err error) {
+	for _, note := range [][]byte{w.last, stored} {
 		if len(note) == 0 {
 			continue
 		}
 		before, err := audit.OpenCheckpoint(note, w.key.Public())
 		if err != nil {
-			return false, fmt.Errorf("the newest checkpoint of the audit log: %w; was %s replaced?", err, auditKeyFile)
+			return nil, 0, fmt.Errorf("the newest checkpoint of the audit log: %w; was %s replaced?", err, auditKeyFile)
 		}
 		if size < before.Size {
-			return false, fmt.Errorf("%w: it had %d entries and has %d", errRewritten, before.Size, size)
+			return nil, 0, fmt.Errorf("%w: it had %d entries and has %d", errRewritten, before.Size, size)
 		}
 		root, err := tlog.TreeHash(before.Size, w.db.AuditTree(ctx))
 		if err != nil {
-			return false, err
+			return nil, 0, err
 		}
 		if root != before.Root {
-			return false, fmt.Errorf("%w: its first %d entries have another root", errRewritten, before.Size)
+			return nil, 0, fmt.Errorf("%w: its first %d entries have another root", errRewritten, before.Size)
 		}
-		grew = grew && size > before.Size
+		if newest == nil || before.Size > signed {
+			newest, signed = note, before.Size
+		}
 	}
-	return grew || len(w.last) == 0 && len(last) > 0, nil
+	return newest, signed, nil
 }
 
 // Checkpoint is the newest note, for everybody; nil before the first.

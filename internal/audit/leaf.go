@@ -40,6 +40,9 @@ func (e Entry) Leaf() ([]byte, error) {
 	return append(append(encoded, e.Detail...), '}'), nil
 }
 
+// LeafHash is the hash of a leaf in the tree.
+func LeafHash(leaf []byte) tlog.Hash { return tlog.RecordHash(leaf) }
+
 // record is the number of an entry in the tree, where they begin with 0.
 func record(seq int64) int64 { return seq - 1 }
 

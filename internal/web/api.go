@@ -59,14 +59,6 @@ type Tasks interface {
 	ReadLog(ctx context.Context, stream string, from int64, limit int) ([]byte, error)
 }
 
-// AuditQuery selects audit entries, oldest first.
-type AuditQuery struct {
-	Environment string // empty: all of the server
-	Task        string // empty: any
-	After       int64  // number of an entry
-	Limit       int
-}
-
 // Records are what was written down about tasks.
 type Records interface {
 	ModelUsage(ctx context.Context, id task.ID) (task.Usage, error)
@@ -76,6 +68,8 @@ type Records interface {
 	// AuditPage returns entries and the number after which to go on; 0 if there
 	// are no more.
 	AuditPage(ctx context.Context, q AuditQuery) (entries []audit.Entry, next int64, err error)
+	// AuditEntry returns one entry, or task.ErrNotFound.
+	AuditEntry(ctx context.Context, number int64) (audit.Entry, error)
 }
 
 // API are the parts of /api/v1.
@@ -118,6 +112,10 @@ const (
 	onTarget place = "environment in the body"
 	// onServer: on the server, or in the environment that the query names.
 	onServer place = "server or environment"
+	// onLog: on the server, or in the environments whose entries are given.
+	onLog place = "server or its environments"
+	// onEntry: on the server, or in the environment of the audit entry that the path names.
+	onEntry place = "audit entry"
 	// onResource: on the resource that the query names.
 	onResource place = "resource"
 	// onObjects: the handler decides about each object; the row says by what.
@@ -195,8 +193,10 @@ func (s *server) apiRows() []apiRow {
 			query: []string{"environment"}, body: taking[newSecretBody](maxBody), handle: setSecret},
 		{method: post, path: "/secrets/remove", permission: policy.SecretsManage, on: onServer,
 			query: []string{"environment"}, body: taking[secretBody](maxBody), handle: removeSecret},
-		{method: get, path: "/audit", permission: policy.AuditView, on: onServer,
-			query: []string{"environment", "task", "limit", "cursor"}, handle: listAudit},
+		{method: get, path: "/audit", permission: policy.AuditView, on: onLog, query: auditParameters, handle: listAudit},
+		{method: get, path: "/audit/export", permission: policy.AuditView, on: onLog,
+			query: append([]string{"format"}, auditParameters...), handle: exportAudit},
+		{method: get, path: "/audit/:number", permission: policy.AuditView, on: onEntry, handle: showAuditEntry},
 	}
 }
 

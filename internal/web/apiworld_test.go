@@ -37,7 +37,9 @@ type apiWorld struct {
 	touched int
 	fails   error // of every read of the rules
 	stored  []StoredSecret
+	asked   AuditQuery // last
 	output  bytes.Buffer
+	options Options
 	handler http.Handler
 	ruleBook
 	runBook
@@ -73,15 +75,22 @@ func newAPIWorld(t *testing.T, limits Limits, bindings ...policy.Binding) *apiWo
 	}
 	w.rule(texts...)
 	slices.SortFunc(w.tasks, func(a, b task.Task) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	w.handler = New(Options{
+	w.options = Options{
 		Inbox: &inbox{}, GitHub: hook{}, Metrics: http.NotFoundHandler(),
 		API: &API{
 			Tokens: w, Policies: w, Tasks: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w, Deployments: w, Chains: w,
 			Format: func(task.Task) activity.Format { return activity.Text },
 		},
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.output, mu: &w.mu}, nil)), Now: w.clock,
-	})
+	}
+	w.handler = New(w.options)
 	return w
+}
+
+// audit serves a signed log, too.
+func (w *apiWorld) audit(log AuditLog) {
+	w.options.Audit = log
+	w.handler = New(w.options)
 }
 
 type lockedWriter struct {
@@ -223,7 +232,31 @@ func (w *apiWorld) HostUses(context.Context, task.ID) ([]task.HostUse, error) {
 	return []task.HostUse{{Host: "example.org:443", Connections: 1, Bytes: 10}}, nil
 }
 
-func (w *apiWorld) AuditPage(_ context.Context, q AuditQuery) ([]audit.Entry, int64, error) {
-	entries := []audit.Entry{{Seq: 1, At: w.now, Actor: "x", Action: "y.z", Task: string(here), Environment: "staging", Detail: []byte(`{"a":1}`)}}
-	return entries, 1, nil
+// The log: one entry in each environment and one of the server's own.
+func (w *apiWorld) entries() []audit.Entry {
+	return []audit.Entry{
+		{Seq: 1, At: w.now, Actor: "x", Action: "y.z", Task: string(here), Environment: "staging", Detail: []byte(`{"a":1}`)},
+		{Seq: 2, At: w.now, Actor: "x", Action: "y.z", Task: string(there), Environment: "production", Detail: []byte(`{"a":"<b>"}`)},
+		{Seq: 3, At: w.now, Actor: "=x", Action: "y.z", Detail: []byte(`null`)},
+	}
+}
+
+func (w *apiWorld) AuditPage(_ context.Context, q AuditQuery) (page []audit.Entry, next int64, err error) {
+	w.asked = q
+	for _, e := range w.entries() {
+		if e.Seq > q.After && (q.Environments == nil || slices.Contains(q.Environments, e.Environment)) && (q.Environment == "" || q.Environment == e.Environment) {
+			page = append(page, e)
+		}
+	}
+	if len(page) > q.Limit {
+		page, next = page[:q.Limit], page[q.Limit-1].Seq
+	}
+	return page, next, nil
+}
+
+func (w *apiWorld) AuditEntry(_ context.Context, number int64) (audit.Entry, error) {
+	if all := w.entries(); number <= int64(len(all)) {
+		return all[number-1], nil
+	}
+	return audit.Entry{}, task.ErrNotFound
 }

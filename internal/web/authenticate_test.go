@@ -72,7 +72,8 @@ func TestATokenReachesWhatItIsNarrowedTo(t *testing.T) {
 		"another permission, server":         {token.Scope{Permissions: []policy.Permission{policy.TasksView}}, "GET", "/audit", 403},
 		"its environment":                    {token.Scope{Environments: []string{"staging"}}, "GET", "/tasks/" + string(here), 200},
 		"another environment":                {token.Scope{Environments: []string{"staging"}}, "GET", "/tasks/" + string(there), 404},
-		"environments: not the server's log": {token.Scope{Environments: []string{"staging"}}, "GET", "/audit", 403},
+		"environments: not the server's log": {token.Scope{Environments: []string{"staging"}}, "GET", "/audit/3", 404},
+		"environments: another one's log":    {token.Scope{Environments: []string{"staging"}}, "GET", "/audit?environment=production", 404},
 	} {
 		w := newAPIWorld(t, Limits{}, (&apiWorld{}).bound("server-admin", "*"))
 		if got := w.ask(c.method, c.path, w.token("k", owner, c.scope)); got.Code != c.want {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -31,9 +32,12 @@ type call struct {
 	task task.Task
 	// run is what a row onDeployment is about.
 	run deploy.Run
-	// environments are, for a row onEnvironments, where the caller holds the permission.
+	// entry is what a row onEntry is about.
+	entry audit.Entry
+	// environments are, for a row onEnvironments, where the caller holds the permission;
+	// for a row onLog too, or nil: the server's log.
 	environments []string
-	// environment is, for a row onServer, what the query names; empty: the server.
+	// environment is, for a row onServer or onLog, what the query names; empty: the server.
 	environment string
 	// resource is, for a row onResource, what the query names.
 	resource string
@@ -80,6 +84,10 @@ func (c *call) permit() error {
 		return c.permitDeployment()
 	case onServer:
 		return c.permitServer()
+	case onLog:
+		return c.permitAudit()
+	case onEntry:
+		return c.permitEntry()
 	}
 	return fmt.Errorf("the row %s %s does not say where its permission is needed", c.row.method, c.row.path)
 }

@@ -175,6 +175,10 @@ func instances(row apiRow) []instance {
 			all = append(all, instance{row.method, row.path, `{"environment":"` + environment + `","profile":"publish","commit":"` + someCommit + `"}`})
 		}
 		return all
+	case onEntry:
+		return list("/audit/1", "/audit/2", "/audit/4")
+	case onLog:
+		return list(row.path, row.path+"?environment=staging", row.path+"?environment=production", row.path+"?environment=nowhere")
 	case onServer:
 		if body, takes := map[string]string{
 			"/secrets": `{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "/secrets/remove": `{"context":"task","name":"KEY"}`,

@@ -78,6 +78,9 @@ func (d *document) check(t *testing.T, value any, keys []string) {
 func (d *document) operation(r *http.Request) (path string, known bool) {
 	paths, _ := d.at("paths")
 	asked := strings.TrimPrefix(r.URL.Path, apiPrefix)
+	if op, _ := d.at("paths", asked, strings.ToLower(r.Method)); op != nil { // one without parameters comes first
+		return asked, true
+	}
 	for pattern := range paths.(map[string]any) {
 		expression := "^" + regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(regexp.QuoteMeta(pattern), "[^/]+") + "$"
 		if op, _ := d.at("paths", pattern, strings.ToLower(r.Method)); op != nil && regexp.MustCompile(expression).MatchString(asked) {

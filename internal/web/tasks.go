@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -55,13 +54,8 @@ func (c *call) taskQuery() (TaskQuery, error) {
 			q.States = append(q.States, task.State(state))
 		}
 	}
-	if key := c.query.Get("repository"); key != "" {
-		// A repository's id has the form of a subject's: both are the host's.
-		ref, err := forge.ParseSubject(key)
-		if err != nil {
-			return q, bad("repository: want HOST:ID with the repository's own id, for example github:1296269")
-		}
-		q.Repository = forge.RepositoryRef{Host: ref.Host, ID: ref.ID}
+	if q.Repository, err = c.repositoryAsked(); err != nil {
+		return q, err
 	}
 	if cursor := c.query.Get("cursor"); cursor != "" {
 		if q.Before, err = task.ParseID(cursor); err != nil {

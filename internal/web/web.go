@@ -83,7 +83,7 @@ func (s *server) routes() []route {
 		table = append(table, route{http.MethodPost, "/webhooks/github", signed, s.webhook(s.GitHub)})
 	}
 	if s.Audit != nil {
-		table = append(table, route{http.MethodGet, "/audit/checkpoint", open, s.checkpoint}, route{http.MethodGet, "/audit/key", open, s.auditKey})
+		table = append(table, s.auditRoutes()...)
 	}
 	if s.Metrics != nil {
 		table = append(table, route{http.MethodGet, "/metrics", local, s.metrics})
@@ -101,7 +101,9 @@ type server struct {
 	Options
 	// calls and failures are nil without an API.
 	calls, failures *limiter
-	followers       *seats
+	// proofs of the audit log for one address; nil without a clock.
+	proofs    *limiter
+	followers *seats
 	// changes of manifests under way: of one subject, of everybody.
 	changes, allChanges *seats
 	limits              Limits
@@ -109,6 +111,9 @@ type server struct {
 
 func newServer(o Options) *server {
 	s := &server{Options: o}
+	if o.Now != nil {
+		s.proofs = newLimiter(Limits{}.withDefaults().Calls, o.Now)
+	}
 	if o.API != nil {
 		s.limits = o.API.Limits.withDefaults()
 		s.calls, s.failures = newLimiter(s.limits.Calls, o.Now), newLimiter(s.limits.Failures, o.Now)
