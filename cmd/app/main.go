@@ -34,6 +34,9 @@ type cli struct {
 	Tasks       tasksCmd       `cmd:"" help:"Look at tasks, and stop them."`
 	Deploy      deployCmd      `cmd:"" help:"Deploy a commit that an approval covers."`
 	Deployments deploymentsCmd `cmd:"" help:"Look at deployments, and at what can be deployed."`
+	Freeze      freezeCmd      `cmd:"" help:"The emergency stop: nothing starts, goes on, is pushed or deployed any more."`
+	Thaw        thawCmd        `cmd:"" help:"End a freeze, so that everything goes on where it was."`
+	Freezes     freezesCmd     `cmd:"" help:"List what is frozen, by whom and why."`
 	Audit       auditCmd       `cmd:"" help:"Look at the audit log."`
 	Secrets     secretsCmd     `cmd:"" help:"Store, list and remove secrets; nothing prints one."`
 	Tokens      tokensCmd      `cmd:"" help:"Make, list and revoke API tokens."`

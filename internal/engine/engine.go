@@ -49,10 +49,10 @@ type Options struct {
 	Secrets   Secrets
 	Manifests Manifests
 	// Teams reads who is in teams at the forge; nil: nobody refreshes it.
-	Teams    *Memberships
-	Gate     *approval.Gate
+	Teams *Memberships
+	Gate  *approval.Gate
 	// Freezes tells what is stopped in an emergency; nil: nothing ever is.
-	Freezes *Freezes
+	Freezes  *Freezes
 	Deployer *deploy.Executor
 	// GitCredentials are what git providers name.
 	GitCredentials GitCredentials

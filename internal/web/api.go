@@ -88,6 +88,8 @@ type API struct {
 	GitTokens GitTokens
 	// Deployments are the deployment runs, and asking for one.
 	Deployments Deployments
+	// Freezes stop everything in an emergency; nil: nothing is ever frozen.
+	Freezes FreezeDesk
 	// Chains are how tasks came to what they did.
 	Chains Chains
 	// Format is how the task's agent writes.
@@ -135,9 +137,11 @@ type apiRow struct {
 	oneself bool
 	// requester: whoever requested the task may do it too.
 	requester bool
-	query     []string // parameters; every other is refused
-	body      *form    // nil: it takes none
-	handle    func(*call) error
+	// whileFrozen: it changes something and goes on where everything is frozen.
+	whileFrozen bool
+	query       []string // parameters; every other is refused
+	body        *form    // nil: it takes none
+	handle      func(*call) error
 }
 
 // apiPrefix begins the path of every row.
@@ -186,7 +190,12 @@ func (s *server) apiRows() []apiRow {
 			query: []string{"owner", "all"}, handle: listTokens},
 		{method: post, path: "/tokens", on: onObjects, who: "what the token that is used reaches",
 			body: taking[tokenBody](maxBody), handle: makeToken},
-		{method: post, path: "/tokens/:id/revoke", on: onObjects, who: "each token, by whose it is", handle: revokeToken},
+		{method: post, path: "/tokens/:id/revoke", on: onObjects, who: "each token, by whose it is", handle: revokeToken, whileFrozen: true},
+		{method: get, path: "/freezes", on: onObjects, who: "each freeze, by the caller's permission to see its environment", handle: listFreezes},
+		{method: post, path: "/freezes", permission: policy.EnvironmentsFreeze, on: onServer, whileFrozen: true,
+			query: []string{"environment"}, body: taking[freezeBody](maxBody), handle: setFreeze},
+		{method: http.MethodDelete, path: "/freezes", permission: policy.EnvironmentsFreeze, on: onServer, orServer: policy.EnvironmentsFreeze, whileFrozen: true,
+			query: []string{"environment"}, handle: liftFreeze},
 		{method: get, path: "/secrets", permission: policy.SecretsManage, on: onEnvironments,
 			query: []string{"environment"}, handle: listSecrets},
 		{method: post, path: "/secrets", permission: policy.SecretsManage, on: onServer,

@@ -79,7 +79,8 @@ func newAPIWorld(t *testing.T, limits Limits, bindings ...policy.Binding) *apiWo
 		Inbox: &inbox{}, GitHub: hook{}, Metrics: http.NotFoundHandler(),
 		API: &API{
 			Tokens: w, Policies: w, Tasks: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w, Deployments: w, Chains: w,
-			Format: func(task.Task) activity.Format { return activity.Text },
+			Freezes: &freezeBook{},
+			Format:  func(task.Task) activity.Format { return activity.Text },
 		},
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.output, mu: &w.mu}, nil)), Now: w.clock,
 	}

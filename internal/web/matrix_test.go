@@ -131,7 +131,7 @@ type instance struct{ method, path, body string }
 // name leaves out what is the same in every body.
 func (i instance) name() string {
 	return i.path + strings.NewReplacer(`{"mode":"merge","dryRun":true,"files":{"a.yaml":"`, " ", `"}}`, "", "{}", "",
-		`{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "", `{"context":"task","name":"KEY"}`, "",
+		because, "", `{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "", `{"context":"task","name":"KEY"}`, "",
 		`{"environment":"`, "to ", `","profile":"publish","commit":"`+someCommit+`"}`, "").Replace(" "+i.body)
 }
 
@@ -182,6 +182,7 @@ func instances(row apiRow) []instance {
 	case onServer:
 		if body, takes := map[string]string{
 			"/secrets": `{"context":"task","name":"KEY","content":"MTIzNDU2Nzg="}`, "/secrets/remove": `{"context":"task","name":"KEY"}`,
+			"/freezes": because,
 		}[row.path]; takes {
 			var all []instance
 			for _, query := range []string{"", "?environment=staging", "?environment=production", "?environment=nowhere"} {
@@ -218,6 +219,8 @@ func objectInstances(row apiRow, list func(...string) []instance) []instance {
 		for _, environment := range []string{"staging", "production", "nowhere"} {
 			all = append(all, instance{row.method, row.path, `{"mode":"merge","dryRun":true,"files":{"a.yaml":"a viewer of ` + environment + `"}}`})
 		}
+	case "GET /freezes":
+		return list(row.path)
 	case "GET /tokens":
 		return list(row.path, row.path+"?all=true", row.path+"?owner=github:8")
 	case "POST /tokens":
