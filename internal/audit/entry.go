@@ -57,6 +57,8 @@ const (
 	EvidenceDiffers   Action = "evidence.differs" // the log and the forge, since the last look: what is new, what is gone
 	FreezeSet         Action = "freeze.set"
 	FreezeLifted      Action = "freeze.lifted"
+	BackupMade        Action = "backup.made"
+	RestoreDone       Action = "restore.done" // the log went on from an older state
 )
 
 // System is the actor of what CoderFlow does by itself.

@@ -68,6 +68,21 @@ const (
 // New checks the git program, prepares Options.Dir and removes what killed
 // processes left in the quarantine.
 func New(opts Options) (*Git, error) {
+	g, err := open(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.prepareDir(); err != nil {
+		return nil, err
+	}
+	if err := g.checkVersion(); err != nil {
+		return nil, err
+	}
+	return g, g.emptyQuarantine()
+}
+
+// open finds the git program and touches nothing below Options.Dir.
+func open(opts Options) (*Git, error) {
 	if err := checkOptions(&opts); err != nil {
 		return nil, err
 	}
@@ -83,14 +98,7 @@ func New(opts Options) (*Git, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the git program: %w", err)
 	}
-	g := &Git{opts: opts, program: absolute}
-	if err := g.prepareDir(); err != nil {
-		return nil, err
-	}
-	if err := g.checkVersion(); err != nil {
-		return nil, err
-	}
-	return g, g.emptyQuarantine()
+	return &Git{opts: opts, program: absolute}, nil
 }
 
 func checkOptions(opts *Options) error {

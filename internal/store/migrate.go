@@ -7,8 +7,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/riverqueue/river/rivermigrate"
@@ -28,8 +28,8 @@ type NewerSchemaError struct {
 
 // Error implements error.
 func (e *NewerSchemaError) Error() string {
-	return fmt.Sprintf("the database has %s schema version %d, but this program knows only versions up to %d; use a newer coderflow",
-		e.Schema, e.Found, e.Known)
+	return fmt.Sprintf("the database has %s schema version %d, but this program knows only versions up to %d: a newer coderflow migrated it. "+
+		"Start that one again, or restore the backup from before the upgrade with this one; nothing was changed", e.Schema, e.Found, e.Known)
 }
 
 // migrateTimeout bounds a migration, waiting for another process's included.
@@ -119,23 +119,32 @@ func inTx(ctx context.Context, db beginner, f func(*sql.Tx) error) error {
 }
 
 func (s *Store) migrateOwn(ctx context.Context, tx *sql.Tx) error {
+	return s.migrateTo(ctx, tx, math.MaxInt)
+}
+
+// migrateTo applies what is missing up to a version.
+func (s *Store) migrateTo(ctx context.Context, tx *sql.Tx, version int) error {
 	if _, err := tx.ExecContext(ctx, schemaVersionsSQL[s.dialect]); err != nil {
 		return fmt.Errorf("make the table of versions: %w", err)
 	}
-	var have int
-	if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM schema_versions").Scan(&have); err != nil {
-		return fmt.Errorf("read the schema version: %w", err)
-	}
-	files, err := fs.Glob(migrations, "migrations/"+string(s.dialect)+"/*.sql") // sorted by name
+	known, err := knownMigrations(s.dialect)
 	if err != nil {
-		return fmt.Errorf("list the migrations: %w", err)
+		return err
 	}
-	if have > len(files) {
-		return &NewerSchemaError{Schema: "coderflow", Known: len(files), Found: have}
+	applied, err := appliedVersions(ctx, tx)
+	if err != nil {
+		return err
 	}
-	for i, file := range files[have:] {
-		if err := s.apply(ctx, tx, have+i+1, file); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+	missing, err := pending(known, applied)
+	if err != nil {
+		return err
+	}
+	for _, m := range missing {
+		if m.version > version {
+			break
+		}
+		if err := s.apply(ctx, tx, m); err != nil {
+			return fmt.Errorf("%s: %w", m.file, err)
 		}
 	}
 	return nil
@@ -146,17 +155,17 @@ var schemaVersionsSQL = map[queue.Dialect]string{
 	queue.Postgres: "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)",
 }
 
-func (s *Store) apply(ctx context.Context, tx *sql.Tx, version int, file string) error {
-	statements, err := migrations.ReadFile(file)
+func (s *Store) apply(ctx context.Context, tx *sql.Tx, m migration) error {
+	statements, err := migrations.ReadFile(m.file)
 	if err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, string(statements)); err != nil {
 		return err
 	}
-	s.logger.InfoContext(ctx, "migrated the database", "version", version)
+	s.logger.InfoContext(ctx, "migrated the database", "version", m.version)
 	_, err = tx.ExecContext(ctx, fmt.Sprintf("INSERT INTO schema_versions (version, applied_at) VALUES (%d, '%s')",
-		version, s.now().Format(instantFormat)))
+		m.version, s.now().Format(instantFormat)))
 	return err
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"io/fs"
 )
 
 // SchemaVersion returns CoderFlow's own schema version as the database has it, 0 for a database that nobody has
@@ -11,10 +10,11 @@ import (
 func (s *Store) SchemaVersion(ctx context.Context) (found, known int, err error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	files, err := fs.Glob(migrations, "migrations/"+string(s.dialect)+"/*.sql")
+	list, err := knownMigrations(s.dialect)
 	if err != nil {
-		return 0, 0, fmt.Errorf("list the migrations: %w", err)
+		return 0, 0, err
 	}
+	known = list[len(list)-1].version
 	var tables int
 	const named = "SELECT COUNT(*) FROM %s WHERE %s = 'schema_versions'"
 	query := fmt.Sprintf(named, "sqlite_master", "name")
@@ -25,10 +25,10 @@ func (s *Store) SchemaVersion(ctx context.Context) (found, known int, err error)
 		return 0, 0, fmt.Errorf("look for the table of versions: %w", err)
 	}
 	if tables == 0 {
-		return 0, len(files), nil
+		return 0, known, nil
 	}
 	if err := s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM schema_versions").Scan(&found); err != nil {
 		return 0, 0, fmt.Errorf("read the schema version: %w", err)
 	}
-	return found, len(files), nil
+	return found, known, nil
 }
