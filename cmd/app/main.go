@@ -29,6 +29,8 @@ type cli struct {
 	Policy      policyCmd      `cmd:"" help:"Try manifests on past decisions."`
 	Images      imagesCmd      `cmd:"" help:"Build and list the images of agents."`
 	Doctor      doctorCmd      `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
+	Backup      backupCmd      `cmd:"" help:"Write a backup of the server while it runs, or verify one."`
+	Restore     restoreCmd     `cmd:"" help:"Fill an empty database and data directory from a backup."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this version. (serve does it too.)"`
 	Sandbox     sandboxCmd     `cmd:"" help:"Look at containers, workspaces and cached bases on this node."`
 	Tasks       tasksCmd       `cmd:"" help:"Look at tasks, and stop them."`
