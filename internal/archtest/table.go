@@ -65,7 +65,7 @@ var table = []row{
 
 	{"internal/risk", "what is dangerous about a change: rules as data", nil, nil},
 	{"internal/gitops", "git on the host: bare repositories, trees, landing",
-		[]string{"internal/approval", "internal/forge", "internal/guestproto", "internal/risk", "internal/task"},
+		[]string{"internal/approval", "internal/backup", "internal/forge", "internal/guestproto", "internal/risk", "internal/task"},
 		[]string{"golang.org/x/text", "github.com/bluekeyes/go-gitdiff"}},
 	{"internal/guestproto", "the protocol of the helper in containers", nil, nil},
 	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/secret", "internal/task"}, nil},
@@ -90,9 +90,10 @@ var table = []row{
 		[]string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}},
 	{"internal/deploy", "profiles, parameters, runs",
 		[]string{"internal/approval", "internal/forge", "internal/sandbox", "internal/secret", "internal/task"}, nil},
+	{"internal/backup", "the form of a backup file", nil, nil},
 	{"internal/queue", "durable jobs", nil, []string{river}},
 	{"internal/store", "both databases",
-		plus(domain, "internal/engine", "internal/manifest", "internal/queue", "internal/secret", "internal/signin", "internal/token"),
+		plus(domain, "internal/backup", "internal/engine", "internal/manifest", "internal/queue", "internal/secret", "internal/signin", "internal/token"),
 		[]string{"github.com/uptrace/bun", "github.com/jackc/pgx/v5", "golang.org/x/mod", "modernc.org/sqlite", river}},
 }
 
