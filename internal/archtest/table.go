@@ -37,6 +37,8 @@ var table = []row{
 	{"internal/task", "task, proposal, states", []string{"internal/forge"}, nil},
 	{"internal/forge", "the neutral vocabulary and port of a forge", nil, nil},
 	{"internal/audit", "the append-only log", nil, []string{"golang.org/x/mod"}},
+	{"internal/receipt", "what an approval did, as a document that others verify in a clone",
+		[]string{"internal/approval", "internal/audit", "internal/forge", "internal/gitops", "internal/task"}, nil},
 
 	{"internal/command", "what people write to the bot",
 		[]string{"internal/approval", "internal/deploy", "internal/forge", "internal/policy", "internal/task"}, []string{"github.com/yuin/goldmark"}},
