@@ -40,7 +40,8 @@ type Chain struct {
 	// Hidden counts deployments that the reader may not see.
 	Hidden int `json:"hidden,omitempty"`
 
-	state string // to which the last entry moved the task
+	state    string   // to which the last entry moved the task
+	carriers []string // commits with the patch, in the order they were made
 }
 
 // Step is one step of a chain. Without acts, nothing in the log belongs to it.
@@ -134,6 +135,7 @@ var links = map[Action]link{
 	ProposalRecorded: func(c *Chain, e Entry, d told) {
 		c.add(StepGenerated, e, Act{What: "recorded the proposal", key: d.Digest, Facts: facts("digest", d.Digest, "base", d.Base, "tree", d.Tree)})
 	},
+	ProposalIntent: func(c *Chain, _ Entry, d told) { c.carriers = append(c.carriers, d.Carrier) },
 	ProposalPublished: func(c *Chain, e Entry, d told) {
 		c.add(StepGenerated, e, Act{What: "put the proposal up for review", URL: d.PullRequest, commit: d.Carrier,
 			Facts: facts("carrier", d.Carrier, "digest", d.Digest)})

@@ -190,6 +190,7 @@ func (c *Chain) Narrowed(sees func(environment string) bool) {
 // Approval is one approval of a chain, for whoever looks for it at the forge.
 type Approval struct {
 	ID      string
+	Digest  string // of the proposal
 	Entry   int64
 	Reviews []string // ids of reviews; empty in entries of earlier versions
 	Stands  bool
@@ -202,7 +203,7 @@ func (c *Chain) Approvals() []Approval {
 		if a.key == "" || slices.ContainsFunc(list, func(o Approval) bool { return o.ID == a.key }) {
 			continue
 		}
-		list = append(list, Approval{ID: a.key, Entry: a.Entry, Reviews: a.reviews, Stands: a.Ended == ""})
+		list = append(list, Approval{ID: a.key, Digest: a.fact("digest"), Entry: a.Entry, Reviews: a.reviews, Stands: a.Ended == ""})
 	}
 	return list
 }
@@ -228,9 +229,9 @@ func (c *Chain) Commits() []Commit {
 	return list
 }
 
-// Carriers are the commits with the patch that the log says were put up.
+// Carriers are the commits with the patch that the log has, put up or meant to be.
 func (c *Chain) Carriers() []string {
-	var list []string
+	list := slices.Clone(c.carriers)
 	for _, a := range c.Acts(StepGenerated) {
 		if a.commit != "" {
 			list = append(list, a.commit)

@@ -85,6 +85,8 @@ type Engine struct {
 	// handling lets what several deliveries, or a delivery and the reconciler, tell
 	// at once be handled once.
 	handling singleflight.Group
+	// evidence is what runs of ReconcileEvidence read before.
+	evidence evidenceMemory
 }
 
 // leaseTime is how long a worker that stopped renewing keeps a task. It is

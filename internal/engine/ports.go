@@ -20,6 +20,7 @@ type Forge interface {
 	forge.Reviews
 	forge.Checks
 	forge.Deployments
+	forge.DeploymentHistory
 	forge.TokenSource
 	forge.Credentials
 	Self(ctx context.Context) (forge.User, error)
@@ -36,6 +37,7 @@ type Mirrors interface {
 // Git is git's work on the host; see package gitops.
 type Git interface {
 	Mirrors
+	EvidenceGit
 	BuildTree(ctx context.Context, r gitops.BuildRequest) (gitops.Result, error)
 	Carrier(ctx context.Context, r gitops.CarrierRequest) (commit string, err error)
 	PublishProposal(ctx context.Context, remote gitops.Remote, id task.ID, carrier, expectedOld string) error

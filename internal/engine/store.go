@@ -32,6 +32,7 @@ type Reader interface {
 	// EndedWithLogs lists tasks that ended before the time and whose output is still stored.
 	EndedWithLogs(ctx context.Context, before time.Time, limit int64) ([]task.Task, error)
 	ModelReader
+	EvidenceReader
 	FreezeReader
 	// FreezesSince are those that cover the environments and were in force since then, lifted or not.
 	FreezesSince(ctx context.Context, since time.Time, environments ...string) ([]freeze.Freeze, error)
@@ -84,6 +85,7 @@ type Tx interface {
 	// force is the task's: its state, epoch and ApprovalID.)
 	InsertApproval(ctx context.Context, r approval.Record) (fresh bool, err error)
 	DeployTx
+	EvidenceTx
 	// FreezesInForce are those in force, as the transaction sees them.
 	FreezesInForce(ctx context.Context) (freeze.Set, error)
 	SetCursor(ctx context.Context, name string, at time.Time) error

@@ -57,6 +57,16 @@ func (s *Store) CountLandedTasks(ctx context.Context, repositoryKey string) (n i
 	return n, nil
 }
 
+// LandedRepositories are the keys of the repositories in which something landed.
+func (s *Store) LandedRepositories(ctx context.Context) (keys []string, err error) {
+	err = s.fetch(ctx, s.read.NewSelect().Model((*taskRow)(nil)).ColumnExpr("DISTINCT t.repository_key").
+		Where("t.state IN (?)", bun.List(landedStates)).Order("repository_key"), &keys)
+	if err != nil {
+		return nil, fmt.Errorf("list where something landed: %w", err)
+	}
+	return keys, nil
+}
+
 // TasksWithoutRecord lists tasks that the log says were pushed and that the
 // database does not have, by their last entry.
 func (s *Store) TasksWithoutRecord(ctx context.Context, most int) (entries []audit.Entry, err error) {
