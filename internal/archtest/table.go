@@ -29,7 +29,7 @@ var table = []row{
 		plus(domain, "internal/agent/activity", "internal/engine", "internal/manifest", "internal/queue", "internal/secret", "internal/signin", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
 	{"internal/engine", "the steps, the reconciler, the ports they need",
 		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/manifest",
-			"internal/present", "internal/prompt", "internal/queue", "internal/sandbox", "internal/secret"), []string{"golang.org/x/sync"}},
+			"internal/present", "internal/prompt", "internal/queue", "internal/receipt", "internal/sandbox", "internal/secret"), []string{"golang.org/x/sync"}},
 
 	{"internal/approval", "Gate, Grant, quorum", []string{"internal/forge", "internal/freeze", "internal/policy", "internal/task"}, nil},
 	{"internal/freeze", "what is stopped, by whom and why", nil, nil},
