@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/store"
@@ -16,7 +13,8 @@ import (
 type auditCmd struct {
 	List       auditListCmd       `cmd:"" default:"withargs" help:"Look at the entries."`
 	Verify     auditVerifyCmd     `cmd:"" help:"Prove that no entry was changed, removed, added or moved since it was written."`
-	Export     auditExportCmd     `cmd:"" help:"Print the whole log, each entry on a line as it was hashed."`
+	Show       auditShowCmd       `cmd:"" help:"Show one entry, and prove that the signed log has it."`
+	Export     auditExportCmd     `cmd:"" help:"Print entries as lines that are hashed, or for a spreadsheet."`
 	Checkpoint auditCheckpointCmd `cmd:"" help:"Print the newest signed checkpoint, to be kept elsewhere."`
 }
 
@@ -95,67 +93,6 @@ func (c configFlag) witness(ctx context.Context, f func(*witness) error) error {
 		}
 		return f(w)
 	})
-}
-
-type auditExportCmd struct {
-	configFlag
-	Format string `help:"jsonl: the lines that are hashed; csv: for a spreadsheet." enum:"jsonl,csv" default:"jsonl"`
-}
-
-// Help implements kong.HelpProvider.
-func (auditExportCmd) Help() string {
-	return `A line of the JSON form is exactly what the tree has: SHA-256 over a zero byte and the line, without its end, is the
-leaf (RFC 6962).
-
-Examples:
-
-  coderflow audit export > audit.jsonl
-  coderflow audit export --format csv > audit.csv`
-}
-
-// Run prints the log of this machine's server.
-func (c auditExportCmd) Run(ctx context.Context, s streams) error {
-	return c.with(ctx, func(db *store.Store) error {
-		last, err := db.AuditExtent(ctx)
-		if err != nil {
-			return err
-		}
-		table := csv.NewWriter(s.out)
-		if c.Format == "csv" {
-			_ = table.Write([]string{"number", "at", "actor", "action", "task", "environment", "detail"}) // Flush tells the error
-		}
-		for e, err := range db.AuditLog(ctx, last) {
-			if err != nil {
-				return err
-			}
-			if c.Format == "csv" {
-				_ = table.Write(cells(e))
-				continue
-			}
-			leaf, err := e.Leaf()
-			if err != nil {
-				return err
-			}
-			if _, err := fmt.Fprintf(s.out, "%s\n", leaf); err != nil {
-				return err
-			}
-		}
-		table.Flush()
-		return table.Error()
-	})
-}
-
-// cells are an entry for a spreadsheet, which must not take a text for a formula.
-func cells(e audit.Entry) []string {
-	row := []string{
-		strconv.FormatInt(e.Seq, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, string(e.Action), e.Task, e.Environment, string(e.Detail),
-	}
-	for i, cell := range row {
-		if cell != "" && slices.Contains([]byte("=+-@\t\r"), cell[0]) {
-			row[i] = "'" + cell
-		}
-	}
-	return row
 }
 
 type auditCheckpointCmd struct {

@@ -8,17 +8,23 @@ import (
 
 // Signed implements web.AuditLog: what any server signed counts.
 func (w *witness) Signed(ctx context.Context) (int64, error) {
+	_, c, err := w.newestStored(ctx)
+	return c.Size, err
+}
+
+// newestStored is the newest note of this server and of the database; nil before
+// the first. One that the key did not sign is left out: verify tells of it.
+func (w *witness) newestStored(ctx context.Context) (newest []byte, c audit.Checkpoint, err error) {
 	stored, err := w.db.LastCheckpoint(ctx)
 	if err != nil {
-		return 0, err
+		return nil, c, err
 	}
-	var size int64
 	for _, note := range [][]byte{w.Checkpoint(), stored} {
-		if c, err := w.newest(note); err == nil {
-			size = max(size, c.Size)
+		if signed, err := w.newest(note); err == nil && len(note) > 0 && (newest == nil || signed.Size > c.Size) {
+			newest, c = note, signed
 		}
 	}
-	return size, nil
+	return newest, c, nil
 }
 
 // Inclusion implements web.AuditLog.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -44,6 +47,10 @@ func TestThreat54TheAuditLogIsSignedAndAChangeIsNamed(t *testing.T) {
 	if err := os.WriteFile(kept, []byte(w.text("/audit/checkpoint")), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	w.othersProve(kept)
+	if out := d.must("audit", "show", "3"); !strings.Contains(out, "✓ the log of ") {
+		t.Error(out)
+	}
 	if out := d.must("audit", "verify", "--checkpoint", kept); !strings.Contains(out, "the audit log holds") {
 		t.Error(out)
 	}
@@ -67,6 +74,61 @@ func TestThreat54TheAuditLogIsSignedAndAChangeIsNamed(t *testing.T) {
 	if out, _, code := w.command("", "audit", "verify", "-c", w.in.config, "--checkpoint", kept); code != 1 || !strings.Contains(out, "✗ entry 3 is not what was written") {
 		t.Errorf("status %d:\n%s", code, out)
 	}
+}
+
+// othersProve checks with upstream's library what everybody can ask the server: every
+// exported line is in the log that the kept checkpoint is of, which leads to the newest.
+func (w *world) othersProve(kept string) {
+	w.t.Helper()
+	before, err := os.ReadFile(kept)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	older, newer := w.checkpoint(string(before)), w.checkpoint(w.text("/audit/checkpoint"))
+	d := &desk{t: w.t, dir: w.dir, config: w.in.config}
+	n := int64(0)
+	for line := range strings.Lines(d.must("audit", "export")) {
+		if n++; n > older.N {
+			break
+		}
+		proof := w.hashes(fmt.Sprintf("/audit/proof?entry=%d&size=%d", n, older.N))
+		if err := tlog.CheckRecord(proof, older.N, older.Hash, n-1, tlog.RecordHash([]byte(strings.TrimSuffix(line, "\n")))); err != nil {
+			w.t.Errorf("entry %d: %v", n, err)
+		}
+	}
+	if older.N < newer.N {
+		proof := w.hashes(fmt.Sprintf("/audit/consistency?from=%d&to=%d", older.N, newer.N))
+		if err := tlog.CheckTree(proof, newer.N, newer.Hash, older.N, older.Hash); err != nil {
+			w.t.Error(err)
+		}
+	}
+	if n < 3 {
+		w.t.Errorf("%d entries", n)
+	}
+}
+
+// checkpoint reads a note's text, whose signature was looked at before.
+func (w *world) checkpoint(text string) (tree tlog.Tree) {
+	w.t.Helper()
+	lines := strings.Split(text, "\n")
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	root, err := tlog.ParseHash(lines[2])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return tlog.Tree{N: size, Hash: root}
+}
+
+func (w *world) hashes(path string) []tlog.Hash {
+	w.t.Helper()
+	var proof struct{ Hashes []tlog.Hash }
+	if err := json.Unmarshal([]byte(w.text(path)), &proof); err != nil {
+		w.t.Fatal(err)
+	}
+	return proof.Hashes
 }
 
 // text is what a page of the server says.

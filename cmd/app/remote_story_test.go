@@ -170,6 +170,16 @@ func (w *world) cancelAtASeat(requester, admin, stranger *seat) {
 		w.t.Errorf("the operator's cancellation is not audited as theirs: %s", log)
 	}
 	w.bothWays(admin, "audit", "--environment", "staging")
+	w.bothWays(admin, "audit", "list", "--environment", "staging", "--newest", "--limit", "3", "--action", "task.*,push.*", "-o", "json")
+	w.bothWays(admin, "audit", "export", "--environment", "staging", "--format", "csv")
+	for line := range strings.Lines(w.bothWays(admin, "audit", "export", "--task", third, "--environment", "staging")) {
+		number, _, _ := strings.Cut(strings.TrimPrefix(line, `{"number":`), ",")
+		if out := admin.must("audit", "show", number); !strings.Contains(out, strings.TrimSpace(line)) || !strings.Contains(out, "✓ the log of ") {
+			w.t.Errorf("entry %s: %s", number, out)
+		}
+		break
+	}
+	requester.fails(notFoundStatus, "you may not see it", "audit", "show", "1")
 	requester.fails(refusedStatus, "an environment-admin of staging (tom) or a server-admin", "audit", "--environment", "staging")
 }
 

@@ -53,6 +53,7 @@ func (c *Client) Server() string { return c.base.String() }
 type request struct {
 	method string
 	path   []string // below /api/v1, each element as it is
+	root   bool     // below the server's address instead, without the token
 	query  url.Values
 	body   any // sent as JSON; nil: none
 	accept string
@@ -113,6 +114,9 @@ func (c *Client) ask(ctx context.Context, r request) ([]byte, http.Header, error
 
 func (c *Client) prepare(ctx context.Context, r request) (*http.Request, error) {
 	path := "/api/v1"
+	if r.root {
+		path = ""
+	}
 	for _, element := range r.path {
 		if element == "" || strings.Trim(element, ".") == "" { // would be another path
 			return nil, fmt.Errorf("%q is no name that the server could know", element)
@@ -142,7 +146,7 @@ func (c *Client) prepare(ctx context.Context, r request) (*http.Request, error) 
 	if r.body != nil {
 		sent.Header.Set("Content-Type", "application/json")
 	}
-	if c.token != (token.Value{}) {
+	if c.token != (token.Value{}) && !r.root {
 		sent.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
 	return sent, nil

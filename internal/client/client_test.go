@@ -120,7 +120,7 @@ func TestEveryCallAsksWhatTheAPISays(t *testing.T) {
 }
 
 func auditOf(ctx context.Context, c *Client) (list []AuditEntry, err error) {
-	err = c.Audit(ctx, AuditFilter{"a", "staging"}, func(e AuditEntry) error {
+	_, err = c.Audit(ctx, AuditFilter{Task: "a", Environment: "staging"}, func(e AuditEntry) error {
 		list = append(list, e)
 		return nil
 	})
