@@ -95,8 +95,13 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	freezes := engine.NewFreezes(db, time.Now)
+	restored, err := db.Restored(ctx)
+	if err != nil {
+		return err
+	}
 	gate := &approval.Gate{
 		Freezes: freezes, Forge: hub, Ledger: db, Policies: gateRules{rules}, Read: command.ParseReview, Armory: rules, Now: time.Now,
+		Restored: restored,
 	}
 	figures := newFigures(db, log)
 	models, err := newModels(cfg, db, figures, log, out)
@@ -109,7 +114,8 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		People: kept.people(), OwnFallback: kept != nil && cfg.GitHub.OAuth.GitFallback,
 		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
 		Bases:     sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
-		Manifests: rules, Gate: gate, Freezes: freezes, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
+		Freezes: freezes, Pauser: h.runner, OpenWays: openWays{models}, Tokens: hub,
+		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
 		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},
 		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL,
 		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
@@ -195,12 +201,12 @@ func claim(dir string) (node string, lock io.Closer, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := lockDir(dir)
 	if err != nil {
-		return "", nil, fmt.Errorf("lock the data directory: %w", err)
+		return "", nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("the data directory %s is used by another coderflow process; stop it or set dataDir", dir), f.Close())
+	if _, err := os.Lstat(filepath.Join(dir, partialDir)); !errors.Is(err, os.ErrNotExist) {
+		return "", nil, errors.Join(fmt.Errorf("a restore into %s was interrupted: run it again", dir), f.Close())
 	}
 	path := filepath.Join(dir, "node")
 	name, err := os.ReadFile(path)

@@ -153,7 +153,7 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("the data directory %s is used by another coderflow process: stop it first", dir), f.Close())
+		return nil, errors.Join(fmt.Errorf("the data directory %s is used by another coderflow process; stop it or set dataDir", dir), f.Close())
 	}
 	return f, nil
 }

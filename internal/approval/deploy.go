@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -69,6 +70,9 @@ func (g *Gate) mayDeploy(ctx context.Context, approvalID string, d Deployment) (
 	l, err := g.look(ctx, t, p, policy.ToDeploy)
 	if err != nil {
 		return nothing(err)
+	}
+	if d.Requested() { // by somebody who knows that it may have run before the restore
+		l.facts.Restored = time.Time{}
 	}
 	facts, err := g.reread(ctx, l, record)
 	if err != nil {

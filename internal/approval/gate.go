@@ -88,7 +88,10 @@ type Gate struct {
 	Freezes Freezes
 	Read    Reader
 	Armory  Armory
-	Now     func() time.Time
+	// Restored is when the server was restored from a backup; zero: it never was. No
+	// review from before then approves, and nothing goes on that one armed.
+	Restored time.Time
+	Now      func() time.Time
 }
 
 // RefusedError is a refusal of the gate with its whole reason.

@@ -24,7 +24,7 @@ type look struct {
 func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose policy.Purpose) (look, error) {
 	l := look{t: t, p: p, facts: policy.ApprovalFacts{
 		Purpose: purpose, Environment: t.Environment, Repository: t.Repository, Requester: t.Requester,
-		ProposedHead: p.Carrier, BaseBranch: p.BaseBranch,
+		ProposedHead: p.Carrier, BaseBranch: p.BaseBranch, Restored: g.Restored,
 	}}
 	if purpose != policy.ToRecord {
 		l.facts.LandedHead = t.LandedCommit

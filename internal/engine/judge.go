@@ -23,7 +23,18 @@ const proposalLife = 30 * 24 * time.Hour
 const (
 	voidByPush = "somebody else pushed to the proposal branch"
 	voidByBase = "the pull request was pointed at another branch than the one the proposal was made for"
+	// voidByRestore: the push may have been CoderFlow's own.
+	voidByRestore = "the proposal branch is elsewhere than when the backup was taken that the server was restored from: " +
+		"the change was landed, revised or pushed to since; nothing of it is done again"
 )
+
+// pushed says why a proposal whose branch moved is void.
+func (e *Engine) pushed(t task.Task) string {
+	if t.CreatedAt.Before(e.Gate.Restored) {
+		return voidByRestore
+	}
+	return voidByPush
+}
 
 // judge waits for humans. It looks at the pull request and at every approving
 // review that the gate has not answered for good, so that a lost delivery changes
@@ -73,7 +84,7 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 	case !pr.Open:
 		return ended(task.Rejected, "the pull request was closed")
 	case pr.Head.Commit != p.Carrier:
-		return ended(task.Superseded, voidByPush)
+		return ended(task.Superseded, "%s", e.pushed(w.t))
 	case pr.Base.Branch != p.BaseBranch:
 		return ended(task.Superseded, voidByBase)
 	}
@@ -231,7 +242,7 @@ func (e *Engine) approvalFell(ctx context.Context, w *work, err error) error {
 	case pr.Number != 0 && !pr.Open:
 		to, why = task.Rejected, "the pull request was closed before the change was pushed"
 	case refused.HeadRewritten || (pr.Number != 0 && pr.Head.Commit != p.Carrier):
-		to, why = task.Superseded, voidByPush
+		to, why = task.Superseded, e.pushed(w.t)
 	case pr.Number != 0 && pr.Base.Branch != p.BaseBranch:
 		to, why = task.Superseded, voidByBase
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
 )
@@ -43,6 +44,9 @@ type ApprovalFacts struct {
 	Deploys []string
 	// Target is the branch that the review names to land on; the zero value is the proposal's own.
 	Target Target `json:",omitzero"`
+	// Restored is when the server was restored from a backup. What became of a review
+	// from before then is not known. Zero: it never was, or that does not matter here.
+	Restored time.Time `json:",omitzero"`
 }
 
 // DecideApproval tells whether the review is an approval of exactly this
@@ -68,6 +72,9 @@ func (p *Policy) approvalReasons(f ApprovalFacts) []Reason {
 		p.noObjection(f),
 	}
 	reasons = append(reasons, p.targetReasons(f)...)
+	if !f.Restored.IsZero() {
+		reasons = append(reasons, reviewedSinceRestore(f))
+	}
 	for _, environment := range f.Deploys {
 		reasons = append(reasons, p.Holds(f.Review.Author, DeploymentsExecute, environment))
 	}
@@ -144,6 +151,16 @@ func reviewedThisHead(f ApprovalFacts) Reason {
 		return No(fmt.Sprintf("the review is of commit %.12s, the proposal is %.12s", f.Review.Commit, f.ProposedHead))
 	}
 	return Yes("the review is of exactly the proposed commit")
+}
+
+// reviewedSinceRestore refuses reviews whose fate the restored state does not have: the
+// approval may have fallen since, or have been carried out.
+func reviewedSinceRestore(f ApprovalFacts) Reason {
+	if !f.Review.SubmittedAt.After(f.Restored) {
+		return No(fmt.Sprintf("the server was restored from a backup at %s, after this review; what became of it is not known, so it takes a new one",
+			f.Restored.UTC().Format("2006-01-02 15:04:05 MST")))
+	}
+	return Yes("the review is newer than the restore of the server")
 }
 
 func (p *Policy) notRequester(f ApprovalFacts) Reason {
