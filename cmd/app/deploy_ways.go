@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/gateway"
@@ -23,6 +24,25 @@ func (m *models) OpenRun(ctx context.Context, run deploy.Run, hosts []string) (s
 	}
 	s.Secrets = append(s.Secrets, known...)
 	return m.gateway.Open(ctx, s)
+}
+
+// openWays are the sessions of tasks and deployments, by their ids.
+type openWays struct{ *models }
+
+// List implements engine.OpenWays.
+func (w openWays) List() []string {
+	list := w.gateway.Sessions()
+	for i, session := range list {
+		list[i] = strings.TrimPrefix(session, runSession)
+	}
+	return list
+}
+
+// Suspend implements engine.OpenWays.
+func (w openWays) Suspend(ids []string) {
+	for _, id := range ids {
+		w.gateway.Suspend(id, runSession+id)
+	}
 }
 
 // CloseRun implements engine.Ways.

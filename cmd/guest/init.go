@@ -30,6 +30,7 @@ type runner struct {
 	disk     *diskWatch
 	full     *exhaustion // what of the disk was used up
 	started  time.Time
+	pauses   *pauses
 }
 
 // runInit returns the exit status of the container.
@@ -42,7 +43,7 @@ func runInit() int {
 	}
 	reserveThreads()
 	ignoreOtherSignals()
-	r := &runner{started: started}
+	r := &runner{started: started, pauses: watchPauses()}
 	if err := guestproto.ReadSpec(guestproto.SpecPath, &r.spec); err != nil {
 		return report(guestproto.Result{Outcome: guestproto.OutcomeBroken, Problem: err.Error()}, started)
 	}
@@ -151,6 +152,10 @@ func (r *runner) await(pid int, end *guestproto.PhaseEnd, deadline time.Time, gr
 		case <-r.procs.childEnded:
 			r.procs.reap()
 		case <-expired:
+			if left := r.pauses.left(deadline); left > 0 { // it was paused meanwhile
+				expired = time.After(left)
+				continue
+			}
 			end.TimedOut = true
 			expired = nil
 			r.procs.signalAll(syscall.SIGTERM)

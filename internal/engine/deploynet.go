@@ -27,6 +27,9 @@ func (e *Engine) openWay(ctx context.Context, run *deploy.Run, p deploy.Profile)
 	if p.Network.IsZero() {
 		return deploy.Way{}, nil
 	}
+	if err := e.Freezes.Known(run.Environment); err != nil {
+		return deploy.Way{}, err
+	}
 	dir, err := e.Ways.OpenRun(ctx, *run, p.Network.Hosts)
 	if err != nil {
 		return deploy.Way{}, fmt.Errorf("open the way of deployment %s to its hosts: %w", run.ID, err)
@@ -42,6 +45,9 @@ func (e *Engine) openWay(ctx context.Context, run *deploy.Run, p deploy.Profile)
 func (e *Engine) keepWay(ctx context.Context, run *deploy.Run) error {
 	if len(run.Reach.Hosts) == 0 {
 		return nil
+	}
+	if err := e.Freezes.Known(run.Environment); err != nil {
+		return err
 	}
 	set, err := e.Manifests.Manifests(ctx)
 	if err != nil {

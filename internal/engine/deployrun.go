@@ -217,6 +217,9 @@ func (e *Engine) watchRun(ctx context.Context, w *work, run *deploy.Run) error {
 	if err != nil {
 		return fmt.Errorf("inspect the deployment's container: %w", err)
 	}
+	if err := e.unpaused(ctx, status); err != nil {
+		return err
+	}
 	switch status.State {
 	case sandbox.StateGone:
 		run.State, run.FinishedAt = deploy.Unknown, e.Now().UTC()

@@ -52,7 +52,12 @@ type Options struct {
 	Teams *Memberships
 	Gate  *approval.Gate
 	// Freezes tells what is stopped in an emergency; nil: nothing ever is.
-	Freezes  *Freezes
+	Freezes *Freezes
+	// Pauser pauses containers, OpenWays are the ways out of them that are open, and
+	// Tokens those of the forge that are still good; nil: a freeze leaves them alone.
+	Pauser   Pauser
+	OpenWays OpenWays
+	Tokens   TokenRevoker
 	Deployer *deploy.Executor
 	// GitCredentials are what git providers name.
 	GitCredentials GitCredentials
@@ -102,7 +107,7 @@ func New(o Options) *Engine {
 		o.MaxRunning = 2
 	}
 	if o.Freezes == nil {
-		o.Freezes = NewFreezes(nothingFrozen{}, time.Now)
+		o.Freezes = neverFrozen()
 	}
 	return &Engine{Options: o}
 }

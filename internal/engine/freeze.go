@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/freeze"
@@ -39,7 +40,13 @@ type Freezes struct {
 	at    time.Time // of the last reading that worked; of the beginning, before there was one
 	blind error     // why the freezes cannot be read, once that is so for too long
 	holds map[*freezeHold]bool
+
+	environments sync.Map     // whose freeze covers a task or deployment, by its id
+	paused       atomic.Int64 // containers of this node, at the last look
 }
+
+// errUnread is that nobody has read yet what is frozen.
+var errUnread = errors.New("it was not read yet what is frozen")
 
 // freezeHold is one step that is under way.
 type freezeHold struct {
@@ -47,15 +54,20 @@ type freezeHold struct {
 	cancel       context.CancelCauseFunc
 }
 
-// NewFreezes knows nothing yet; [Freezes.Look] reads what is frozen.
+// NewFreezes knows nothing yet, so that everything counts as frozen; [Freezes.Look]
+// reads what is.
 func NewFreezes(store FreezeReader, now func() time.Time) *Freezes {
-	return &Freezes{store: store, now: now, at: now(), holds: map[*freezeHold]bool{}}
+	return &Freezes{store: store, now: now, at: now(), blind: errUnread, holds: map[*freezeHold]bool{}}
 }
 
 // nothingFrozen is for an engine that was given nothing to ask.
 type nothingFrozen struct{}
 
 func (nothingFrozen) Freezes(context.Context) (freeze.Set, error) { return nil, nil }
+
+func neverFrozen() *Freezes {
+	return &Freezes{store: nothingFrozen{}, now: time.Now, holds: map[*freezeHold]bool{}}
+}
 
 // Unfrozen asks the database. It fails with a *freeze.Error if one of the
 // environments, or the whole server, is frozen, or if that cannot be read.

@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/freeze"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/task"
@@ -66,9 +69,69 @@ func (e *Engine) wakeThawed(ctx context.Context) {
 	}
 }
 
-// revokeTokens is still to be given its forge.
-func (e *Engine) revokeTokens(context.Context, freeze.Freeze) {}
+// OpenWays are the ways out of containers that are open on this node.
+type OpenWays interface {
+	// List names the tasks and deployments that have one.
+	List() []string
+	// Suspend cuts them; they open again where they were.
+	Suspend(ids []string)
+}
 
-func (e *Engine) suspendWays(context.Context) {}
+// suspendWays cuts the ways out that are in scope.
+func (e *Engine) suspendWays(ctx context.Context) {
+	set, _ := e.Freezes.InForce()
+	if e.OpenWays == nil || len(set) == 0 {
+		return
+	}
+	open := slices.DeleteFunc(e.OpenWays.List(), func(id string) bool { return !e.inScope(ctx, set, id) })
+	if len(open) > 0 {
+		e.Logger.WarnContext(ctx, "ways out of containers are cut by a freeze", "of", open)
+		e.OpenWays.Suspend(open)
+	}
+}
 
-func (e *Engine) pauseAndResume(ctx context.Context) { <-ctx.Done() }
+// TokenRevoker ends credentials that this process got from the forge.
+type TokenRevoker interface {
+	// RevokeTokens ends those for repositories in scope, at the forge and here. Those
+	// that it fails for are ended by the next call.
+	RevokeTokens(ctx context.Context, covers func(forge.RepositoryRef) bool) error
+}
+
+// revokePause is how long after a failure tokens are tried to be revoked again.
+const revokePause = 2 * time.Second
+
+// revokeTokens ends this node's tokens for the repositories of what is frozen. What
+// still may be done, an answer to a command, gets a new one. It is tried until it
+// works or everything goes on.
+func (e *Engine) revokeTokens(ctx context.Context, f freeze.Freeze) {
+	if e.Tokens == nil {
+		return
+	}
+	for {
+		err := e.revokeOnce(ctx, f)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		e.Logger.ErrorContext(ctx, "the forge's tokens are not all revoked; they end by themselves within the hour", "freeze", f.ID, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(revokePause):
+		}
+		if set, _ := e.Freezes.InForce(); !slices.ContainsFunc(set, func(o freeze.Freeze) bool { return o.ID == f.ID }) {
+			return
+		}
+	}
+}
+
+func (e *Engine) revokeOnce(ctx context.Context, f freeze.Freeze) error {
+	covers := func(forge.RepositoryRef) bool { return true }
+	if name := f.Name(); name != "" {
+		set, err := e.Manifests.Manifests(ctx)
+		if err != nil {
+			return fmt.Errorf("read the repositories of environment %s: %w", name, err)
+		}
+		covers = set.Policy(e.Admins...).Environments[name].Has
+	}
+	return e.Tokens.RevokeTokens(ctx, covers)
+}

@@ -38,6 +38,9 @@ func (e *Engine) openModels(ctx context.Context, t *task.Task, env manifest.Envi
 	if !env.ReachesOut() {
 		return "", e.closeModels(ctx, t.ID)
 	}
+	if err := e.Freezes.Known(t.Environment); err != nil {
+		return "", err
+	}
 	dir, err := e.Models.Open(ctx, *t, env)
 	if unusable := (*UnusableError)(nil); errors.As(err, &unusable) {
 		if err := e.closeModels(ctx, t.ID); err != nil {

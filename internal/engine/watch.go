@@ -117,7 +117,17 @@ func (e *Engine) stillRunning(ctx context.Context, w *work, status sandbox.Statu
 	if err != nil {
 		return err
 	}
+	if err := e.unpaused(ctx, status); err != nil {
+		return err
+	}
 	overdue := !status.StartedAt.IsZero() && e.Now().After(status.StartedAt.Add(env.Limits.Sandbox().Longest()+stopMargin))
+	if overdue { // the time of freezes does not count
+		stood, err := e.stoodStill(ctx, status.StartedAt, w.t.Environment)
+		if err != nil {
+			return err
+		}
+		overdue = e.Now().After(status.StartedAt.Add(env.Limits.Sandbox().Longest() + stopMargin + stood))
+	}
 	if w.t.CancelRequested || overdue {
 		if err := e.Sandbox.Stop(ctx, w.t.Run.Container); err != nil {
 			return fmt.Errorf("stop the container: %w", err)

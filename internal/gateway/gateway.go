@@ -53,6 +53,8 @@ type Gateway struct {
 	mu       sync.Mutex
 	sessions map[string]*session
 	closed   bool
+	// suspended are sessions that were cut and still record what they did.
+	suspended sync.WaitGroup
 }
 
 // New makes a gateway; sessions are opened one by one.
@@ -198,6 +200,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	for _, s := range sessions {
 		wait.Go(func() { s.shutdown(ctx) })
 	}
+	wait.Go(g.suspended.Wait)
 	wait.Wait()
 	if t, ok := g.o.Transport.(*http.Transport); ok {
 		t.CloseIdleConnections()

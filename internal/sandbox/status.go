@@ -69,7 +69,8 @@ type Status struct {
 	ImageID    string
 	Labels     Labels
 	State      State
-	ExitCode   int // of the command, once it has ended; -1 where there is none
+	Paused     bool // while it runs: everything in it stands still
+	ExitCode   int  // of the command, once it has ended; -1 where there is none
 	OOMKilled  bool
 	StartedAt  time.Time
 	FinishedAt time.Time

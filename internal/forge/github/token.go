@@ -53,6 +53,7 @@ type minter struct {
 	mu        sync.Mutex
 	slots     map[tokenKey]*slot
 	installed map[int64]installed // by repository id
+	doomed    []grant             // to be revoked, which failed
 }
 
 // installed is a repository and the installation that covers it.

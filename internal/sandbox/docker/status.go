@@ -48,6 +48,7 @@ func engineStatus(name string, found container.InspectResponse) sandbox.Status {
 		Name: name, ID: found.ID, ImageID: found.Image,
 		Labels:     sandbox.Labels{Task: labels[labelTask], Purpose: labels[labelPurpose]},
 		State:      state(found.State.Status),
+		Paused:     found.State.Status == container.StatePaused,
 		ExitCode:   -1,
 		OOMKilled:  found.State.OOMKilled,
 		StartedAt:  started,
@@ -190,7 +191,7 @@ func (r *Runner) List(caller context.Context) ([]sandbox.Status, error) {
 			continue
 		}
 		list = append(list, sandbox.Status{
-			Name: c.Labels[labelName], ID: c.ID, ImageID: c.ImageID, State: state(c.State), ExitCode: -1,
+			Name: c.Labels[labelName], ID: c.ID, ImageID: c.ImageID, State: state(c.State), Paused: c.State == container.StatePaused, ExitCode: -1,
 			Labels: sandbox.Labels{Task: c.Labels[labelTask], Purpose: c.Labels[labelPurpose]},
 		})
 	}

@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/freeze"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Pauser stops containers of this node where they are, and lets them go on.
+type Pauser interface {
+	List(ctx context.Context) ([]sandbox.Status, error)
+	Pause(ctx context.Context, name string) error
+	Unpause(ctx context.Context, name string) error
+}
+
+// Purposes of containers that a freeze pauses. The engine's own helpers end by
+// themselves, and the steps that use them have ended.
+const (
+	purposeTask   = "task"
+	purposeDeploy = "deploy"
+)
+
+// pauseAndResume holds the containers of this node to what is frozen, until ctx ends.
+// It goes on looking while anything is frozen, for containers that a step started at
+// the last moment, and stops when all that may go on goes on.
+func (e *Engine) pauseAndResume(ctx context.Context) {
+	if e.Pauser == nil {
+		return
+	}
+	settled := false // a former process may have left paused ones
+	tick := time.NewTicker(freezeLook)
+	defer tick.Stop()
+	for {
+		set, err := e.Freezes.InForce()
+		unread := errors.Is(err, errUnread)
+		if !unread && (len(set) > 0 || err != nil || !settled) {
+			held := e.holdContainers(ctx, set, err != nil)
+			settled = held == nil && len(set) == 0 && err == nil
+			if held != nil && ctx.Err() == nil {
+				e.Logger.ErrorContext(ctx, "containers are not all paused, or not all let go on; it is tried again", "error", held)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// holdContainers pauses what is in scope and lets everything else go on, each
+// container by itself: an engine that hangs on one does not keep the others.
+func (e *Engine) holdContainers(ctx context.Context, set freeze.Set, blind bool) error {
+	list, err := e.Pauser.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list the containers: %w", err)
+	}
+	var work sync.WaitGroup
+	errs := make([]error, len(list))
+	var paused atomic.Int64
+	for i, c := range list {
+		if c.State != sandbox.StateRunning || c.Labels.Purpose != purposeTask && c.Labels.Purpose != purposeDeploy {
+			continue
+		}
+		in := e.inScope(ctx, set, c.Labels.Task) || blind && c.Labels.Purpose == purposeDeploy
+		if in {
+			paused.Add(1)
+		}
+		if in == c.Paused {
+			continue
+		}
+		work.Go(func() {
+			if in {
+				errs[i] = e.Pauser.Pause(ctx, c.Name)
+				e.Logger.WarnContext(ctx, "a container is paused by a freeze", "container", c.Name, "error", errs[i])
+				return
+			}
+			errs[i] = e.resume(ctx, c.Name, c.Labels)
+		})
+	}
+	work.Wait()
+	e.Freezes.paused.Store(paused.Load())
+	return errors.Join(errs...)
+}
+
+// inScope reports whether what belongs to a task or deployment is frozen. What cannot
+// be told counts as frozen, if anything is.
+func (e *Engine) inScope(ctx context.Context, set freeze.Set, id string) bool {
+	if len(set) == 0 {
+		return false
+	}
+	environments, err := e.environmentsOf(ctx, id)
+	if err != nil {
+		return true
+	}
+	_, frozen := set.Over(environments...)
+	return frozen
+}
+
+// environmentsOf are those whose freeze covers a task, or a deployment, which its
+// approval's environment covers too. They never change.
+func (e *Engine) environmentsOf(ctx context.Context, id string) ([]string, error) {
+	if known, ok := e.Freezes.environments.Load(id); ok {
+		return known.([]string), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, freezeRead)
+	defer cancel()
+	var found []string
+	owner := task.ID(id)
+	if run, err := e.Store.Deployment(ctx, id); err == nil {
+		found, owner = append(found, run.Environment), run.Task
+	} else if !errors.Is(err, task.ErrNotFound) {
+		return nil, err
+	}
+	t, err := e.Store.Task(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, t.Environment)
+	e.Freezes.environments.Store(id, found)
+	return found, nil
+}
+
+// resume lets a container go on, with its way out as it should be now. Whether it
+// should go on at all (it may be cancelled, or overdue) is looked at in its turn.
+func (e *Engine) resume(ctx context.Context, name string, of sandbox.Labels) error {
+	if err := e.reopen(ctx, of); err != nil {
+		e.Logger.WarnContext(ctx, "a container goes on without its way out, which is opened at the next look", "container", name, "error", err)
+	}
+	if err := e.Pauser.Unpause(ctx, name); err != nil {
+		return err
+	}
+	e.Logger.InfoContext(ctx, "a container goes on after a thaw", "container", name)
+	return nil
+}
+
+func (e *Engine) reopen(ctx context.Context, of sandbox.Labels) error {
+	if of.Purpose == purposeDeploy {
+		run, err := e.Store.Deployment(ctx, of.Task)
+		if err == nil {
+			err = e.tripped(ctx, run.Task, run.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return e.keepWay(ctx, &run)
+	}
+	t, err := e.Store.Task(ctx, task.ID(of.Task))
+	if err == nil {
+		err = e.tripped(ctx, t.ID, "")
+	}
+	if err != nil {
+		return err
+	}
+	env, err := e.environment(ctx, &t)
+	if err != nil {
+		return err
+	}
+	_, err = e.openModels(ctx, &t, env)
+	return err
+}
+
+// unpaused sees to a container that a step finds paused where nothing is frozen: the
+// order to pause it may have been carried out after the thaw.
+func (e *Engine) unpaused(ctx context.Context, status sandbox.Status) error {
+	if !status.Paused || e.Pauser == nil {
+		return nil
+	}
+	return e.resume(ctx, status.Name, status.Labels)
+}
+
+// stoodStill is for how long a container that started then was paused by freezes.
+func (e *Engine) stoodStill(ctx context.Context, since time.Time, environments ...string) (time.Duration, error) {
+	list, err := e.Store.FreezesSince(ctx, since, environments...)
+	if err != nil {
+		return 0, err
+	}
+	return freeze.Stood(list, since, e.Now()), nil
+}
