@@ -88,6 +88,8 @@ type API struct {
 	GitTokens GitTokens
 	// Deployments are the deployment runs, and asking for one.
 	Deployments Deployments
+	// Receipts are what approvals did, for others to verify.
+	Receipts Receipts
 	// Freezes stop everything in an emergency; nil: nothing is ever frozen.
 	Freezes FreezeDesk
 	// Chains are how tasks came to what they did.
@@ -109,6 +111,8 @@ const (
 	onTask place = "task"
 	// onDeployment: in the environment of the run that the path names.
 	onDeployment place = "deployment"
+	// onApproval: in the environment of the approval that the path names.
+	onApproval place = "approval"
 	// onTarget: in the environment that the body names. It is decided, and audited,
 	// where the request is carried out.
 	onTarget place = "environment in the body"
@@ -178,6 +182,9 @@ func (s *server) apiRows() []apiRow {
 		{method: get, path: "/deployments/:id", permission: policy.DeploymentsView, on: onDeployment, handle: showDeployment},
 		{method: get, path: "/deployments/:id/log", permission: policy.DeploymentsView, on: onDeployment,
 			query: []string{"offset", "limit", "follow"}, handle: writtenLog},
+		{method: get, path: "/approvals/:id/receipt", permission: policy.TasksView, on: onApproval, handle: showReceipt},
+		{method: get, path: "/receipts", permission: policy.TasksView, on: onEnvironments,
+			query: []string{"repository", "commit", "task"}, handle: findReceipt},
 		{method: get, path: "/profiles", permission: policy.DeploymentsView, on: onEnvironments,
 			query: []string{"environment"}, handle: listProfiles},
 		{method: get, path: "/manifests", on: onObjects, who: "each object, by the caller's permission to see it",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
@@ -34,6 +35,8 @@ type call struct {
 	run deploy.Run
 	// entry is what a row onEntry is about.
 	entry audit.Entry
+	// approval is what a row onApproval is about.
+	approval approval.Record
 	// environments are, for a row onEnvironments, where the caller holds the permission;
 	// for a row onLog too, or nil: the server's log.
 	environments []string
@@ -85,6 +88,8 @@ func (c *call) permit() error {
 		return c.permitTask()
 	case onDeployment:
 		return c.permitDeployment()
+	case onApproval:
+		return c.permitApproval()
 	case onServer:
 		return c.permitServer()
 	case onLog:

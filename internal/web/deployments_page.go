@@ -52,6 +52,7 @@ func (s *server) deploymentRoutes() []route {
 	return []route{
 		{http.MethodGet, "/deployments", session, asPage(s.withSession(showRuns), s)},
 		{http.MethodGet, "/deployments/:id", session, asPage(s.withSession(showRun), s)},
+		{http.MethodGet, "/approvals/:id/receipt", session, asPage(s.withSession(pageReceipt), s)},
 		{http.MethodGet, "/tasks/:id/chain", session, asPage(s.withSession(showChain), s)},
 	}
 }

@@ -34,6 +34,8 @@ func newRunBook(now time.Time) runBook {
 			{ID: "8", URL: "https://forge.test/r/8", Author: forge.User{Subject: requester, Login: "zoe"}}, {ID: "9", Author: forge.User{Subject: owner}},
 		},
 	}}}
+	book.approvals[approvedHere] = approval.Record{ID: approvedHere, Environment: "staging"}
+	book.approvals[approvedThere] = approval.Record{ID: approvedThere, Environment: "production"}
 	for id, environment := range map[string]string{runHere: "staging", runThere: "production"} {
 		of := map[string]task.ID{"staging": here, "production": there}[environment]
 		book.runs = append(book.runs, deploy.Run{

@@ -169,6 +169,12 @@ func instances(row apiRow) []instance {
 			paths = append(paths, strings.Replace(row.path, ":id", id, 1))
 		}
 		return list(paths...)
+	case onApproval:
+		var paths []string
+		for _, id := range []string{approvedHere, approvedThere, approvedNone} {
+			paths = append(paths, strings.Replace(row.path, ":id", id, 1))
+		}
+		return list(paths...)
 	case onTarget:
 		var all []instance
 		for _, environment := range []string{"staging", "production", "nowhere"} {
