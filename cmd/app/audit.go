@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ type auditCmd struct {
 	Show       auditShowCmd       `cmd:"" help:"Show one entry, and prove that the signed log has it."`
 	Export     auditExportCmd     `cmd:"" help:"Print entries as lines that are hashed, or for a spreadsheet."`
 	Checkpoint auditCheckpointCmd `cmd:"" help:"Print the newest signed checkpoint, to be kept elsewhere."`
+	ChangeKey  auditChangeKeyCmd  `cmd:"" help:"Make a new key for the log, where the key is lost or known to others."`
 }
 
 type auditVerifyCmd struct {
@@ -68,7 +70,7 @@ func (c auditVerifyCmd) verify(ctx context.Context, kept [][]byte) (report audit
 		if err != nil {
 			return err
 		}
-		slices.SortStableFunc(signed, func(a, b audit.Checkpoint) int { return int(a.Size - b.Size) })
+		sortCheckpoints(signed)
 		last, err := w.db.AuditExtent(ctx)
 		if err != nil {
 			return err
@@ -80,6 +82,11 @@ func (c auditVerifyCmd) verify(ctx context.Context, kept [][]byte) (report audit
 	return report, err
 }
 
+// sortCheckpoints brings the smallest first.
+func sortCheckpoints(list []audit.Checkpoint) {
+	slices.SortStableFunc(list, func(a, b audit.Checkpoint) int { return cmp.Compare(a.Size, b.Size) })
+}
+
 // witness opens the log and its key.
 func (c configFlag) witness(ctx context.Context, f func(*witness) error) error {
 	cfg, err := c.load()
@@ -87,7 +94,7 @@ func (c configFlag) witness(ctx context.Context, f func(*witness) error) error {
 		return err
 	}
 	return c.with(ctx, func(db *store.Store) error {
-		w, err := openWitness(cfg, db, false)
+		w, err := openWitness(ctx, cfg, db, false)
 		if err != nil {
 			return err
 		}

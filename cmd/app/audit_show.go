@@ -79,7 +79,7 @@ func (l local) auditEntry(ctx context.Context, number int64, key string) (shown 
 	if err != nil {
 		return shown, err
 	}
-	w, err := openWitness(cfg, l.Store, false)
+	w, err := openWitness(ctx, cfg, l.Store, false)
 	if err != nil {
 		return shown, err
 	}

@@ -27,11 +27,11 @@ func TestThreat54AnEntryThatIsNotInTheSignedLogIsNotProven(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w, err := openWitness(cfg, s, true)
+	w, err := openWitness(t.Context(), cfg, s, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := openWitness(config.Config{DataDir: t.TempDir()}, storetest.SQLite(t), true)
+	other, err := openWitness(t.Context(), config.Config{DataDir: t.TempDir()}, storetest.SQLite(t), true)
 	if err != nil {
 		t.Fatal(err)
 	}

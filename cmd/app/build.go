@@ -71,7 +71,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.closers = append(h.closers, db)
-	if h.witness, err = openWitness(cfg, db, true); err != nil {
+	if h.witness, err = openWitness(ctx, cfg, db, true); err != nil {
 		return err
 	}
 	rules := &rules{store: db, admins: cfg.Admins, image: cfg.Sandbox.Image}

@@ -20,9 +20,10 @@ import (
 // witness signs the audit log as it grows. The key and the newest checkpoint are
 // beside the database, so that whoever changes the one does not change the other.
 type witness struct {
-	db  *store.Store
-	key audit.Key
-	dir string
+	db      *store.Store
+	key     audit.Key
+	publics []string // of the log's key and of those before it
+	dir     string
 
 	mu   sync.Mutex
 	last []byte // the newest note
@@ -34,11 +35,19 @@ const (
 	auditCheckpointFile = "audit.checkpoint"
 )
 
-// openWitness reads the log's key. A server makes it at its first start.
-func openWitness(cfg config.Config, db *store.Store, server bool) (*witness, error) {
+// openWitness reads the log's key. A server makes it at the first start of the first
+// one, and refuses to start with another key than the log's.
+func openWitness(ctx context.Context, cfg config.Config, db *store.Store, server bool) (*witness, error) {
 	path := filepath.Join(cfg.DataDir, auditKeyFile)
+	publics, err := db.AuditKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
 	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) && server {
+	switch {
+	case errors.Is(err, os.ErrNotExist) && len(publics) > 0:
+		return nil, &foreignKeyError{path: path, want: publics[0]}
+	case errors.Is(err, os.ErrNotExist) && server:
 		text, err = makeAuditKey(cfg, path)
 	}
 	if err != nil {
@@ -48,9 +57,15 @@ func openWitness(cfg config.Config, db *store.Store, server bool) (*witness, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	w := &witness{db: db, key: key, dir: cfg.DataDir}
+	w := &witness{db: db, key: key, publics: publics, dir: cfg.DataDir}
 	if w.last, err = os.ReadFile(w.path()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read the newest checkpoint of the audit log: %w", err)
+	}
+	if server {
+		return w, w.join(ctx)
+	}
+	if len(publics) == 0 {
+		w.publics = []string{key.Public()}
 	}
 	return w, nil
 }
@@ -169,7 +184,7 @@ func (w *witness) newest(signed []byte) (audit.Checkpoint, error) {
 	if len(signed) == 0 {
 		return audit.Checkpoint{}, nil
 	}
-	return audit.OpenCheckpoint(signed, w.key.Public())
+	return openWithAny(signed, w.publics)
 }
 
 // leadsOn returns the newest of what was signed, by the file and by the database,
@@ -179,7 +194,7 @@ func (w *witness) leadsOn(ctx context.Context, size int64, stored []byte) (newes
 		if len(note) == 0 {
 			continue
 		}
-		before, err := audit.OpenCheckpoint(note, w.key.Public())
+		before, err := w.newest(note)
 		if err != nil {
 			return nil, 0, fmt.Errorf("the newest checkpoint of the audit log: %w; was %s replaced?", err, auditKeyFile)
 		}
@@ -221,7 +236,7 @@ func (w *witness) signed(ctx context.Context, more ...[]byte) (good []audit.Chec
 		notes = append(notes, last)
 	}
 	for _, note := range append(notes, more...) {
-		c, err := audit.OpenCheckpoint(note, w.key.Public())
+		c, err := openWithAny(note, w.publics)
 		if err != nil {
 			findings = append(findings, audit.Finding{What: "a stored checkpoint is " + err.Error()})
 			continue

@@ -37,11 +37,12 @@ func TestThreat54ARewrittenLogIsNotSigned(t *testing.T) {
 				}
 			}
 			sign := func() ([]byte, error) {
-				w, err := openWitness(cfg, s, true)
+				before, _ := os.ReadFile(filepath.Join(cfg.DataDir, auditCheckpointFile))
+				w, err := openWitness(t.Context(), cfg, s, true)
 				if err != nil {
-					t.Fatal(err)
+					return before, err
 				}
-				return w.Checkpoint(), w.Sign(t.Context())
+				return before, w.Sign(t.Context())
 			}
 			add("ann", 5)
 			for range 2 {
@@ -59,8 +60,8 @@ func TestThreat54ARewrittenLogIsNotSigned(t *testing.T) {
 			if err == nil {
 				t.Error("it was signed")
 			}
-			if w, err := openWitness(cfg, s, true); err != nil || string(w.Checkpoint()) != string(before) {
-				t.Errorf("the checkpoint is another one now: %v", err)
+			if now, _ := os.ReadFile(filepath.Join(cfg.DataDir, auditCheckpointFile)); string(now) != string(before) {
+				t.Error("the checkpoint is another one now")
 			}
 		})
 	}
@@ -85,11 +86,11 @@ func TestACheckpointThatCoversAnEntryIsSignedWhenThereIsNone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	here, err := openWitness(cfg, s, true)
+	here, err := openWitness(t.Context(), cfg, s, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	there, err := openWitness(cfg, s, true) // another process of the same log
+	there, err := openWitness(t.Context(), cfg, s, true) // another process of the same log
 	if err != nil {
 		t.Fatal(err)
 	}

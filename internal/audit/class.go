@@ -28,7 +28,7 @@ var classes = map[string]Class{
 	string(DeliveryRefused): Decision, string(TaskCreated): Decision, string(TaskCancelWanted): Decision,
 	string(DeployRequested): Decision, string(DeployRefused): Decision,
 
-	"manifests": Administrative, "storage": Administrative, "secret": Administrative, "token": Administrative, "git_token": Administrative,
+	"manifests": Administrative, "storage": Administrative, "secret": Administrative, "token": Administrative, "git_token": Administrative, "audit": Administrative,
 	"receipt": Administrative, "restore": Administrative, "backup": Administrative, "checkpoint": Administrative, "evidence": Administrative,
 	string(DeployRemoved): Administrative,
 }

@@ -57,6 +57,7 @@ const (
 	EvidenceDiffers   Action = "evidence.differs" // the log and the forge, since the last look: what is new, what is gone
 	FreezeSet         Action = "freeze.set"
 	FreezeLifted      Action = "freeze.lifted"
+	KeyChanged        Action = "audit.key_changed"
 	BackupMade        Action = "backup.made"
 	RestoreDone       Action = "restore.done" // the log went on from an older state
 )
