@@ -122,6 +122,9 @@ func (r *Receipts) seal(ctx context.Context, s receipt.Source) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign the audit log for a receipt: %w", err)
 	}
+	if _, err := audit.OpenCheckpoint(note, r.Witness.Key().Public()); err != nil { // it is of a former key
+		return nil, fmt.Errorf("the newest checkpoint of the audit log is not of its key yet; try again in a minute: %w", err)
+	}
 	s.Checkpoint = note
 	s.Prove = func(entry int64) (audit.Inclusion, error) { return r.Witness.Inclusion(ctx, entry, c.Size) }
 	statement, err := receipt.Build(s)

@@ -184,7 +184,7 @@ func (s *server) apiRows() []apiRow {
 			query: []string{"offset", "limit", "follow"}, handle: writtenLog},
 		{method: get, path: "/approvals/:id/receipt", permission: policy.TasksView, on: onApproval, handle: showReceipt},
 		{method: get, path: "/receipts", permission: policy.TasksView, on: onEnvironments,
-			query: []string{"repository", "commit", "task"}, handle: findReceipt},
+			query: []string{"commit", "task", "repository"}, handle: findReceipt},
 		{method: get, path: "/profiles", permission: policy.DeploymentsView, on: onEnvironments,
 			query: []string{"environment"}, handle: listProfiles},
 		{method: get, path: "/manifests", on: onObjects, who: "each object, by the caller's permission to see it",
