@@ -34,7 +34,7 @@ func (s engineStore) InTx(ctx context.Context, f func(engine.Tx) error) error {
 
 // TaskLog implements engine.Reader.
 func (s engineStore) TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, error) {
-	return s.AuditEntries(ctx, store.AuditFilter{Task: string(id), Limit: 1000})
+	return chains(s).TaskLog(ctx, id)
 }
 
 // rules are the manifests in force. For every decision the store is asked which

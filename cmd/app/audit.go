@@ -16,6 +16,7 @@ type auditCmd struct {
 	Verify     auditVerifyCmd     `cmd:"" help:"Prove that no entry was changed, removed, added or moved since it was written."`
 	Show       auditShowCmd       `cmd:"" help:"Show one entry, and prove that the signed log has it."`
 	Export     auditExportCmd     `cmd:"" help:"Print entries as lines that are hashed, or for a spreadsheet."`
+	Reconcile  auditReconcileCmd  `cmd:"" help:"Hold the log against the forge, both ways, and say what differs."`
 	Checkpoint auditCheckpointCmd `cmd:"" help:"Print the newest signed checkpoint, to be kept elsewhere."`
 	ChangeKey  auditChangeKeyCmd  `cmd:"" help:"Make a new key for the log, where the key is lost or known to others."`
 }

@@ -85,16 +85,8 @@ type Reconciliation struct {
 	// New and Gone count what this run found first, and what it found no more.
 	New  int `json:"new"`
 	Gone int `json:"gone"`
+	// Failed counts repositories that it could not look at.
+	Failed int `json:"failed"`
 	// NotLooked is what belongs to no repository.
 	NotLooked []string `json:"notLookedAt"`
-}
-
-// Complete reports whether everything was looked at that this run meant to.
-func (r Reconciliation) Complete() bool {
-	for _, l := range r.Looks {
-		if len(l.NotLooked) > 0 {
-			return false
-		}
-	}
-	return len(r.NotLooked) == 0
 }

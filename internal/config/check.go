@@ -17,6 +17,7 @@ import (
 const (
 	defaultImage    = "coderflow/sandbox:dev"
 	defaultInterval = 2 * time.Minute
+	defaultEvidence = time.Hour
 	maxConcurrency  = 256
 	defaultBaseAge  = 14 * 24 * time.Hour
 	defaultBaseSize = 50 << 30
@@ -27,7 +28,7 @@ func (l *loader) check(raw file) Config {
 	c := Config{
 		Listen: raw.Listen, DataDir: l.path("dataDir", raw.DataDir), Bootstrap: l.path("bootstrap", raw.Bootstrap),
 		Docker: Docker{Host: raw.Docker.Host}, Worker: Worker(raw.Worker),
-		Reconcile: Reconcile{Interval: time.Duration(raw.Reconcile.Interval)},
+		Reconcile: Reconcile{Interval: time.Duration(raw.Reconcile.Interval), Evidence: time.Duration(raw.Reconcile.Evidence)},
 		Sandbox: Sandbox{
 			Image: raw.Sandbox.Image, Guest: l.path("sandbox.guest", raw.Sandbox.Guest), Workspaces: raw.Sandbox.Workspaces,
 			BaseAge: time.Duration(raw.Sandbox.BaseAge), BaseSize: int64(raw.Sandbox.BaseSize),
@@ -56,6 +57,9 @@ func (l *loader) check(raw file) Config {
 	}
 	if c.Reconcile.Interval < time.Second || c.Reconcile.Interval > 24*time.Hour {
 		l.wrong("reconcile.interval", "want between 1s and 24h, not %s", c.Reconcile.Interval)
+	}
+	if c.Reconcile.Evidence < time.Minute || c.Reconcile.Evidence > 7*24*time.Hour {
+		l.wrong("reconcile.evidence", "want between 1m and 168h, not %s", c.Reconcile.Evidence)
 	}
 	if strings.TrimSpace(raw.Sandbox.Image) == "" || strings.ContainsAny(raw.Sandbox.Image, " \t\n") || strings.HasPrefix(raw.Sandbox.Image, "-") {
 		l.wrong("sandbox.image", "%q is not an image reference", raw.Sandbox.Image)

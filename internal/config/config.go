@@ -93,6 +93,8 @@ type Worker struct {
 // Reconcile is the search for deliveries that never came.
 type Reconcile struct {
 	Interval time.Duration
+	// Evidence is how often the audit log is held against the forge.
+	Evidence time.Duration
 }
 
 // Log is what is logged and how.

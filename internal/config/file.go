@@ -74,6 +74,7 @@ type workerFile struct {
 
 type reconcileKey struct {
 	Interval sy.Duration `yaml:"interval"`
+	Evidence sy.Duration `yaml:"evidence"`
 }
 
 type logFile struct {
@@ -166,6 +167,7 @@ worker:
   concurrency: 2         # containers at once
 reconcile:
   interval: 2m           # how often to look for deliveries that never came
+  evidence: 1h           # how often to hold the audit log against the forge
 log:
   level: info            # debug, info, warn or error
   format: text           # or json

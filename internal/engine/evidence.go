@@ -99,6 +99,7 @@ func (e *Engine) ReconcileEvidence(ctx context.Context, q EvidenceQuery) (audit.
 			if ctx.Err() != nil {
 				return r, ctx.Err()
 			}
+			r.Failed++
 			r.NotLooked = append(r.NotLooked, ref.FullName()+": "+whyNotLooked(bounded, err))
 			e.Logger.WarnContext(ctx, "a repository could not be held against the log", "repository", ref.Key(), "error", err)
 		}

@@ -94,6 +94,8 @@ type API struct {
 	Freezes FreezeDesk
 	// Chains are how tasks came to what they did.
 	Chains Chains
+	// Evidence holds the log against the forge.
+	Evidence Evidence
 	// Format is how the task's agent writes.
 	Format func(task.Task) activity.Format
 	Limits Limits
@@ -122,6 +124,8 @@ const (
 	onLog place = "server or its environments"
 	// onEntry: on the server, or in the environment of the audit entry that the path names.
 	onEntry place = "audit entry"
+	// onWhole: on the server.
+	onWhole place = "server"
 	// onResource: on the resource that the query names.
 	onResource place = "resource"
 	// onObjects: the handler decides about each object; the row says by what.
@@ -210,6 +214,10 @@ func (s *server) apiRows() []apiRow {
 		{method: post, path: "/secrets/remove", permission: policy.SecretsManage, on: onServer,
 			query: []string{"environment"}, body: taking[secretBody](maxBody), handle: removeSecret},
 		{method: get, path: "/audit", permission: policy.AuditView, on: onLog, query: auditParameters, handle: listAudit},
+		{method: post, path: "/audit/reconcile", permission: policy.AuditView, on: onWhole, whileFrozen: true,
+			query: []string{"repository"}, handle: reconcileAudit},
+		{method: get, path: "/audit/differences", permission: policy.AuditView, on: onWhole,
+			query: []string{"repository"}, handle: knownDifferences},
 		{method: get, path: "/audit/export", permission: policy.AuditView, on: onLog,
 			query: append([]string{"format"}, auditParameters...), handle: exportAudit},
 		{method: get, path: "/audit/:number", permission: policy.AuditView, on: onEntry, handle: showAuditEntry},

@@ -92,6 +92,11 @@ func (c *call) permit() error {
 		return c.permitApproval()
 	case onServer:
 		return c.permitServer()
+	case onWhole:
+		if reason := c.holds(c.row.permission, policy.Server); !reason.OK {
+			return c.refused(c.row.permission, policy.Server, reason)
+		}
+		return nil
 	case onLog:
 		return c.permitAudit()
 	case onEntry:
