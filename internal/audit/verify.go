@@ -68,6 +68,7 @@ func Verify(s Stored) (Report, error) {
 type verifier struct {
 	hashes func() (tlog.Hash, error, bool)
 	signed []Checkpoint
+	held   int64 // size of the largest one that does hold
 	edge   []node
 	report Report
 }
@@ -134,8 +135,10 @@ func (v *verifier) checkpoints() {
 		v.signed = v.signed[1:]
 		if c.Size == v.report.Entries && v.root() == c.Root {
 			v.report.Checkpoints++
+			v.held = c.Size
 		} else {
-			v.found(0, "the signed checkpoint of the first %d entries does not hold: something among them was changed, added or removed", c.Size)
+			v.found(0, "the signed checkpoint of the first %d entries does not hold: something among entries %d to %d was changed, added or removed",
+				c.Size, v.held+1, c.Size)
 		}
 	}
 }
