@@ -45,7 +45,7 @@ func (c auditReconcileCmd) Run(ctx context.Context, s streams) error {
 	r, err := ask(ctx, c.whereFlags, s,
 		func(l local) (audit.Reconciliation, error) {
 			if c.Known {
-				return evidence{db: l.Store}.Known(ctx)
+				return reconciler{db: l.Store}.Known(ctx)
 			}
 			return reconcileHere(ctx, l, c.Repository)
 		},
@@ -134,19 +134,19 @@ func evidenceEngine(cfg config.Config, db *store.Store, dir string) (*engine.Eng
 	}), nil
 }
 
-// evidence is the log held against the forge, by the server and in its API.
-type evidence struct {
+// reconciler holds the log against the forge, by the server and in its API.
+type reconciler struct {
 	db     *store.Store
 	engine *engine.Engine
 }
 
 // Reconcile implements web.Evidence.
-func (e evidence) Reconcile(ctx context.Context, q engine.EvidenceQuery) (audit.Reconciliation, error) {
+func (e reconciler) Reconcile(ctx context.Context, q engine.EvidenceQuery) (audit.Reconciliation, error) {
 	return e.engine.ReconcileEvidence(ctx, q)
 }
 
 // Known implements web.Evidence: what the last looks found.
-func (e evidence) Known(ctx context.Context) (r audit.Reconciliation, err error) {
+func (e reconciler) Known(ctx context.Context) (r audit.Reconciliation, err error) {
 	r.NotLooked = []string{}
 	if r.Looks, err = e.db.EvidenceLooks(ctx); err != nil {
 		return r, err
@@ -173,7 +173,7 @@ const evidenceTick = time.Minute
 
 // periodically holds the log against the forge at the interval, whichever server of
 // the installation comes first.
-func (e evidence) periodically(interval time.Duration, log *slog.Logger) func(context.Context) error {
+func (e reconciler) periodically(interval time.Duration, log *slog.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		now := time.Now()
 		last, err := e.db.Cursor(ctx, evidenceCursor)

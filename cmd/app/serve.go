@@ -85,7 +85,7 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	work.Go(func() error { return every(ctx, log, cfg.Reconcile.Interval, "reconcile", h.engine.Reconcile) })
 	work.Go(func() error { return every(ctx, log, retireInterval(cfg), "retention", h.engine.Retire) })
 	work.Go(func() error {
-		held := evidence{h.witness.db, h.engine}
+		held := reconciler{h.witness.db, h.engine}
 		return every(ctx, log, evidenceTick, "hold the audit log against the forge", held.periodically(cfg.Reconcile.Evidence, log))
 	})
 	work.Go(func() error {
