@@ -22,8 +22,8 @@ const secretsKeyFile = "secrets.key"
 // keyFiles are the files of the data directory that are sealed in a backup.
 var keyFiles = []string{auditKeyFile, secretsKeyFile}
 
-// maxKeyFile bounds a key file that was sealed.
-const maxKeyFile = 1 << 20
+// maxSealedKey bounds a key file that was sealed.
+const maxSealedKey = 1 << 20
 
 // recipients are whom keys are sealed to.
 type recipients []*age.X25519Recipient
@@ -99,7 +99,7 @@ func openKeys(sealed []byte, identityFile string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the keys in the backup are not sealed to what %s has: %w", identityFile, err)
 	}
-	inside, err := io.ReadAll(io.LimitReader(r, 4*maxKeyFile))
+	inside, err := io.ReadAll(io.LimitReader(r, 4*maxSealedKey))
 	if err != nil {
 		return nil, fmt.Errorf("open the keys in the backup: %w", err)
 	}
@@ -109,7 +109,7 @@ func openKeys(sealed []byte, identityFile string) (map[string][]byte, error) {
 	}
 	files := map[string][]byte{}
 	for _, name := range keyFiles { // whatever else is in it becomes no file
-		if content, is := all[name]; is && len(content) <= maxKeyFile {
+		if content, is := all[name]; is && len(content) <= maxSealedKey {
 			files[name] = content
 		}
 	}
