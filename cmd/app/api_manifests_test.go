@@ -21,7 +21,7 @@ import (
 
 func rulesOf(db *store.Store) (*rules, *web.API) {
 	r := &rules{store: db}
-	return r, newAPI(db, r, apiSite{cfg: config.Config{}}, nil, nil, nil)
+	return r, newAPI(db, r, apiSite{cfg: config.Config{}}, nil, nil, nil, nil)
 }
 
 func setOf(t *testing.T, bindings ...string) *manifest.Set {

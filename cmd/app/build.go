@@ -113,7 +113,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	h.engine = engine.New(engine.Options{
 		People: kept.people(), OwnFallback: kept != nil && cfg.GitHub.OAuth.GitFallback,
 		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
-		Bases:     sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
+		Bases:   sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
 		Freezes: freezes, Pauser: h.runner, OpenWays: openWays{models}, Tokens: hub,
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
 		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},
@@ -138,7 +138,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	h.handler = web.New(web.Options{
 		Inbox: h.engine, GitHub: githubHook{hook}, Audit: h.witness, Logger: log, Now: time.Now,
 		Probes: probes(db, h.runner, hub), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
-		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept),
+		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness),
 	})
 	return nil
 }
@@ -187,7 +187,7 @@ func newRunner(cfg config.Config, node string, log *slog.Logger) (*docker.Runner
 func newGit(cfg config.Config, log *slog.Logger) (*gitops.Git, error) {
 	options := gitops.Options{
 		Dir: filepath.Join(cfg.DataDir, "git"), Logger: log,
-		Committer: gitops.Identity{Name: "CoderFlow", Email: "coderflow@users.noreply.github.com"},
+		Committer: committer,
 	}
 	if u, err := url.Parse(cfg.GitHub.GitURL); err == nil && u.Scheme == "http" {
 		options.AllowHTTPHosts = []string{u.Host}

@@ -39,6 +39,8 @@ type cli struct {
 	Freeze      freezeCmd      `cmd:"" help:"The emergency stop: nothing starts, goes on, is pushed or deployed any more."`
 	Thaw        thawCmd        `cmd:"" help:"End a freeze, so that everything goes on where it was."`
 	Freezes     freezesCmd     `cmd:"" help:"List what is frozen, by whom and why."`
+	Receipt     receiptCmd     `cmd:"" help:"Get the receipt of an approval, for others to verify."`
+	Verify      verifyCmd      `cmd:"" help:"Prove in a clone who approved exactly the bytes of a commit."`
 	Audit       auditCmd       `cmd:"" help:"Look at the audit log."`
 	Secrets     secretsCmd     `cmd:"" help:"Store, list and remove secrets; nothing prints one."`
 	Tokens      tokensCmd      `cmd:"" help:"Make, list and revoke API tokens."`
