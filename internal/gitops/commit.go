@@ -13,6 +13,7 @@ import (
 // commitText is everything that a commit of ours says. Its id follows from it.
 type commitText struct {
 	tree, parent      string
+	root              bool // it has no parent
 	author, committer Identity
 	unix              int64 // both dates, in UTC
 	message           string
@@ -20,8 +21,12 @@ type commitText struct {
 
 // String is the commit object's content as git stores it.
 func (c commitText) String() string {
-	return fmt.Sprintf("tree %s\nparent %s\nauthor %s <%s> %d +0000\ncommitter %s <%s> %d +0000\n\n%s",
-		c.tree, c.parent, c.author.Name, c.author.Email, c.unix, c.committer.Name, c.committer.Email, c.unix, c.message)
+	parent := "parent " + c.parent + "\n"
+	if c.root {
+		parent = ""
+	}
+	return fmt.Sprintf("tree %s\n%sauthor %s <%s> %d +0000\ncommitter %s <%s> %d +0000\n\n%s",
+		c.tree, parent, c.author.Name, c.author.Email, c.unix, c.committer.Name, c.committer.Email, c.unix, c.message)
 }
 
 // id is the object id that git gives the commit.
@@ -33,7 +38,9 @@ func (c commitText) id() string {
 
 func (c commitText) check() error {
 	switch {
-	case checkID("tree", c.tree) != nil || checkID("parent", c.parent) != nil:
+	case c.root && c.parent != "":
+		return errors.New("the first commit of a branch has a parent")
+	case checkID("tree", c.tree) != nil || !c.root && checkID("parent", c.parent) != nil:
 		return errors.Join(checkID("tree", c.tree), checkID("parent", c.parent))
 	case c.author != cleanIdentity(c.author) || c.author.Name == "" || c.author.Email == "":
 		return fmt.Errorf("commit author %q <%s> is not of plain characters", c.author.Name, c.author.Email)
@@ -66,8 +73,12 @@ func (q *quarantine) writeCommit(ctx context.Context, c commitText) (string, err
 	if err := c.check(); err != nil {
 		return "", err
 	}
+	args := []string{"commit-tree", c.tree}
+	if !c.root {
+		args = append(args, "-p", c.parent)
+	}
 	out, err := q.run(ctx, invocation{
-		args: []string{"commit-tree", c.tree, "-p", c.parent}, env: c.environment(), stdin: strings.NewReader(c.message),
+		args: args, env: c.environment(), stdin: strings.NewReader(c.message),
 	})
 	if err != nil {
 		return "", fmt.Errorf("make the commit: %w", err)

@@ -28,6 +28,8 @@ const (
 	treeRefs    = "refs/coderflow/trees/"    // + task/revision: a result tree, in a commit of its own
 	carrierRefs = "refs/coderflow/carriers/" // + task/revision: an inert proposal commit
 	landingRefs = "refs/coderflow/landings/" // + approval: the commit that it made
+
+	checkpointRefs = "refs/coderflow/checkpoints/" // + branch: the checkpoint of the audit log that was made last
 )
 
 // mirrorConfig is the whole configuration of a mirror. Everything else is said

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// pushRequest is one ref update at a remote. Only PublishProposal and Land make one.
+// pushRequest is one ref update at a remote. Only PublishProposal,
+// PublishCheckpoint and Land make one.
 type pushRequest struct {
 	remote      Remote
 	commit      string

@@ -48,7 +48,7 @@ func (q *quarantine) run(ctx context.Context, inv invocation) ([]byte, error) {
 	return q.g.run(ctx, inv)
 }
 
-// admit moves into the mirror what tip reaches and base does not, as one pack,
+// admit moves into the mirror what tip reaches and base, if there is one, does not, as one pack,
 // which the mirror has whole or not at all. ref then keeps it.
 //
 // The pack is first checked here by index-pack --strict, which is fsck --strict
@@ -89,9 +89,12 @@ func (q *quarantine) writePack(ctx context.Context, base, tip, path string) erro
 	if err != nil {
 		return fmt.Errorf("pack %s: %w", tip, err)
 	}
+	wanted := tip + "\n"
+	if base != "" {
+		wanted += "^" + base + "\n"
+	}
 	_, err = q.run(ctx, invocation{
-		args:  []string{"pack-objects", "--quiet", "--revs", "--stdout"},
-		stdin: bytes.NewBufferString(tip + "\n^" + base + "\n"), stdout: file,
+		args: []string{"pack-objects", "--quiet", "--revs", "--stdout"}, stdin: bytes.NewBufferString(wanted), stdout: file,
 	})
 	if closed := file.Close(); err == nil {
 		err = closed
