@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
@@ -158,4 +159,13 @@ func (r *Receipts) keep(ctx context.Context, s receipt.Source, issued IssuedRece
 		return r.Store.Receipt(ctx, issued.Approval, issued.Basis)
 	}
 	return issued, nil
+}
+
+// receiptURL is where people with a browser get the receipt of an approval; empty
+// where the server has no address of its own.
+func (e *Engine) receiptURL(approvalID string) string {
+	if e.PublicURL == "" || approvalID == "" {
+		return ""
+	}
+	return strings.TrimRight(e.PublicURL, "/") + "/approvals/" + approvalID + "/receipt"
 }

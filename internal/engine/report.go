@@ -169,6 +169,7 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 			check = present.GateLandedOn(t.LandedCommit, p.Digest, record.Approvers(), record.Target)
 		}
 		check.Commit = t.LandedCommit
+		check.Summary += present.Receipt(e.receiptURL(record.ID), t.LandedCommit)
 	}
 	check.ExternalID, check.DetailsURL = string(t.ID), e.PublicURL
 	if t.State == task.Proposed {
