@@ -98,7 +98,7 @@ func (e *Engine) advanceRun(ctx context.Context, w *work, run *deploy.Run) error
 		err = e.takeRunOn(held, w, run)
 	}
 	if frozenBy(held, err) != nil && ctx.Err() == nil {
-		e.Logger.InfoContext(ctx, "a deployment is held up by a freeze", "deployment", run.ID, "environment", run.Environment, "why", err)
+		e.Logger.DebugContext(ctx, "a deployment is held up by a freeze", "deployment", run.ID, "environment", run.Environment, "why", err)
 		return nil
 	}
 	return err

@@ -33,7 +33,7 @@ func (e *Engine) unlessFrozen(ctx context.Context, w *work, f func(context.Conte
 	case frozen.Cause != nil:
 		return queue.Again(time.Second, frozen)
 	}
-	e.Logger.InfoContext(ctx, "a task is held up by a freeze", "task", w.t.ID, "state", w.t.State, "freeze", frozen.Freeze.ID, "by", frozen.Freeze.By)
+	e.Logger.DebugContext(ctx, "a task is held up by a freeze", "task", w.t.ID, "state", w.t.State, "freeze", frozen.Freeze.ID, "by", frozen.Freeze.By)
 	return nil // the thaw has it looked at
 }
 

@@ -74,6 +74,7 @@ func (s *server) withSession(show func(*call) error) echo.HandlerFunc {
 		if c.rules, err = s.API.Policies.Policy(ec.Request().Context()); err != nil {
 			return fmt.Errorf("read the rules in force: %w", err)
 		}
+		ec.Set(viewerKey, c)
 		return c.tell(show(c))
 	}
 }
@@ -95,7 +96,7 @@ func (c *call) renderFrom(templates *template.Template, status int, name string,
 	if err := templates.ExecuteTemplate(&out, name, view); err != nil {
 		return fmt.Errorf("show the page: %w", err)
 	}
-	return c.HTMLBlob(status, out.Bytes())
+	return c.HTMLBlob(status, c.s.banner(c, out.Bytes()))
 }
 
 // runsOnPage is how many deployments a page has.

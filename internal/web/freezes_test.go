@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -170,5 +171,58 @@ func TestNobodyThawsMoreThanTheyMayFreeze(t *testing.T) {
 		if thaw := w.ask(http.MethodDelete, path, secret); thaw.Code != http.StatusOK {
 			t.Errorf("a server admin, %s: %d %s", path, thaw.Code, thaw.Body)
 		}
+	}
+}
+
+// A frozen server is ready: it answers, and is thawed over its API. Strangers learn
+// neither names nor reasons.
+func TestReadinessSaysThatTheServerIsFrozen(t *testing.T) {
+	t.Parallel()
+	staging := freeze.Freeze{ID: "1", Resource: freeze.Environment("staging"), Reason: "a key leaked", By: "github:1"}
+	other, server := staging, staging
+	other.Resource, server.Resource = freeze.Environment("production"), freeze.Server
+	for want, set := range map[string]freeze.Set{
+		`"frozen":"frozen: one environment"`:  {staging},
+		`"frozen":"frozen: 2 environments"`:   {staging, other},
+		`"frozen":"frozen: the whole server"`: {staging, server},
+		`{"parts":[],"status":"ready"}`:       nil,
+	} {
+		w, book := frozenWorld(t)
+		book.set = set
+		answer := httptest.NewRecorder()
+		w.handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		if body := answer.Body.String(); answer.Code != http.StatusOK || !strings.Contains(body, want) || strings.Contains(body, "leaked") || strings.Contains(body, "staging") {
+			t.Errorf("%d %s, want %s", answer.Code, body, want)
+		}
+	}
+	w, book := frozenWorld(t)
+	book.broken = errors.New("no database")
+	answer := httptest.NewRecorder()
+	w.handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	if !strings.Contains(answer.Body.String(), "cannot be read what is frozen") {
+		t.Errorf("unread: %s", answer.Body)
+	}
+}
+
+// Every page says that something is frozen: to whoever may see the environment by
+// whom and why, with nothing of it for a browser to act on.
+func TestEveryPageSaysWhatIsFrozen(t *testing.T) {
+	t.Parallel()
+	w, c := signedIn(t)
+	book := w.api.options.API.Freezes.(*freezeBook)
+	book.set = freeze.Set{
+		{ID: "1", Resource: freeze.Environment("staging"), Reason: "<b>a key</b> leaked", By: "github:1", Login: "tom"},
+		{ID: "2", Resource: freeze.Environment("production"), Reason: "something else", By: "github:1"},
+	}
+	for _, path := range []string{"/", "/deployments", "/deployments/" + runHere, "/deployments/" + runNone, "/tasks/" + string(here) + "/chain"} {
+		answer, page := w.get(c, w.server.URL+path)
+		if !strings.Contains(page, "CoderFlow is frozen: 2 environments<br>environment staging has been frozen by tom (github:1)") ||
+			!strings.Contains(page, "&lt;b&gt;a key&lt;/b&gt; leaked") || strings.Contains(page, "something else") || strings.Contains(page, "<b>") {
+			t.Errorf("%s: %d %s", path, answer.StatusCode, page)
+		}
+	}
+	stranger := w.browser(nil)
+	if _, page := w.get(stranger, w.server.URL+"/deployments"); !strings.Contains(page, "CoderFlow is frozen: 2 environments</p>") || strings.Contains(page, "leaked") {
+		t.Errorf("a stranger: %s", page)
 	}
 }

@@ -47,5 +47,10 @@ func (s *server) ready(c echo.Context) error {
 			status, word = http.StatusServiceUnavailable, "not ready"
 		}
 	}
-	return c.JSON(status, map[string]any{"status": word, "parts": findings})
+	body := map[string]any{"status": word, "parts": findings}
+	// A frozen server serves: whoever thaws it must reach it.
+	if text, _ := s.frozen(c.Request().Context()); text != "" {
+		body["frozen"] = text
+	}
+	return c.JSON(status, body)
 }

@@ -61,7 +61,7 @@ func (s *server) show(c echo.Context, status int, v signInView) error {
 	if err := signInTemplate.Execute(&out, v); err != nil {
 		return fmt.Errorf("show the page: %w", err)
 	}
-	return c.HTMLBlob(status, out.Bytes())
+	return c.HTMLBlob(status, s.banner(c, out.Bytes()))
 }
 
 // home says who is signed in and what they may, or offers to sign in.
@@ -79,6 +79,7 @@ func (s *server) home(c echo.Context) error {
 	}
 	v := signInView{Subject: k.Owner.String(), Login: rules.LoginOf(k.Owner), Token: k}
 	who := &call{Context: c, s: s, token: k, rules: rules, user: forge.User{Subject: k.Owner, Kind: k.Owner.Kind()}}
+	c.Set(viewerKey, who)
 	resources := []string{policy.Server}
 	for _, name := range slices.Sorted(maps.Keys(rules.Environments)) {
 		resources = append(resources, policy.EnvironmentResource(name))
