@@ -43,6 +43,7 @@ type approvalRow struct {
 // An approval that became void (see [Tx.SaveTask]) stays as evidence. The same
 // review does not bring it back; it takes a new one.
 func (t *Tx) InsertApproval(ctx context.Context, r approval.Record) (fresh bool, err error) {
+	t.moves = true
 	if r.ID == "" || r.At.IsZero() {
 		return false, fmt.Errorf("insert an approval of task %s: id and time are needed", r.Task)
 	}

@@ -92,6 +92,7 @@ func (r *taskRow) task() (task.Task, error) {
 // InsertTask stores a new task, which must be queued. It reports false, and
 // stores nothing, if the trigger key is known.
 func (t *Tx) InsertTask(ctx context.Context, v task.Task) (fresh bool, err error) {
+	t.moves = true
 	if v.State != task.Queued {
 		return false, fmt.Errorf("insert task %s: %w", v.ID, &task.TransitionError{From: "", To: v.State})
 	}
@@ -122,6 +123,7 @@ func (t *Tx) InsertTask(ctx context.Context, v task.Task) (fresh bool, err error
 // A task that is, or comes back to, proposed is under no approval: the one in
 // force becomes void and never counts again.
 func (t *Tx) SaveTask(ctx context.Context, v *task.Task) error {
+	t.moves = true
 	row, err := toTaskRow(*v)
 	if err != nil {
 		return fmt.Errorf("save task %s: %w", v.ID, err)
@@ -151,6 +153,7 @@ func (t *Tx) SaveTask(ctx context.Context, v *task.Task) error {
 // RequestCancel marks the task, whoever holds its lease and without disturbing
 // them: the epoch stays.
 func (t *Tx) RequestCancel(ctx context.Context, id task.ID) error {
+	t.moves = true
 	n, err := t.exec(ctx, t.tx.NewUpdate().Model((*taskRow)(nil)).
 		Set("cancel_requested = TRUE").Set("updated_at = ?", at(t.now())).Where("id = ?", text(string(id))))
 	if err == nil && n == 0 {

@@ -22,6 +22,7 @@ type Tx struct {
 	now      func() time.Time
 	deadline time.Time
 	entries  []audit.Entry
+	moves    bool // a task or an approval is written
 	jobs     []queue.Job
 }
 
@@ -44,6 +45,9 @@ func (s *Store) InTx(ctx context.Context, f func(*Tx) error) error {
 	deadline, _ := ctx.Deadline()
 	t := &Tx{tx: tx, dialect: s.dialect, now: s.now, deadline: deadline}
 	if err := f(t); err != nil {
+		return err
+	}
+	if err := t.adviceAlone(); err != nil {
 		return err
 	}
 	if len(t.jobs) > 0 {
