@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/freeze"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// ordered runs a command beside the server.
+func (w *world) ordered(arguments ...string) string {
+	w.t.Helper()
+	var out, problems bytes.Buffer
+	if code := run(w.t.Context(), append(arguments, "-c", w.in.config), streams{out: &out, err: &problems}); code != 0 {
+		w.t.Fatalf("coderflow %q: status %d: %s", arguments, code, problems.String())
+	}
+	return out.String()
+}
+
+func (w *world) freezes(arguments ...string) {
+	w.t.Helper()
+	w.ordered(append([]string{"freeze", "--reason", "a key leaked"}, arguments...)...)
+}
+
+// waitPaused waits until the one container of the purpose is paused, or is not.
+func (w *world) waitPaused(purpose string, want bool) {
+	w.t.Helper()
+	c := w.only(purpose)
+	err := until(w.t.Context(), 20*time.Second, purpose+" container paused or not", func(context.Context) (bool, error) {
+		return (strings.TrimSpace(w.docker("inspect", "--format", "{{.State.Paused}}", c.ID)) == "true") == want, nil
+	})
+	if err != nil {
+		w.t.Fatalf("want paused %v: %v\n%s", want, err, w.log)
+	}
+}
+
+// One server is frozen and thawed again at each place of a task's way. Nothing gets
+// out while it is, and everything that was asked for and approved happens once.
+func TestAFrozenServerLetsNothingOutAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newStoppedWorld(t, withExtra(looksOften), withAgent(untilReleased+"\n"+quickAgent), withScript(once("deployment")+"\n"+untilReleased))
+	w.start()
+	issue := w.run(maria).GetNumber()
+	running := w.taskOf(issue, task.Running)
+	w.step("WhileTheAgentRuns", func() { w.frozenAgent(running) })
+	w.step("BetweenApprovalAndPush", func() { w.frozenApproval(w.taskOf(issue, task.Proposed)) })
+	w.step("WhileADeploymentRuns", func() { w.frozenDeployment(issue) })
+	done := w.taskOf(issue, task.Done)
+	w.landedExactly(done)
+	w.auditHas(done.ID, map[audit.Action]int{
+		audit.ContainerStarted: 1, audit.ApprovalRecorded: 1, audit.ApprovalVoid: 0, audit.PushIntent: 1, audit.PushDone: 1,
+		audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1,
+	})
+	runs, err := w.db().DeployRuns(t.Context(), done.ID)
+	if err != nil || len(runs) != 1 || runs[0].State != deploy.Succeeded {
+		t.Errorf("deployments %+v: %v", runs, err)
+	}
+	if out := w.ordered("freezes"); strings.Contains(out, "leaked") {
+		t.Errorf("still frozen: %s", out)
+	}
+}
+
+// A paused agent stays so over a restart, and is the same one afterwards.
+func (w *world) frozenAgent(running task.Task) {
+	w.freezes()
+	w.waitPaused("task", true)
+	refused := w.run(maria).GetNumber()
+	w.waitSaid(refused, "CoderFlow is frozen here")
+	w.waitSaid(refused, "a key leaked")
+	labelled := w.issue(maria).GetNumber()
+	w.label(maria, labelled)
+	w.waitSaid(labelled, "remove the label and set it again")
+	w.say(maria, running.Issue, "/coderflow cancel")
+	w.say(maria, running.Issue, "/coderflow status")
+	w.waitSaid(running.Issue, "What was approved stays approved")
+	w.server.kill()
+	w.start()
+	w.waitPaused("task", true)
+	w.settle()
+	if all := append(w.tasksOf(refused), w.tasksOf(labelled)...); len(all) != 0 {
+		w.t.Errorf("tasks were made while frozen: %+v", all)
+	}
+	w.ordered("thaw")
+	w.waitPaused("task", false)
+	w.release(w.only("task"))
+}
+
+// An approval that came while frozen is not looked at; a push that is on its way when
+// the freeze comes does not arrive, and neither costs the approval.
+func (w *world) frozenApproval(proposed task.Task) {
+	w.freezes("staging")
+	w.freezes()
+	w.ordered("thaw", "staging") // the server's freeze holds all the same
+	w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow deploy publish channel=stable")
+	w.settle()
+	time.Sleep(time.Second) // it is a job or two until a server that is not frozen would have pushed
+	w.noCommit(proposed)
+	if now := w.tasksOf(proposed.Issue)[0]; now.State != task.Proposed {
+		w.t.Errorf("a frozen task is %s", now.State)
+	}
+	pushing, ended := w.holdPush()
+	w.ordered("thaw")
+	<-pushing
+	w.freezes("staging")
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		w.t.Fatalf("a push that was in flight went on:\n%s", w.log)
+	}
+	w.hub.Fail(nil)
+	w.settle()
+	if n := w.pushes(proposed.ID); n != 1 {
+		w.t.Errorf("%d pushes while frozen, want the patch's alone", n)
+	}
+	w.ordered("thaw", "staging")
+}
+
+// holdPush keeps the first push at the forge until its sender gives it up.
+func (w *world) holdPush() (pushing, ended chan struct{}) {
+	pushing, ended = make(chan struct{}, 16), make(chan struct{}, 16)
+	w.hub.Fail(func(r *http.Request) *emulator.Fault {
+		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/git-receive-pack") {
+			return nil
+		}
+		pushing <- struct{}{}
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server see that the sender is gone
+		<-r.Context().Done()
+		ended <- struct{}{}
+		return &emulator.Fault{Status: http.StatusServiceUnavailable}
+	})
+	return pushing, ended
+}
+
+func (w *world) frozenDeployment(issue int) {
+	t := w.taskOf(issue, task.Deploying)
+	err := until(w.t.Context(), time.Minute, "the deployment runs", func(ctx context.Context) (bool, error) {
+		runs, err := w.db().DeployRuns(ctx, t.ID)
+		return len(runs) == 1 && runs[0].State == deploy.Running, err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.freezes("staging")
+	w.waitPaused("deploy", true)
+	set, err := w.db().Freezes(w.t.Context())
+	if err != nil || set.Refuse("production") != nil || set.Refuse("staging") == nil {
+		w.t.Errorf("in force: %+v, %v", set, err)
+	}
+	if set[0].Resource != freeze.Environment("staging") || !strings.HasPrefix(set[0].By, "local:") {
+		w.t.Errorf("who froze it: %+v", set[0])
+	}
+	w.ordered("thaw", "staging")
+	w.waitPaused("deploy", false)
+	w.release(w.only("deploy"))
+}
