@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,8 @@ type Act struct {
 	What  string    `json:"what"`
 	URL   string    `json:"url,omitempty"` // at the forge
 	Facts []Fact    `json:"facts,omitempty"`
+	// Receipt is the API's path of the receipt of the approval, of a push.
+	Receipt string `json:"receipt,omitempty"`
 	// Ended says why it does not stand any more, and by which entry.
 	Ended string `json:"ended,omitempty"`
 
@@ -160,7 +163,7 @@ var links = map[Action]link{
 			Facts: facts("commit", d.Commit, "tree", d.Tree, "parent", d.Parent, "author", d.Author, "approval", d.Approval)})
 	},
 	PushDone: func(c *Chain, e Entry, d told) {
-		c.add(StepPushed, e, Act{What: "pushed it to " + strings.TrimPrefix(d.Ref, "refs/heads/"), key: d.Commit, commit: d.Commit, ref: d.Ref, approval: d.Approval,
+		c.add(StepPushed, e, Act{What: "pushed it to " + strings.TrimPrefix(d.Ref, "refs/heads/"), Receipt: receiptOf(d.Approval), key: d.Commit, commit: d.Commit, ref: d.Ref, approval: d.Approval,
 			Facts: facts("commit", d.Commit, "ref", d.Ref, "approval", d.Approval, "credential", d.Credential)})
 	},
 	DeployRequested: (*Chain).deployed, DeployMerged: (*Chain).deployed, DeployIntent: (*Chain).deployed,
@@ -205,6 +208,16 @@ func ChainOf(task string, entries []Entry) Chain {
 	}
 	c.within()
 	return c
+}
+
+var approvalForm = regexp.MustCompile(`^[0-9a-f]{8,64}$`)
+
+// receiptOf is where the API gives the receipt of an approval.
+func receiptOf(approval string) string {
+	if !approvalForm.MatchString(approval) {
+		return ""
+	}
+	return "/api/v1/approvals/" + approval + "/receipt"
 }
 
 func (c *Chain) add(step string, e Entry, a Act) {

@@ -80,3 +80,12 @@ func chainRows(ctx context.Context, from ChainReader, id task.ID) (rows audit.Ro
 	}
 	return rows, logins, commits, nil
 }
+
+// chainURL is the page of a task's chain; empty where the server has no address of
+// its own.
+func (e *Engine) chainURL(id task.ID) string {
+	if e.PublicURL == "" {
+		return ""
+	}
+	return strings.TrimRight(e.PublicURL, "/") + "/tasks/" + string(id) + "/chain"
+}

@@ -132,7 +132,7 @@ func (e *Engine) showLanded(ctx context.Context, w *work, p task.Proposal, pr fo
 	if err != nil {
 		return err
 	}
-	body := present.LandedBody(view, record.Approvers(), record.ReviewURL) + present.Receipt(e.receiptURL(record.ID), w.t.LandedCommit)
+	body := present.LandedBody(view, record.Approvers(), record.ReviewURL) + present.Receipt(e.receiptURL(record.ID), w.t.LandedCommit) + present.Chain(e.chainURL(w.t.ID))
 	if err := e.unlessRefused(ctx, w, e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), body)); err != nil {
 		return fmt.Errorf("describe pull request %d: %w", pr.Number, err)
 	}

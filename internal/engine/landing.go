@@ -130,7 +130,7 @@ func (e *Engine) showElsewhere(ctx context.Context, w *work, p task.Proposal, pr
 	if err != nil {
 		return err
 	}
-	body = present.LandedElsewhereBody(view, approvers, record.ReviewURL, record.Target) + present.Receipt(e.receiptURL(record.ID), w.t.LandedCommit)
+	body = present.LandedElsewhereBody(view, approvers, record.ReviewURL, record.Target) + present.Receipt(e.receiptURL(record.ID), w.t.LandedCommit) + present.Chain(e.chainURL(w.t.ID))
 	if err := e.unlessRefused(ctx, w, e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), body)); err != nil {
 		return fmt.Errorf("describe pull request %d: %w", pr.Number, err)
 	}

@@ -52,6 +52,7 @@ var chainFiles embed.FS
 
 var chainTemplates = template.Must(template.New("").Funcs(template.FuncMap{
 	"minute": minute, "person": nameOf, "text": oneText, "title": stepTitle, "link": httpsOnly,
+	"receipt": func(path string) string { return strings.TrimPrefix(path, apiPrefix) }, // a browser's
 }).ParseFS(chainFiles, "chain.html"))
 
 // chainPage is the chain on one page.
