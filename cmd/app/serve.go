@@ -91,6 +91,11 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	work.Go(func() error {
 		return every(ctx, log, min(signInterval, cfg.Reconcile.Interval), "sign the audit log", h.witness.Sign)
 	})
+	if cfg.Publish != nil {
+		work.Go(func() error {
+			return every(ctx, log, cfg.Publish.Interval, "publish a checkpoint of the audit log", h.witness.Publish)
+		})
+	}
 	work.Go(func() error { return h.follow(ctx) })
 	work.Go(func() error { return h.engine.FollowFreezes(ctx) })
 	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)

@@ -25,8 +25,12 @@ type witness struct {
 	publics []string // of the log's key and of those before it
 	dir     string
 
-	mu   sync.Mutex
-	last []byte // the newest note
+	// elsewhere is where checkpoints are published; nil: nowhere.
+	elsewhere *checkpointBranch
+
+	signing sync.Mutex // one signs at a time
+	mu      sync.Mutex // of last
+	last    []byte     // the newest note; written by who signs
 }
 
 // Files of the data directory.
@@ -111,12 +115,15 @@ var errRewritten = errors.New("the audit log is not the one that was signed befo
 // Sign makes a checkpoint of what the log has now, if it grew. It signs nothing
 // that what it signed before does not lead to.
 func (w *witness) Sign(ctx context.Context) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.signing.Lock()
+	defer w.signing.Unlock()
 	return w.sign(ctx)
 }
 
 func (w *witness) sign(ctx context.Context) error {
+	if err := w.elsewhere.look(ctx, false); err != nil {
+		return err
+	}
 	// In this order: another server may sign in between, and what it signed is not
 	// more than the log then has.
 	stored, err := w.db.LastCheckpoint(ctx)
@@ -151,6 +158,8 @@ func (w *witness) keep(newest []byte) error {
 	if err := errors.Join(writeDurably(next, newest, os.O_TRUNC), os.Rename(next, w.path())); err != nil {
 		return fmt.Errorf("keep the newest checkpoint of the audit log: %w", err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.last = newest
 	return nil
 }
@@ -159,8 +168,8 @@ func (w *witness) keep(newest []byte) error {
 // reaches that far, else one that is signed now. It refuses what Sign refuses.
 func (w *witness) Covering(ctx context.Context, entry int64) (signed []byte, c audit.Checkpoint, err error) {
 	entry = max(entry, 1) // a checkpoint of nothing covers nothing
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.signing.Lock()
+	defer w.signing.Unlock()
 	if c, err = w.newest(w.last); err == nil && c.Size >= entry {
 		return w.last, c, nil
 	}
@@ -187,10 +196,11 @@ func (w *witness) newest(signed []byte) (audit.Checkpoint, error) {
 	return openWithAny(signed, w.publics)
 }
 
-// leadsOn returns the newest of what was signed, by the file and by the database,
-// and its size; nil if nothing was. It fails if the log does not begin with both.
+// leadsOn returns the newest of what was signed, by the file, by the database and by
+// what was published, and its size; nil if nothing was. It fails if the log does not
+// begin with each of them.
 func (w *witness) leadsOn(ctx context.Context, size int64, stored []byte) (newest []byte, signed int64, err error) {
-	for _, note := range [][]byte{w.last, stored} {
+	for _, note := range [][]byte{w.last, stored, w.elsewhere.newest()} {
 		if len(note) == 0 {
 			continue
 		}

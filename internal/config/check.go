@@ -48,6 +48,9 @@ func (l *loader) check(raw file) Config {
 		c.AzureDevOps = l.azure(*raw.AzureDevOps)
 	}
 	c.Admins = l.admins(raw.Admins)
+	if raw.Audit.Publish != nil {
+		c.Publish = l.publish(*raw.Audit.Publish)
+	}
 	c.Log = l.log(raw.Log)
 	c.Models = l.models(raw.Models)
 	c.GitCredentials = l.gitCredentials(raw.GitCredentials)

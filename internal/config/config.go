@@ -28,6 +28,15 @@ type Config struct {
 	// GitCredentials are what GitProvider manifests name.
 	GitCredentials map[string]forge.Secret
 	OIDC           []OIDC // by name
+	// Publish is where checkpoints of the audit log are published; nil: nowhere.
+	Publish *Publish
+}
+
+// Publish is a branch for checkpoints of the audit log.
+type Publish struct {
+	Repository forge.RepositoryRef // the id decides; the name is where it is now
+	Branch     string
+	Interval   time.Duration
 }
 
 // Database says where state is kept.

@@ -24,6 +24,19 @@ type file struct {
 	GitCredentials map[string]gitCredentialFile `yaml:"gitCredentials"`
 	// OIDC are the OpenID Connect providers by the name that subjects have.
 	OIDC map[string]oidcFile `yaml:"oidc"`
+	// Audit is where checkpoints of the audit log go.
+	Audit auditFile `yaml:"audit"`
+}
+
+type auditFile struct {
+	Publish *publishFile `yaml:"publish"`
+}
+
+type publishFile struct {
+	Repository string      `yaml:"repository"`
+	Name       string      `yaml:"name"`
+	Branch     string      `yaml:"branch"`
+	Interval   sy.Duration `yaml:"interval"`
 }
 
 type dockerFile struct {
