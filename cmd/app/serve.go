@@ -98,15 +98,14 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	}
 	work.Go(func() error { return h.follow(ctx) })
 	work.Go(func() error { return h.engine.FollowFreezes(ctx) })
+	work.Go(func() error { return h.park(ctx, log) })
 	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
 	if ready != nil {
 		ready(listener.Addr().String())
 	}
 	err = work.Wait()
-	log.InfoContext(ctx, "coderflow stops: containers that run go on by themselves")
-	stop, cancel := context.WithTimeout(context.Background(), stopGrace)
-	defer cancel()
-	return errors.Join(err, h.queue.Stop(stop))
+	h.signLast(ctx, log)
+	return err
 }
 
 // every calls f at once and then at the interval until ctx ends. An error is
