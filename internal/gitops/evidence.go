@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,19 +114,18 @@ func (g *Git) Claims(ctx context.Context, repo forge.RepositoryRef, tip string, 
 		}
 	}
 	var out bytes.Buffer
+	capped := &cappedWriter{limitedWriter: limitedWriter{w: &out, left: maxClaimBytes, limit: maxClaimBytes}}
 	_, err = g.run(ctx, invocation{
-		gitDir: m.dir, stdin: strings.NewReader(revisions),
-		stdout: &limitedWriter{w: &out, left: maxClaimBytes, limit: maxClaimBytes},
+		gitDir: m.dir, stdin: strings.NewReader(revisions), stdout: capped,
 		args: []string{
 			"rev-list", "--header", "--extended-regexp", "--regexp-ignore-case", "--grep=^[[:space:]]*Coderflow-[a-z-]+[[:space:]]*:",
 			fmt.Sprintf("--max-count=%d", maxClaims+1), "--stdin",
 		},
 	})
-	var much *tooMuchOutputError
-	if err != nil && !errors.As(err, &much) {
+	if err != nil && !capped.over {
 		return nil, false, fmt.Errorf("look for commits with trailers in %s: %w", tip, err)
 	}
-	complete = err == nil
+	complete = !capped.over
 	for record := range bytes.SplitSeq(out.Bytes(), []byte{0}) {
 		claim, is := parseClaim(string(record))
 		switch {
@@ -139,6 +137,20 @@ func (g *Git) Claims(ctx context.Context, repo forge.RepositoryRef, tip string, 
 		}
 	}
 	return claims, complete, nil
+}
+
+// cappedWriter remembers that it refused something: of a process that was stopped so,
+// the error tells only that its pipe broke.
+type cappedWriter struct {
+	limitedWriter
+	over bool
+}
+
+// Write implements io.Writer.
+func (c *cappedWriter) Write(p []byte) (int, error) {
+	n, err := c.limitedWriter.Write(p)
+	c.over = c.over || err != nil
+	return n, err
 }
 
 // parseClaim reads a record of git rev-list --header: the id, the commit's headers,
