@@ -58,7 +58,7 @@ soak: setup-test build ## A hundred times: two approvals, a restart and a redeli
 
 bench: setup ## Measure what is claimed: ratios against a floor, in one run
 	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/sandbox
-	@$(GO) test -run '^$$' -bench . -benchtime 2s -timeout 30m ./bench/gateway ./internal/policy
+	@$(GO) test -run '^$$' -bench . -benchtime 2s -timeout 30m ./bench/gateway ./internal/policy ./bench/receipt
 
 vet: ## gofmt, go vet
 	@echo "==> gofmt, go vet"
