@@ -37,9 +37,9 @@ func BenchmarkMillion(b *testing.B) {
 func measure(b *testing.B, s *store.Store) {
 	for b.Loop() {
 		l := &filled{b: b, s: s}
-		l.add(1000, 1000)
+		l.add(1000, 500)
 		start := l.appends()
-		l.add(million-int(l.n)-probes, 2000)
+		l.add(million-int(l.n)-probes, 500)
 		end := l.appends()
 		b.ReportMetric(float64(start.Microseconds()), "µs/append-at-start")
 		b.ReportMetric(float64(end.Microseconds()), "µs/append-at-end")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,12 +25,17 @@ import (
 // log that is another one.
 func TestThreat54TheAuditLogIsSignedAndAChangeIsNamed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withExtra(looksOften))
+	w := newStoppedWorld(t, withExtra(looksOften))
+	w.publishesCheckpoints()
+	w.start()
 	w.taskOf(w.run(maria).GetNumber(), task.Proposed)
 	d := &desk{t: t, dir: w.dir, config: w.in.config}
 	verifier, err := note.NewVerifier(strings.TrimSpace(w.text("/audit/key")))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := note.Open([]byte(w.published()), note.VerifierList(verifier)); err != nil {
+		t.Errorf("published: %v", err)
 	}
 	first := w.text("/audit/checkpoint")
 	if _, err := note.Open([]byte(first), note.VerifierList(verifier)); err != nil {
@@ -74,6 +80,37 @@ func TestThreat54TheAuditLogIsSignedAndAChangeIsNamed(t *testing.T) {
 	if out, _, code := w.command("", "audit", "verify", "-c", w.in.config, "--checkpoint", kept); code != 1 || !strings.Contains(out, "✗ entry 3 is not what was written") {
 		t.Errorf("status %d:\n%s", code, out)
 	}
+}
+
+// publishesCheckpoints has the server publish them in the sample repository.
+func (w *world) publishesCheckpoints() {
+	w.t.Helper()
+	f, err := os.OpenFile(w.in.config, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, err = fmt.Fprintf(f, "\naudit:\n  publish: {repository: 'github:%d', name: %s}\n", w.hub.Info().Repositories[0].ID, sampleRepo)
+	if err := errors.Join(err, f.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// published is the checkpoint in the branch, which has one file and no other history.
+func (w *world) published() (text string) {
+	w.t.Helper()
+	w.wait("a published checkpoint", func(context.Context) (bool, error) {
+		return w.tip("coderflow-audit") != "", nil
+	})
+	w.pushAs(tom, "coderflow-audit", func(git func(...string) string) {
+		if files := git("ls-tree", "-r", "--name-only", "HEAD"); files != "checkpoint" {
+			w.t.Errorf("the branch has %q", files)
+		}
+		if base := git("rev-list", "--max-parents=0", "HEAD", "origin/main"); len(strings.Fields(base)) != 2 {
+			w.t.Errorf("the branch has the history of another: %s", base)
+		}
+		text = git("show", "HEAD:checkpoint") + "\n"
+	})
+	return text
 }
 
 // othersProve checks with upstream's library what everybody can ask the server: every
