@@ -105,6 +105,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		Restored: restored,
 	}
 	figures := newFigures(db, log)
+	figures.registry.MustRegister(freezeFigures{freezes})
 	models, err := newModels(cfg, db, figures, log, out)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/freeze"
+	"github.com/coderflow/coderflow/internal/task"
 	"github.com/coderflow/coderflow/internal/web"
 )
 
@@ -162,6 +163,20 @@ func (l local) freezes(ctx context.Context) ([]client.Freeze, error) {
 		list[i] = reportFreeze(f)
 	}
 	return list, err
+}
+
+// withFreeze is a task with the freeze that holds it up.
+func (l local) withFreeze(ctx context.Context, t task.Task) (client.Task, error) {
+	shown := reportTask(t)
+	set, err := l.Freezes(ctx)
+	if err != nil {
+		return shown, err
+	}
+	if f, frozen := set.Over(t.Environment); frozen && !t.State.Ended() {
+		held := reportFreeze(f)
+		shown.Frozen = &held
+	}
+	return shown, nil
 }
 
 func reportFreeze(f freeze.Freeze) client.Freeze {

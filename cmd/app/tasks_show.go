@@ -33,7 +33,7 @@ Examples:
 // Run shows a task.
 func (c tasksShowCmd) Run(ctx context.Context, s streams) error {
 	t, err := askTask(ctx, c.whereFlags, s, c.Task,
-		func(_ local, t task.Task) (client.Task, error) { return reportTask(t), nil },
+		func(l local, t task.Task) (client.Task, error) { return l.withFreeze(ctx, t) },
 		func(server *client.Client) (client.Task, error) { return server.Task(ctx, c.Task) })
 	if err != nil {
 		return err
@@ -54,6 +54,9 @@ func drawTask(out *table, t client.Task) {
 	}
 	line("task", t.ID)
 	line("state", state)
+	if t.Frozen != nil {
+		line("frozen", fmt.Sprintf("%s, by %s since %s: %s", frozenWhat(*t.Frozen), frozenBy(*t.Frozen), t.Frozen.At.UTC().Format(time.RFC3339), t.Frozen.Reason))
+	}
 	line("failure", t.Failure)
 	line("title", t.Title)
 	line("environment", t.Environment)

@@ -56,6 +56,7 @@ type Task struct {
 	Run             Run        `json:"run"`
 	CreatedAt       time.Time  `json:"createdAt"`
 	UpdatedAt       time.Time  `json:"updatedAt"`
+	Frozen          *Freeze    `json:"frozen,omitempty"` // what holds it up; only of one task, not in lists
 }
 
 // TaskFilter narrows a list of tasks.

@@ -73,7 +73,7 @@ func neverFrozen() *Freezes {
 // environments, or the whole server, is frozen, or if that cannot be read.
 func (f *Freezes) Unfrozen(ctx context.Context, environments ...string) error {
 	set, err := f.read(ctx)
-	if stopped := (*freeze.Error)(nil); err != nil && errors.As(context.Cause(ctx), &stopped) {
+	if stopped := (*freeze.Error)(nil); errors.As(context.Cause(ctx), &stopped) {
 		return stopped
 	}
 	if err != nil {
@@ -131,6 +131,9 @@ func (f *Freezes) InForce() (freeze.Set, error) {
 	}
 	return slices.Clone(f.set), nil
 }
+
+// Containers is how many containers of this node are in the scope of a freeze.
+func (f *Freezes) Containers() int64 { return f.paused.Load() }
 
 // Look reads what is frozen, and ends the steps that are under way there. It returns
 // what came into force and what was lifted since the last look that worked.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/freeze"
@@ -34,17 +33,18 @@ func (e *Engine) pauseAndResume(ctx context.Context) {
 	if e.Pauser == nil {
 		return
 	}
+	hands := &pauseHands{busy: map[string]bool{}}
+	defer hands.work.Wait()
 	settled := false // a former process may have left paused ones
 	tick := time.NewTicker(freezeLook)
 	defer tick.Stop()
 	for {
 		set, err := e.Freezes.InForce()
-		unread := errors.Is(err, errUnread)
-		if !unread && (len(set) > 0 || err != nil || !settled) {
-			held := e.holdContainers(ctx, set, err != nil)
-			settled = held == nil && len(set) == 0 && err == nil
-			if held != nil && ctx.Err() == nil {
-				e.Logger.ErrorContext(ctx, "containers are not all paused, or not all let go on; it is tried again", "error", held)
+		if unread := errors.Is(err, errUnread); !unread && (len(set) > 0 || err != nil || !settled) {
+			left, lookErr := e.holdContainers(ctx, hands, set, err != nil)
+			settled = lookErr == nil && left == 0 && len(set) == 0 && err == nil
+			if lookErr != nil && ctx.Err() == nil {
+				e.Logger.ErrorContext(ctx, "containers cannot be looked at; it is tried again", "error", lookErr)
 			}
 		}
 		select {
@@ -55,39 +55,69 @@ func (e *Engine) pauseAndResume(ctx context.Context) {
 	}
 }
 
-// holdContainers pauses what is in scope and lets everything else go on, each
-// container by itself: an engine that hangs on one does not keep the others.
-func (e *Engine) holdContainers(ctx context.Context, set freeze.Set, blind bool) error {
+// pauseHands are the containers that are being paused or let go on: each by itself, so
+// that an engine that hangs on one keeps no other from being stopped.
+type pauseHands struct {
+	work sync.WaitGroup
+	mu   sync.Mutex
+	busy map[string]bool
+}
+
+// do runs f for the container, unless something runs for it already.
+func (h *pauseHands) do(name string, f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.busy[name] {
+		return
+	}
+	h.busy[name] = true
+	h.work.Go(func() {
+		f()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.busy, name)
+	})
+}
+
+// holdContainers begins to pause what is in scope and to let everything else go on.
+// left are those that are not yet as they should be.
+func (e *Engine) holdContainers(ctx context.Context, hands *pauseHands, set freeze.Set, blind bool) (left int, err error) {
 	list, err := e.Pauser.List(ctx)
 	if err != nil {
-		return fmt.Errorf("list the containers: %w", err)
+		return 0, fmt.Errorf("list the containers: %w", err)
 	}
-	var work sync.WaitGroup
-	errs := make([]error, len(list))
-	var paused atomic.Int64
-	for i, c := range list {
+	var scope int64
+	for _, c := range list {
 		if c.State != sandbox.StateRunning || c.Labels.Purpose != purposeTask && c.Labels.Purpose != purposeDeploy {
 			continue
 		}
-		in := e.inScope(ctx, set, c.Labels.Task) || blind && c.Labels.Purpose == purposeDeploy
+		in := blind && c.Labels.Purpose == purposeDeploy || e.inScope(ctx, set, c.Labels.Task)
 		if in {
-			paused.Add(1)
+			scope++
 		}
 		if in == c.Paused {
 			continue
 		}
-		work.Go(func() {
-			if in {
-				errs[i] = e.Pauser.Pause(ctx, c.Name)
-				e.Logger.WarnContext(ctx, "a container is paused by a freeze", "container", c.Name, "error", errs[i])
-				return
+		left++
+		hands.do(c.Name, func() {
+			if err := e.hold(ctx, c, in); err != nil && ctx.Err() == nil {
+				e.Logger.ErrorContext(ctx, "a container is not as the freezes say; it is tried again", "container", c.Name, "paused", !in, "error", err)
 			}
-			errs[i] = e.resume(ctx, c.Name, c.Labels)
 		})
 	}
-	work.Wait()
-	e.Freezes.paused.Store(paused.Load())
-	return errors.Join(errs...)
+	e.Freezes.paused.Store(scope)
+	return left, nil
+}
+
+func (e *Engine) hold(ctx context.Context, c sandbox.Status, in bool) error {
+	if !in {
+		return e.resume(ctx, c.Name, c.Labels)
+	}
+	if err := e.Pauser.Pause(ctx, c.Name); err != nil {
+		return err
+	}
+	e.Logger.WarnContext(ctx, "a container is paused by a freeze", "container", c.Name)
+	return nil
 }
 
 // inScope reports whether what belongs to a task or deployment is frozen. What cannot

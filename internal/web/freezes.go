@@ -115,17 +115,27 @@ func liftFreeze(c *call) error {
 // unfrozen refuses what would change something where it is frozen. Reading goes on,
 // and so does what the row says. If it cannot be read what is frozen, nothing does.
 func (c *call) unfrozen() error {
-	if c.row.method == http.MethodGet || c.row.whileFrozen || c.s.API.Freezes == nil {
+	if c.row.method == http.MethodGet || c.row.whileFrozen {
 		return nil
+	}
+	f, frozen, err := c.freezeOver(c.task.Environment, c.run.Environment, c.environment)
+	if err == nil && frozen {
+		err = lockedBy(f)
+	}
+	return err
+}
+
+// freezeOver finds the freeze that covers one of the environments, or the whole server.
+func (c *call) freezeOver(environments ...string) (freeze.Freeze, bool, error) {
+	if c.s.API.Freezes == nil {
+		return freeze.Freeze{}, false, nil
 	}
 	set, err := c.s.API.Freezes.Freezes(c.Request().Context())
 	if err != nil {
-		return fmt.Errorf("read what is frozen: %w", err)
+		return freeze.Freeze{}, false, fmt.Errorf("read what is frozen: %w", err)
 	}
-	if f, frozen := set.Over(c.task.Environment, c.run.Environment, c.environment); frozen {
-		return lockedBy(f)
-	}
-	return nil
+	f, frozen := set.Over(environments...)
+	return f, frozen, nil
 }
 
 // lockedBy is the answer to whoever would change something that is frozen.

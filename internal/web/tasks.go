@@ -75,7 +75,18 @@ func stateNames() string {
 	return strings.Join(names, ", ")
 }
 
-func showTask(c *call) error { return c.JSON(http.StatusOK, viewTask(c.task)) }
+func showTask(c *call) error {
+	view := viewTask(c.task)
+	f, frozen, err := c.freezeOver(c.task.Environment)
+	if err != nil {
+		return err
+	}
+	if frozen && !c.task.State.Ended() {
+		held := viewFreeze(f)
+		view.Frozen = &held
+	}
+	return c.JSON(http.StatusOK, view)
+}
 
 // taskDiff gives the exact bytes that are up for approval, as a file: nothing in
 // them is for a browser or a terminal to act on.

@@ -53,6 +53,8 @@ type taskView struct {
 	Run             runView        `json:"run"`
 	CreatedAt       time.Time      `json:"createdAt"`
 	UpdatedAt       time.Time      `json:"updatedAt"`
+	// Frozen is the freeze that holds it up; only of one task, not in lists.
+	Frozen *freezeView `json:"frozen,omitempty"`
 }
 
 func viewTask(t task.Task) taskView {
