@@ -34,7 +34,15 @@ type look struct {
 	// scopes were looked at as a whole: what is known of one and was not found is gone.
 	scopes map[string]bool
 	all    bool // everything was
+	// full: there are more differences than are kept, so that none is known to be gone.
+	full bool
 }
+
+// Bounds of what somebody can make CoderFlow look at by pushing.
+const (
+	maxFound       = 1000 // differences of one repository
+	maxOwnBranches = 1000 // branches with a name of ours
+)
 
 // evidenceOf is a task with its chain.
 type evidenceOf struct {
@@ -55,13 +63,18 @@ func (l *look) covers(d audit.Difference) bool {
 	kind, name, _ := strings.Cut(d.Scope, ":")
 	_, there := l.heads[name]
 	ofBranch := kind == "branch" || kind == "own"
-	return l.all || l.scopes[d.Scope] || ofBranch && !there || kind == "deployment" && l.scopes[runsScope]
+	return l.all || !l.full && (l.scopes[d.Scope] || ofBranch && !there || kind == "deployment" && l.scopes[runsScope])
 }
 
 // differ notes a difference, once.
 func (l *look) differ(d audit.Difference) {
 	d.Repository, d.Name, d.Next = l.out.Repository, l.out.Name, d.Kind.Next()
-	if !slices.ContainsFunc(l.found, same(d)) {
+	switch {
+	case slices.ContainsFunc(l.found, same(d)) || l.full:
+	case len(l.found) == maxFound:
+		l.full = true
+		l.skip("more than %d differences", maxFound)
+	default:
 		l.found = append(l.found, d)
 	}
 }
@@ -110,7 +123,7 @@ func (l *look) chooseTasks(ctx context.Context, after task.ID) error {
 	if err != nil {
 		return err
 	}
-	l.landed = recent
+	l.landed = slices.Clone(recent)
 	if len(recent) == l.bounds.Recent && len(recent) > 0 {
 		if after == "" {
 			after = recent[len(recent)-1].ID
