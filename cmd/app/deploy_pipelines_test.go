@@ -237,7 +237,7 @@ func (p pipeline) run(t *testing.T) (said string, code int) {
 			t.Fatal(err)
 		}
 		said, code = said+string(out), cmd.ProcessState.ExitCode()
-		if left, _ := filepath.Glob(filepath.Join(dir, "coderflow-token*")); len(left) > 0 {
+		if left, _ := filepath.Glob(filepath.Join(dir, "coderflow-*")); len(left) > 0 {
 			t.Errorf("%s leaves the token in %s", p.file, left)
 		}
 	}
