@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
@@ -31,7 +32,7 @@ func (e *Engine) Retire(ctx context.Context) error {
 		return fmt.Errorf("read the manifests: %w", err)
 	}
 	r := &retirement{engine: e, set: set, owners: map[string]*task.Task{}}
-	return errors.Join(r.containers(ctx), r.workspaces(ctx), r.outputs(ctx), r.deployments(ctx), e.evict(ctx))
+	return errors.Join(r.begun(ctx), r.containers(ctx), r.workspaces(ctx), r.outputs(ctx), r.deployments(ctx), e.evict(ctx))
 }
 
 // retirement is one run of Retire.
@@ -112,6 +113,10 @@ func (r *retirement) remove(ctx context.Context, owner, kind, name string, remov
 	if err != nil || !expired {
 		return err
 	}
+	mark := r.engine.removing() + kind + ":" + name + ":" + string(t.ID)
+	if err := r.engine.Store.InTx(ctx, func(tx Tx) error { return tx.SetCursor(ctx, mark, r.engine.Now()) }); err != nil {
+		return err
+	}
 	switch err := remove(ctx, name); {
 	case errors.Is(err, sandbox.ErrInUse):
 		return nil // somebody looks into it just now
@@ -119,7 +124,51 @@ func (r *retirement) remove(ctx context.Context, owner, kind, name string, remov
 		return fmt.Errorf("remove %s %s: %w", kind, name, err)
 	}
 	r.engine.Failpoint(StorageGone)
-	return r.engine.note(ctx, t, audit.StorageRemoved, map[string]any{"kind": kind, "name": name})
+	return r.removed(ctx, t, mark, kind, name)
+}
+
+// removing begins the name of a cursor that stands from before something of this node
+// is removed until that is recorded, so that it is recorded whatever happens in between.
+func (e *Engine) removing() string { return "removing:" + e.Node + ":" }
+
+func (r *retirement) removed(ctx context.Context, t *task.Task, mark, kind, name string) error {
+	return r.engine.Store.InTx(ctx, func(tx Tx) error {
+		if err := tx.DropCursor(ctx, mark); err != nil {
+			return err
+		}
+		return r.engine.audit(ctx, tx, t, audit.System, audit.StorageRemoved, map[string]any{"kind": kind, "name": name})
+	})
+}
+
+// begun ends what a server that was killed began to remove.
+func (r *retirement) begun(ctx context.Context) error {
+	marks, err := r.engine.Store.CursorsOf(ctx, r.engine.removing())
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, mark := range marks {
+		part := strings.Split(strings.TrimPrefix(mark, r.engine.removing()), ":")
+		if len(part) != 3 {
+			return fmt.Errorf("the cursor %q names nothing that is removed", mark)
+		}
+		remove := r.engine.Storage.Remove
+		if part[0] == "workspace" {
+			remove = r.engine.Storage.RemoveVolume
+		}
+		t, err := r.engine.Store.Task(ctx, task.ID(part[2]))
+		if err == nil {
+			err = remove(ctx, part[1]) // one that is gone is fine
+		}
+		if errors.Is(err, sandbox.ErrInUse) {
+			continue
+		}
+		if err == nil {
+			err = r.removed(ctx, &t, mark, part[0], part[1])
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // outputsAtOnce bounds one run; the next one goes on.

@@ -40,6 +40,8 @@ type Reader interface {
 	Trips(ctx context.Context, id task.ID) ([]secret.Trip, error)
 	// Cursor returns the stored time under a name, or the zero time.
 	Cursor(ctx context.Context, name string) (time.Time, error)
+	// CursorsOf lists the names that begin with prefix.
+	CursorsOf(ctx context.Context, prefix string) ([]string, error)
 }
 
 // ModelReader reads what tasks did through the gateway.
@@ -91,6 +93,8 @@ type Tx interface {
 	SetCursor(ctx context.Context, name string, at time.Time) error
 	// InsertCursor reports false, and stores nothing, if the name is known.
 	InsertCursor(ctx context.Context, name string, at time.Time) (fresh bool, err error)
+	// DropCursor forgets a name.
+	DropCursor(ctx context.Context, name string) error
 	// InsertTrip reports false, and stores nothing, if the canary is known to have
 	// appeared at this place of the container.
 	InsertTrip(ctx context.Context, trip secret.Trip) (fresh bool, err error)

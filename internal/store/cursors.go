@@ -39,6 +39,27 @@ func (t *Tx) InsertCursor(ctx context.Context, name string, when time.Time) (fre
 	return n > 0, nil
 }
 
+// DropCursor forgets a name; one that is not known is fine.
+func (t *Tx) DropCursor(ctx context.Context, name string) error {
+	if _, err := t.exec(ctx, t.tx.NewDelete().Model((*cursorRow)(nil)).Where("name = ?", text(name))); err != nil {
+		return fmt.Errorf("drop cursor %s: %w", name, err)
+	}
+	return nil
+}
+
+// CursorsOf lists the names that begin with prefix, which has no character that LIKE
+// takes for another.
+func (s *Store) CursorsOf(ctx context.Context, prefix string) (names []string, err error) {
+	var rows []cursorRow
+	if err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("name LIKE ?", prefix+"%").Order("name")); err != nil {
+		return nil, fmt.Errorf("list cursors %s: %w", prefix, err)
+	}
+	for _, row := range rows {
+		names = append(names, row.Name)
+	}
+	return names, nil
+}
+
 // Cursor returns the stored time under a name, or the zero time.
 func (s *Store) Cursor(ctx context.Context, name string) (time.Time, error) {
 	var row cursorRow
