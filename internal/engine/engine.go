@@ -210,6 +210,9 @@ func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Contex
 	if err != nil {
 		return fmt.Errorf("lease task %s: %w", id, err)
 	}
+	if !e.hasOn(&t) { // the job comes to that node's queue too
+		return errors.Join(e.Store.Release(ctx, id, e.Node), queue.Again(time.Second, fmt.Errorf("task %s is on node %s", id, t.Run.Node)))
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})
 	go func() {
@@ -227,6 +230,10 @@ func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Contex
 	}()
 	return e.unlessFrozen(ctx, &work{t: t, stored: t}, f)
 }
+
+// hasOn reports whether this node may work on the task: what it works with is here, or
+// nowhere yet.
+func (e *Engine) hasOn(t *task.Task) bool { return t.Run.Node == "" || t.Run.Node == e.Node }
 
 // patient turns errors that only time mends into waiting, which is no failed
 // attempt: a write that lost a race, and a forge that asks to wait.

@@ -25,13 +25,14 @@ func (e *Engine) admit(ctx context.Context, w *work) error {
 	}
 	busy := 0
 	for _, t := range open {
-		if t.State == task.Preparing || t.State == task.Running {
+		if (t.State == task.Preparing || t.State == task.Running) && e.hasOn(&t) {
 			busy++
 		}
 	}
 	if busy >= e.MaxRunning {
 		return nil // the sweep and the end of another task look again
 	}
+	w.t.Run.Node = e.Node
 	return e.move(ctx, w, task.Preparing, nil)
 }
 
@@ -72,7 +73,7 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 		return fmt.Errorf("start the container: %w", err)
 	}
 	e.Failpoint(ContainerStarted)
-	w.t.Run = task.Run{Container: container.Name, Image: container.ImageID, Agent: agentName(env), StartedAt: e.Now().UTC()}
+	w.t.Run = task.Run{Node: w.t.Run.Node, Container: container.Name, Image: container.ImageID, Agent: agentName(env), StartedAt: e.Now().UTC()}
 	if env.Model != nil {
 		w.t.Run.Model = env.Model.Names[0]
 	}

@@ -152,6 +152,9 @@ func (t *Task) Counted() []string {
 
 // Run is the outcome of the agent's container.
 type Run struct {
+	// Node has the container, the workspace and the objects of the change: every step
+	// from there on is that node's. Empty in tasks from before there were several.
+	Node       string    `json:"node,omitempty"`
 	Container  string    `json:"container,omitempty"`
 	Image      string    `json:"image,omitempty"` // digest or id of the image that really ran
 	Agent      string    `json:"agent,omitempty"` // preset and version
