@@ -130,9 +130,8 @@ func (e *Engine) reconcileRepository(ctx context.Context, ref forge.RepositoryRe
 	if err != nil {
 		return fmt.Errorf("read the cursor: %w", err)
 	}
-	if since.IsZero() {
-		since = first
-	} else if since = since.Add(-overlap); since.Before(first) {
+	// One in the future was set when this machine's clock was ahead.
+	if since = since.Add(-overlap); since.Before(first) || since.After(now) {
 		since = first
 	}
 	if err := e.missedComments(ctx, ref, since); err != nil {
@@ -149,7 +148,7 @@ func firstSeenCursor(ref forge.RepositoryRef) string { return "first-seen:" + re
 func (e *Engine) firstSeen(ctx context.Context, ref forge.RepositoryRef, now time.Time) (time.Time, error) {
 	name := firstSeenCursor(ref)
 	first, err := e.Store.Cursor(ctx, name)
-	if err != nil || !first.IsZero() {
+	if err != nil || !first.IsZero() && !first.After(now) {
 		return first, err
 	}
 	// The forge's times have whole seconds.
