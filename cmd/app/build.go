@@ -74,6 +74,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	if h.witness, err = openWitness(ctx, cfg, db, true); err != nil {
 		return err
 	}
+	h.witness.at = failpoint(os.Getenv("CODERFLOW_FAILPOINT"))
 	rules := &rules{store: db, admins: cfg.Admins, image: cfg.Sandbox.Image}
 	if err := bootstrap(ctx, db, cfg.Bootstrap, log); err != nil {
 		return err
@@ -139,18 +140,34 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	}
 	h.handler = web.New(web.Options{
 		Inbox: h.engine, GitHub: githubHook{hook}, Audit: h.witness, Logger: log, Now: time.Now,
-		Probes: probes(db, h.runner, hub), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
+		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
 		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness),
 	})
 	return nil
 }
 
-func probes(db *store.Store, runner *docker.Runner, hub *github.Adapter) []web.Probe {
+func probes(db *store.Store, runner *docker.Runner, hub *github.Adapter, dataDir string) []web.Probe {
 	return []web.Probe{
 		{Name: "database", Check: db.Ping, Fix: "the database cannot be written to: see the server's log"},
 		{Name: "docker", Check: runner.Ping, Fix: "the Docker engine does not answer: start it or check docker.host"},
 		{Name: "forge", Check: hub.Ping, Fix: "the forge does not answer or refuses the App: check github.apiURL, appID and the key"},
+		{Name: "disk", Check: func(context.Context) error { return roomIn(dataDir) }, Fix: "the data directory is full: make room on its disk; nothing is lost, and what waits goes on by itself"},
 	}
+}
+
+// leastRoom is how many bytes of the data directory's disk a server needs free to
+// write down what it does.
+const leastRoom = 32 << 20
+
+func roomIn(dir string) error {
+	var about syscall.Statfs_t
+	if err := syscall.Statfs(dir, &about); err != nil {
+		return fmt.Errorf("look at the disk of %s: %w", dir, err)
+	}
+	if free := about.Bavail * uint64(about.Bsize); free < leastRoom { //nolint:gosec // a block has a size above zero
+		return fmt.Errorf("%s has %d MiB free, which is less than %d", dir, free>>20, leastRoom>>20)
+	}
+	return nil
 }
 
 func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store.Store, error) {
@@ -214,7 +231,8 @@ func claim(dir string) (node string, lock io.Closer, err error) {
 	name, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		name = []byte(task.NewID())
-		err = os.WriteFile(path, name, 0o600)
+		// Without its name a node would not find its containers and leases again.
+		err = replaceDurably(path, name)
 	}
 	if err != nil {
 		return "", nil, errors.Join(fmt.Errorf("name this node: %w", err), f.Close())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/store"
 )
 
@@ -24,6 +25,8 @@ type witness struct {
 	key     audit.Key
 	publics []string // of the log's key and of those before it
 	dir     string
+	// at, if set, is called at [engine.Failpoints].
+	at func(engine.Failpoint)
 
 	// elsewhere is where checkpoints are published; nil: nowhere.
 	elsewhere *checkpointBranch
@@ -83,11 +86,7 @@ func makeAuditKey(cfg config.Config, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := path + ".next"
-	if err := writeDurably(next, []byte(private), os.O_TRUNC); err != nil {
-		return nil, err
-	}
-	return []byte(private), os.Rename(next, path) // the directory is this process's own
+	return []byte(private), replaceDurably(path, []byte(private))
 }
 
 // writeDurably writes a file of mode 0600 that is whole after a loss of power.
@@ -100,7 +99,19 @@ func writeDurably(path string, content []byte, flag int) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+// replaceDurably puts a file of mode 0600 in the place of what is there, in a directory
+// that is this process's own. After a loss of power there is the one or the other.
+func replaceDurably(path string, content []byte) error {
+	next := path + ".next"
+	return errors.Join(writeDurably(next, content, os.O_TRUNC), os.Rename(next, path), syncDir(filepath.Dir(path)))
+}
+
+// syncDir makes the names in a directory last.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}
@@ -154,8 +165,10 @@ func (w *witness) keep(newest []byte) error {
 	if bytes.Equal(newest, w.last) {
 		return nil
 	}
-	next := w.path() + ".next"
-	if err := errors.Join(writeDurably(next, newest, os.O_TRUNC), os.Rename(next, w.path())); err != nil {
+	if w.at != nil {
+		w.at(engine.CheckpointStored)
+	}
+	if err := replaceDurably(w.path(), newest); err != nil {
 		return fmt.Errorf("keep the newest checkpoint of the audit log: %w", err)
 	}
 	w.mu.Lock()

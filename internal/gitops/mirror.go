@@ -99,8 +99,30 @@ func (g *Git) createMirror(ctx context.Context, m mirror) error {
 	if err := layOutRepository(fresh); err != nil {
 		return fmt.Errorf("make the mirror of %s: %w", m.key, err)
 	}
-	if err := os.Rename(fresh, m.dir); err != nil {
+	// After a loss of power it is whole or not there: half of one would be refused for ever.
+	err = makeLast(filepath.Join(fresh, "config"), filepath.Join(fresh, "HEAD"), filepath.Join(fresh, "objects"), filepath.Join(fresh, "refs"), fresh)
+	if err == nil {
+		err = os.Rename(fresh, m.dir)
+	}
+	if err == nil {
+		err = makeLast(filepath.Dir(m.dir))
+	}
+	if err != nil {
 		return fmt.Errorf("make the mirror of %s: %w", m.key, err)
+	}
+	return nil
+}
+
+// makeLast has files, and the names in directories, survive a loss of power.
+func makeLast(paths ...string) error {
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
 	}
 	return nil
 }
