@@ -95,10 +95,11 @@ func (f *Forge) createDefaultApp() error {
 
 // Start serves until ctx ends or Close is called. It returns at once.
 func (f *Forge) Start(ctx context.Context) error {
-	f.server = &http.Server{Handler: f.handler(), ReadHeaderTimeout: 10 * time.Second}
+	server, listener := &http.Server{Handler: f.handler(), ReadHeaderTimeout: 10 * time.Second}, f.listener
+	f.server = server
 	f.hub.start(ctx)
 	go func() {
-		if err := f.server.Serve(f.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			f.log.ErrorContext(ctx, "local forge stopped serving", "error", err)
 		}
 	}()
