@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -21,97 +20,6 @@ const onMergeOnly = `deployments:
 
 // stays is a script that prints a line that no second start prints again.
 var stays = once("deployment") + "\n" + untilReleased
-
-// Rows 16 to 18 for a deployment that waited for the merge, of a task that is done
-// since long: killed at one place after another, it starts once.
-func TestFault16To18ADeploymentAfterTheMergeSurvivesEveryKill(t *testing.T) {
-	t.Parallel()
-	w := newStoppedWorld(t, func(_ *emulator.Options, s *settings) { s.Spec, s.Script, s.Extra = onMergeOnly, stays, looksOften })
-	w.start()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
-	w.approve(tom, proposed.PullRequest, "Count every item")
-	done := w.taskOf(proposed.Issue, task.Done)
-	waiting := w.runOf(done.ID, "publish", deploy.OnMerge)
-	if waiting.State != deploy.Armed {
-		t.Fatalf("before the merge: %+v", waiting)
-	}
-	var merge string
-	w.step("Fault03TheMergeIsToldToNobody", func() {
-		w.server.kill()
-		merge = w.mergeBy(tom, done.PullRequest)
-		w.settle()
-		w.auditHas(done.ID, map[audit.Action]int{audit.DeployMerged: 0})
-	})
-	w.killedAllTheWay(done, waiting.ID)
-	if run := w.deployed(waiting.ID, deploy.Succeeded); run.Commit != merge {
-		t.Errorf("it deployed %s, merged was %s", run.Commit, merge)
-	}
-	w.auditHas(done.ID, map[audit.Action]int{audit.DeployMerged: 1, audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1})
-	w.redeliverAll()
-	w.auditHas(done.ID, map[audit.Action]int{audit.DeployMerged: 1, audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1})
-}
-
-// The same for one that was asked for.
-func TestFault16To18ARequestedDeploymentSurvivesEveryKill(t *testing.T) {
-	t.Parallel()
-	w := newDeployWorld(t, "", stays)
-	w.startToDie("deployment-created")
-	robot := w.robot()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
-	w.approve(tom, proposed.PullRequest, "Count every item")
-	done := w.taskOf(proposed.Issue, task.Done)
-	answer, d := w.ask(robot, "staging", "publish", done.LandedCommit, nil, "key", "pipeline-1")
-	if answer.status != http.StatusAccepted {
-		t.Fatalf("%d %s", answer.status, answer.body)
-	}
-	w.died()
-	w.killedAllTheWay(done, d.ID)
-	w.deployed(d.ID, deploy.Succeeded)
-	if answer, again := w.ask(robot, "staging", "publish", done.LandedCommit, nil, "key", "pipeline-1"); answer.status != http.StatusOK || again.ID != d.ID {
-		t.Errorf("the pipeline asks again: %d %+v", answer.status, again)
-	}
-	w.auditHas(done.ID, map[audit.Action]int{audit.DeployRequested: 1, audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1})
-}
-
-// killedAllTheWay kills the server at every place of a deployment's way and starts it
-// for good in the end.
-func (w *world) killedAllTheWay(done task.Task, id string) {
-	w.t.Helper()
-	var made container
-	w.step("Fault16KilledBeforeItStarts", func() {
-		if len(w.containers("deploy")) == 0 {
-			w.diesAt("deployment-created")
-		}
-		if made = w.only("deploy"); made.Running || !strings.HasPrefix(made.Started, "0001-") {
-			w.t.Errorf("the container is %+v, want one that was never started", made)
-		}
-	})
-	w.step("Fault17KilledWhileItRuns", func() {
-		w.diesAt("deployment-started")
-		running := w.only("deploy")
-		if running.ID != made.ID || !running.Running {
-			w.t.Errorf("the container is %+v, want %s started", running, made.ID)
-		}
-		made = running
-	})
-	w.step("Fault18KilledAfterItExited", func() {
-		w.startToDie("deployment-exited")
-		w.release(made)
-		w.died()
-		w.auditHas(done.ID, map[audit.Action]int{audit.DeployStarted: 1, audit.DeployEnded: 0})
-	})
-	w.start()
-	w.deployed(id, deploy.Succeeded)
-	if now := w.only("deploy"); now.ID != made.ID || now.Started != made.Started {
-		w.t.Errorf("the container is %+v, it was %+v", now, made)
-	}
-	if output := w.output("deploy/" + id); strings.Count(output, "deployment ") != 1 {
-		w.t.Errorf("the output is not there once: %q", output)
-	}
-	if now := w.taskOf(done.Issue, task.Done); now.ID != done.ID {
-		w.t.Errorf("the task is %+v", now)
-	}
-}
 
 // A deployment whose container somebody removed is unknown, is not started again, and
 // does not hold up the next one; meanwhile the next one says what it waits for.

@@ -23,7 +23,7 @@ import (
 
 // Each part that the server depends on goes away and returns, one after the
 // other: the server stays up, names the part, and goes on by itself.
-func TestFault19To23OutagesAreNamedAndOutlived(t *testing.T) {
+func TestFault19To25OutagesAreNamedAndOutlived(t *testing.T) {
 	t.Parallel()
 	w := newStoppedWorld(t, withExtra(looksOften), withAgent(untilReleased+"\n"+quickAgent))
 	engine := newEngineProxy(t)
@@ -31,21 +31,23 @@ func TestFault19To23OutagesAreNamedAndOutlived(t *testing.T) {
 	w.reconciled()
 	w.unready()
 	var issues []int
-	for range 3 {
+	for range 5 {
 		issues = append(issues, w.issue(maria).GetNumber())
 	}
 	w.settle()
 	w.step("Fault19DatabaseDownAtAWebhook", func() { w.databaseDown(issues[0]) })
 	w.step("Fault21EngineUnreachable", func() { w.engineUnreachable(issues[1], engine) })
+	w.step("Fault22EngineHangs", func() { w.engineHangs(issues[3], engine) })
 	w.step("Fault23ForgeAnswers502", func() { w.forgeDown(issues[2]) })
+	w.step("Fault25TokensExpireInTheMiddle", func() { w.tokensExpire(issues[4]) })
 	w.redeliverAll()
 	for _, issue := range issues {
 		if tasks := w.tasksOf(issue); len(tasks) != 1 {
 			t.Errorf("issue %d has %d tasks", issue, len(tasks))
 		}
 	}
-	if pulls, agents := len(w.hub.PullRequests(sampleRepo)), len(w.containers("task")); pulls != 3 || agents != 3 {
-		t.Errorf("%d pull requests and %d containers for 3 tasks", pulls, agents)
+	if pulls, agents := len(w.hub.PullRequests(sampleRepo)), len(w.containers("task")); pulls != len(issues) || agents != len(issues) {
+		t.Errorf("%d pull requests and %d containers for %d tasks", pulls, agents, len(issues))
 	}
 }
 
@@ -150,6 +152,51 @@ func (w *world) engineUnreachable(issue int, engine *engineProxy) {
 	w.auditHas(proposed.ID, map[audit.Action]int{audit.ContainerStarted: 1, audit.ContainerEnded: 1, audit.ProposalPublished: 1})
 }
 
+// engineHangs has the engine accept connections and never answer. The server says so,
+// and whatever needs no container goes on.
+func (w *world) engineHangs(issue int, engine *engineProxy) {
+	w.t.Helper()
+	w.say(maria, issue, "/coderflow run")
+	running := w.taskOf(issue, task.Running)
+	engine.hang()
+	w.unready("docker")
+	w.docker("wait", w.releaseAgent(running)) // it ends while the engine says nothing
+	w.say(maria, issue, "/coderflow help")
+	w.waitSaid(issue, "/coderflow cancel")
+	if left := w.taskOf(issue, task.Running); left.ID != running.ID {
+		w.t.Errorf("the task is %+v", left)
+	}
+	engine.cut()
+	engine.mend()
+	w.unready()
+	proposed := w.taskOf(issue, task.Proposed)
+	w.auditHas(proposed.ID, map[audit.Action]int{audit.ContainerStarted: 1, audit.ContainerEnded: 1, audit.ProposalPublished: 1})
+}
+
+// tokensExpire ends every token of the App between two requests of a push, and once
+// more while the pull request is asked for.
+func (w *world) tokensExpire(issue int) {
+	w.t.Helper()
+	var git, api atomic.Bool
+	w.hub.Fail(func(r *http.Request) *emulator.Fault {
+		push := r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/git-receive-pack") && git.CompareAndSwap(false, true)
+		ask := r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/pulls") && api.CompareAndSwap(false, true)
+		if push || ask {
+			w.hub.ExpireTokens()
+		}
+		return nil
+	})
+	w.say(maria, issue, "/coderflow run")
+	w.finishes(issue)
+	w.hub.Fail(nil)
+	if !git.Load() || !api.Load() {
+		w.t.Error("no token ended in the middle")
+	}
+	if strings.Contains(w.log.all(), "ghs_") {
+		w.t.Error("a token is in the server's log")
+	}
+}
+
 func (w *world) forgeDown(issue int) {
 	w.t.Helper()
 	person := map[string]bool{}
@@ -208,7 +255,19 @@ func newEngineProxy(t *testing.T) *engineProxy {
 }
 
 // mend listens again.
-func (p *engineProxy) mend() {
+func (p *engineProxy) mend() { p.listen(p.join) }
+
+// hang ends all connections, and takes new ones without ever answering them.
+func (p *engineProxy) hang() {
+	p.cut()
+	p.listen(func(client net.Conn) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.open = append(p.open, client)
+	})
+}
+
+func (p *engineProxy) listen(serve func(net.Conn)) {
 	p.t.Helper()
 	listener, err := net.Listen("unix", p.path)
 	if err != nil {
@@ -223,7 +282,7 @@ func (p *engineProxy) mend() {
 			if err != nil {
 				return
 			}
-			go p.join(client)
+			go serve(client)
 		}
 	}()
 }

@@ -15,9 +15,10 @@ import (
 
 // Pushes and deployments whose fate the server cannot know from its own
 // records, each with a task of its own on one server.
-func TestFault14To17WhatWasNotSeenIsLookedUpNeverRepeated(t *testing.T) {
+func TestFault11To17WhatWasNotSeenIsLookedUpNeverRepeated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withScript(untilReleased))
+	w.step("Fault11AnswerToThePullRequestLost", w.pullRequestAnswerLost)
 	w.step("Fault14AnswerToThePushLost", w.pushAnswerLost)
 	w.step("Fault15SomebodyPushesBetweenTheLastLookAndThePush", w.pushRaced)
 	w.server.kill()
@@ -29,6 +30,15 @@ func TestFault14To17WhatWasNotSeenIsLookedUpNeverRepeated(t *testing.T) {
 func (w *world) proposed() task.Task {
 	w.t.Helper()
 	return w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+}
+
+func (w *world) pullRequestAnswerLost() {
+	w.t.Helper()
+	asked := w.loseAnswer(http.MethodPost, "/repos/"+sampleRepo+"/pulls")
+	proposed := w.proposed()
+	if pulls := w.hub.PullRequests(sampleRepo); asked() != 1 || len(pulls) != 1 || pulls[0].Number != proposed.PullRequest {
+		w.t.Errorf("a pull request was asked for %d times: %+v", asked(), pulls)
+	}
 }
 
 func (w *world) pushAnswerLost() {

@@ -12,15 +12,14 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// Landing on a branch that the review names, killed and raced at one place after
+// Landing on a branch that the review names, raced at one place after
 // another, each with a task of its own: one push, or none and it says so.
-func TestFault13To15LandingOnAnotherBranchSurvivesKillsAndRaces(t *testing.T) {
+func TestFault14And15LandingOnAnotherBranchSurvivesRaces(t *testing.T) {
 	t.Parallel()
 	w := newStoppedWorld(t, withTargets())
-	for _, n := range []string{"1", "3", "4", "5", "6"} {
+	for _, n := range []string{"3", "4", "5", "6"} {
 		w.branch("release/" + n)
 	}
-	w.step("Fault13KilledBetweenCommitIntentAndPush", w.targetKilled)
 	w.step("Fault14AnswerToThePushLost", func() { w.targetAnswerLost("release/2", "--new ") })
 	w.step("Fault14OthersPushOnTopWhileTheServerIsDown", w.targetPushedOnTop)
 	w.step("Fault14ApprovalFallsAfterThePush", w.targetApprovalFell)
@@ -51,28 +50,6 @@ func (w *world) landedOnceOn(proposed task.Task, branch string, more map[audit.A
 		want[action] = n
 	}
 	w.auditHas(done.ID, want)
-}
-
-func (w *world) targetKilled() {
-	w.t.Helper()
-	w.startToDie("committed")
-	proposed := w.proposed()
-	w.approve(tom, proposed.PullRequest, "/coderflow target release/1")
-	w.died()
-	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.PushIntent: 0})
-	w.diesAt("push-intended")
-	if pushes := w.targetPushes("release/1"); len(pushes) != 0 {
-		w.t.Errorf("pushed %q before it was to be", pushes)
-	}
-	w.auditHas(proposed.ID, map[audit.Action]int{audit.PushIntent: 1, audit.PushDone: 0})
-	commit := w.onlyCommit()
-	w.diesAt("pushed")
-	if tip := w.tip("release/1"); tip != commit {
-		w.t.Errorf("release/1 is at %s, want %s", tip, commit)
-	}
-	w.auditHas(proposed.ID, map[audit.Action]int{audit.PushIntent: 1, audit.PushDone: 0})
-	w.start()
-	w.landedOnceOn(proposed, "release/1", nil)
 }
 
 func (w *world) targetAnswerLost(branch, fresh string) {
@@ -161,27 +138,4 @@ func (w *world) targetUntouched(proposed task.Task, branch, theirs string, inten
 		w.t.Errorf("%s is at %s, want maria's %s", branch, tip, theirs)
 	}
 	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.ApprovalVoid: 1, audit.PushIntent: intents, audit.PushDone: 0})
-}
-
-// A commit that is to be kept, killed around it: one commit, no push, and the
-// review that asked for it is used up.
-func TestFault13AKeptCommitSurvivesKills(t *testing.T) {
-	t.Parallel()
-	w := newStoppedWorld(t, withExtra(looksOften))
-	w.startToDie("committed")
-	proposed := w.proposed()
-	w.approve(tom, proposed.PullRequest, "/coderflow no-push")
-	w.died()
-	commit := w.onlyCommit()
-	w.auditHas(proposed.ID, map[audit.Action]int{audit.CommitKept: 0})
-	w.diesAt("moved:proposed")
-	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.CommitKept: 1})
-	w.start()
-	w.waitSaid(proposed.PullRequest, commit)
-	w.redeliverAll()
-	w.taskOf(proposed.Issue, task.Proposed)
-	if again := w.onlyCommit(); again != commit || len(w.ownPushes()) != 0 {
-		t.Errorf("commit %s, then %s; pushed %q", commit, again, w.ownPushes())
-	}
-	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.CommitKept: 1, audit.PushIntent: 0, audit.ApprovalVoid: 0})
 }

@@ -402,6 +402,13 @@ func (l *logTail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// all is what is kept of the log.
+func (l *logTail) all() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
+}
+
 // String returns the last lines.
 func (l *logTail) String() string {
 	l.mu.Lock()
