@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -48,7 +51,9 @@ func trailers(id task.ID, digest string) string {
 // CoderFlow's back that a person with write access can do.
 func TestTheLogAndTheForgeAreHeldAgainstEachOther(t *testing.T) {
 	t.Parallel()
-	w := newDeployWorld(t, "deployments:\n    onApproval:\n      - {profile: publish, parameters: {channel: beta}}", saysWhat)
+	w := newStoppedWorld(t, func(_ *emulator.Options, s *settings) {
+		s.Spec, s.Script, s.Extra = "deployments:\n    onApproval:\n      - {profile: publish, parameters: {channel: beta}}", saysWhat, looksOften
+	})
 	w.manifests("auditor.yaml", binding("tom-audits", w.subject(tom), "server-admin", "*"))
 	w.start()
 	auditor, _ := w.token(tom)
@@ -74,6 +79,7 @@ func TestTheLogAndTheForgeAreHeldAgainstEachOther(t *testing.T) {
 		"deployment-gone " + run.ID, "deployment-unrecorded " + subjects["deployment"], "push-unapproved " + keptCommit, "push-unapproved coderflow/aaaaaaaaaaaa",
 	}
 	slices.Sort(want)
+	w.evidenceDue()
 	found := w.reconcile(auditor)
 	got := kinds(found)
 	differs := slices.IndexFunc(got, func(s string) bool { return strings.HasPrefix(s, "record-differs") })
@@ -87,8 +93,8 @@ func TestTheLogAndTheForgeAreHeldAgainstEachOther(t *testing.T) {
 			t.Errorf("%+v", d)
 		}
 	}
-	if found.New != len(found.Differences) || w.reconcile(auditor).New != 0 {
-		t.Errorf("%d are new of %d, and again", found.New, len(found.Differences))
+	if found.New != 0 {
+		t.Errorf("%d of what was found already is new", found.New)
 	}
 	w.toldEverywhere(found)
 
@@ -99,6 +105,25 @@ func TestTheLogAndTheForgeAreHeldAgainstEachOther(t *testing.T) {
 	if answer := w.call(http.MethodPost, "/audit/reconcile?repository=acme/none", auditor); answer.status != http.StatusNotFound {
 		t.Errorf("a repository that nobody lists: %d %s", answer.status, answer.body)
 	}
+}
+
+// evidenceDue lets the server find that it is time, and waits until it held the log
+// against the forge by itself.
+func (w *world) evidenceDue() {
+	w.t.Helper()
+	db := w.db()
+	err := db.InTx(w.t.Context(), func(tx *store.Tx) error {
+		return tx.SetCursor(w.t.Context(), evidenceCursor, time.Now().Add(-2*time.Hour))
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.wait("the server to hold its log against the forge", func(ctx context.Context) (bool, error) {
+		entries, err := db.AuditEntries(ctx, store.AuditFilter{Limit: 1000})
+		return slices.ContainsFunc(entries, func(e audit.Entry) bool {
+			return e.Action == audit.EvidenceDiffers && e.Actor == audit.System
+		}), err
+	})
 }
 
 // chainHas looks at the chain of a task that went its whole way, by command at the
@@ -207,7 +232,7 @@ func (w *world) toldEverywhere(found audit.Reconciliation) {
 		w.t.Fatal(err)
 	}
 	entries = slices.DeleteFunc(entries, func(e audit.Entry) bool { return e.Action != audit.EvidenceDiffers })
-	if len(entries) != 3 || entries[0].Actor != w.subject(tom) || !strings.Contains(string(entries[0].Detail), "commit-gone") {
+	if len(entries) != 3 || entries[0].Actor != audit.System || entries[1].Actor != w.subject(tom) || !strings.Contains(string(entries[0].Detail), "commit-gone") {
 		w.t.Errorf("%d entries, the first %+v", len(entries), entries[0])
 	}
 }

@@ -86,7 +86,7 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	work.Go(func() error { return every(ctx, log, retireInterval(cfg), "retention", h.engine.Retire) })
 	work.Go(func() error {
 		held := reconciler{h.witness.db, h.engine}
-		return every(ctx, log, evidenceTick, "hold the audit log against the forge", held.periodically(cfg.Reconcile.Evidence, log))
+		return every(ctx, log, min(evidenceTick, cfg.Reconcile.Interval), "hold the audit log against the forge", held.periodically(cfg.Reconcile.Evidence, log))
 	})
 	work.Go(func() error {
 		return every(ctx, log, min(signInterval, cfg.Reconcile.Interval), "sign the audit log", h.witness.Sign)
