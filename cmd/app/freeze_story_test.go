@@ -3,8 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +17,7 @@ import (
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/freeze"
+	"github.com/coderflow/coderflow/internal/store/storetest"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -43,11 +48,12 @@ func (w *world) waitPaused(purpose string, want bool) {
 	}
 }
 
-// One server is frozen and thawed again at each place of a task's way. Nothing gets
-// out while it is, and everything that was asked for and approved happens once.
+// One server is frozen and thawed again at each place of a task's way, once by the
+// order of another server of the same database. Nothing gets out while it is, and
+// everything that was asked for and approved happens once.
 func TestAFrozenServerLetsNothingOutAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	w := newStoppedWorld(t, withExtra(looksOften), withAgent(untilReleased+"\n"+quickAgent), withScript(once("deployment")+"\n"+untilReleased))
+	w := newStoppedWorld(t, withExtra(looksOften+"\ndatabase: "+storetest.PostgresOptions(t).DSN), withAgent(untilReleased+"\n"+quickAgent), withScript(once("deployment")+"\n"+untilReleased))
 	w.start()
 	issue := w.run(maria).GetNumber()
 	running := w.taskOf(issue, task.Running)
@@ -110,7 +116,8 @@ func (w *world) frozenApproval(proposed task.Task) {
 	pushing, ended := w.holdPush()
 	w.ordered("thaw")
 	<-pushing
-	w.freezes("staging")
+	second := w.second()
+	second.order(http.MethodPost, `{"reason":"a key leaked"}`, http.StatusCreated)
 	select {
 	case <-ended:
 	case <-time.After(30 * time.Second):
@@ -121,7 +128,82 @@ func (w *world) frozenApproval(proposed task.Task) {
 	if n := w.pushes(proposed.ID); n != 1 {
 		w.t.Errorf("%d pushes while frozen, want the patch's alone", n)
 	}
+	for _, address := range []string{w.address, second.address} {
+		var ready struct{ Status, Frozen string }
+		if status := readiness(w.t, "http://"+address+"/readyz", &ready); status != http.StatusOK || ready.Frozen != "frozen: one environment" {
+			w.t.Errorf("%s: %d %+v", address, status, ready)
+		}
+	}
+	second.kill() // it has none of the first one's mirrors
 	w.ordered("thaw", "staging")
+}
+
+// sibling is another server of the same database, with the token of an
+// environment-admin.
+type sibling struct {
+	*process
+	w              *world
+	address, token string
+}
+
+func (w *world) second() sibling {
+	w.t.Helper()
+	data := filepath.Join(w.dir, "second")
+	key, err := os.ReadFile(filepath.Join(w.dir, "data", auditKeyFile))
+	if err == nil {
+		err = errors.Join(os.Mkdir(data, 0o700), os.WriteFile(filepath.Join(data, auditKeyFile), key, 0o600))
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := sibling{w: w, address: freeAddress(w.t), token: strings.TrimSpace(w.ordered("tokens", "create", "--for", w.subject(tom), "--name", "stop"))}
+	first := w.server
+	w.launch("CODERFLOW_DATADIR="+data, "CODERFLOW_LISTEN="+s.address)
+	s.process, w.server = w.server, first
+	w.t.Cleanup(s.kill)
+	err = until(w.t.Context(), 30*time.Second, "the second server", func(context.Context) (bool, error) {
+		response, err := http.Get("http://" + s.address + "/healthz")
+		if err != nil {
+			return false, nil //nolint:nilerr // it does not listen yet
+		}
+		return response.StatusCode == http.StatusOK, response.Body.Close()
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// order freezes or thaws the environment staging over the API.
+func (s sibling) order(method, body string, want int) {
+	s.w.t.Helper()
+	request, err := http.NewRequestWithContext(s.w.t.Context(), method, "http://"+s.address+"/api/v1/freezes?environment=staging", strings.NewReader(body))
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+s.token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	if answer, _ := io.ReadAll(response.Body); response.StatusCode != want {
+		s.w.t.Fatalf("%s: %d %s", method, response.StatusCode, answer)
+	}
+}
+
+func readiness(t *testing.T, address string, into any) int {
+	t.Helper()
+	response, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode
 }
 
 // holdPush keeps the first push at the forge until its sender gives it up.
