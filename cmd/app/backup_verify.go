@@ -13,7 +13,7 @@ import (
 )
 
 type backupVerifyCmd struct {
-	File       string   `arg:"" type:"existingfile" help:"Backup to verify."`
+	File       string   `arg:"" type:"path" help:"Backup to verify."`
 	Key        string   `type:"path" placeholder:"FILE" help:"Public key of the audit log, as you kept it: the backup must be signed with it."`
 	Identity   string   `type:"path" placeholder:"FILE" help:"age identity: the keys in the backup must open with it."`
 	Checkpoint []string `type:"path" placeholder:"FILE" help:"A checkpoint that was kept elsewhere; again for more."`

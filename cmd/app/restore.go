@@ -18,7 +18,7 @@ import (
 
 type restoreCmd struct {
 	configFlag
-	File       string   `arg:"" type:"existingfile" help:"Backup to restore."`
+	File       string   `arg:"" type:"path" help:"Backup to restore."`
 	Identity   string   `type:"path" placeholder:"FILE" help:"age identity that opens the keys in the backup."`
 	Key        string   `type:"path" placeholder:"FILE" help:"Public key of the audit log, as you kept it: the backup must be signed with it."`
 	Checkpoint []string `type:"path" placeholder:"FILE" help:"A checkpoint that was kept elsewhere; again for more. The log must agree with it, or end before it, which is said and noted."`
