@@ -54,6 +54,7 @@ func (s *server) deploymentRoutes() []route {
 		{http.MethodGet, "/deployments/:id", session, asPage(s.withSession(showRun), s)},
 		{http.MethodGet, "/approvals/:id/receipt", session, asPage(s.withSession(pageReceipt), s)},
 		{http.MethodGet, "/tasks/:id/chain", session, asPage(s.withSession(showChain), s)},
+		{http.MethodGet, "/audit", session, asPage(s.withSession(showAudit), s)},
 	}
 }
 

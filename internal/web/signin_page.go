@@ -38,6 +38,8 @@ type signInView struct {
 	Rights  []rightsView
 	// Deployments: there are some that the viewer may see.
 	Deployments bool
+	// Audit: there is a part of the audit log that the viewer may see.
+	Audit bool
 }
 
 // asPage shows the errors of a row to a person: the API's answers are for programs.
@@ -90,6 +92,7 @@ func (s *server) home(c echo.Context) error {
 		}
 	}
 	v.Deployments = len(who.where(policy.DeploymentsView)) > 0
+	v.Audit = who.holds(policy.AuditView, policy.Server).OK || len(who.where(policy.AuditView)) > 0
 	return s.show(c, http.StatusOK, v)
 }
 
