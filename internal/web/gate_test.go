@@ -16,8 +16,9 @@ func TestThreat06And40And52NoRouteStartsApprovesOrGetsAroundTheGate(t *testing.T
 	never := map[policy.Permission]bool{policy.TasksCreate: true, policy.TasksApprove: true}
 	writes := map[string]bool{
 		"/tasks/:id/cancel": true, "/manifests": true, "/tokens": true, "/tokens/:id/revoke": true, "/secrets": true, "/secrets/remove": true,
-		"/freezes":     true, // stops what the gate would let go on, and gives nothing of its own
-		"/deployments": true, // engine.RequestDeployment decides: the approval, the person, the environment's gate
+		"/freezes":         true, // stops what the gate would let go on, and gives nothing of its own
+		"/audit/reconcile": true, // reads the forge and notes what differs; mends nothing, and no decision reads it
+		"/deployments":     true, // engine.RequestDeployment decides: the approval, the person, the environment's gate
 	}
 	for _, row := range (&server{}).apiRows() {
 		if never[row.permission] || row.permission == policy.DeploymentsExecute && row.path != "/deployments" {
