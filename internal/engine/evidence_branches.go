@@ -23,6 +23,9 @@ type claimMemory struct {
 type branchClaim struct {
 	gitops.Claim
 	branch string
+	// settled: an approval made it, and the log has its push; or the forge says that it
+	// is the merge of that. The log only grows, so that it is not looked up again.
+	settled bool
 }
 
 // maxRemembered bounds the memory of one repository; beyond it, it begins anew.
@@ -69,7 +72,7 @@ func (l *look) claims(ctx context.Context) error {
 		}
 		for _, c := range found {
 			if _, known := memory.claims[c.Commit]; !known {
-				memory.claims[c.Commit] = branchClaim{c, branch}
+				memory.claims[c.Commit] = branchClaim{Claim: c, branch: branch}
 			}
 		}
 		if !complete {
@@ -79,10 +82,15 @@ func (l *look) claims(ctx context.Context) error {
 		memory.tips[branch] = l.heads[branch]
 	}
 	l.out.Commits = len(memory.claims)
-	for _, c := range memory.claims {
-		if err := l.claim(ctx, c); err != nil {
+	for id, c := range memory.claims {
+		if c.settled {
+			continue
+		}
+		var err error
+		if c.settled, err = l.claim(ctx, c); err != nil {
 			return err
 		}
+		memory.claims[id] = c
 	}
 	return nil
 }
@@ -102,15 +110,15 @@ func (l *look) inOrder() []string {
 	return names
 }
 
-// claim judges one commit with our trailers.
-func (l *look) claim(ctx context.Context, c branchClaim) error {
+// claim judges one commit with our trailers, and reports whether that is for good.
+func (l *look) claim(ctx context.Context, c branchClaim) (settled bool, err error) {
 	if l.full {
-		return nil
+		return false, nil
 	}
 	d := audit.Difference{Subject: c.Commit, Task: c.Task, URL: l.commitURL(c.Commit), Scope: branchScope(c.branch)}
 	of, err := l.claimed(ctx, c)
 	if err != nil {
-		return err
+		return false, err
 	}
 	made := madeBy(of, c.Commit)
 	switch {
@@ -120,21 +128,23 @@ func (l *look) claim(ctx context.Context, c branchClaim) error {
 	case made != nil && made.Ref == "":
 		d.Kind, d.Entry = audit.PushUnapproved, made.Entry
 		d.What = fmt.Sprintf("commit %.12s is on %s: the approval of task %s made it and pushed nothing (entry %d); somebody else pushed it", c.Commit, c.branch, c.Task, made.Entry)
-	case made != nil && !made.Pushed && !underWay(of.task):
+	case made != nil && made.Pushed:
+		return true, nil
+	case made != nil && underWay(of.task):
+		return false, nil
+	case made != nil:
 		d.Kind, d.Entry = audit.PushUnapproved, made.Entry
 		d.What = fmt.Sprintf("commit %.12s is on %s: the log only says that it was made (entry %d), not that it was pushed", c.Commit, c.branch, made.Entry)
-	case made != nil:
-		return nil
 	default:
 		merged, err := l.isMerge(ctx, of, c)
 		if err != nil || merged {
-			return err
+			return merged, err
 		}
 		if err := l.unknownClaim(ctx, of, c, &d); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return l.differOn(ctx, c, d)
+	return false, l.differOn(ctx, c, d)
 }
 
 // differOn notes the difference if a branch still has the commit.
