@@ -93,6 +93,9 @@ func changeManifests(c *call) error {
 	if body.DryRun || e.after.Version == e.was.Version {
 		return e.answer(decision, false)
 	}
+	if err := e.unfrozen(); err != nil {
+		return err
+	}
 	err = c.s.API.Manifests.PutInForce(c.Request().Context(), e.record(nil))
 	if errors.Is(err, task.ErrStale) {
 		return &apiError{status: http.StatusConflict, text: "somebody else put manifests in force meanwhile, so nothing was changed; look at what is in force now and try again"}

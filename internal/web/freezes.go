@@ -3,7 +3,9 @@ package web
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -141,4 +143,32 @@ func (c *call) freezeOver(environments ...string) (freeze.Freeze, bool, error) {
 // lockedBy is the answer to whoever would change something that is frozen.
 func lockedBy(f freeze.Freeze) error {
 	return &apiError{status: http.StatusLocked, text: f.String() + "; try again once it was thawed"}
+}
+
+// unfrozen refuses a change of an environment that is frozen, of its profiles, or of
+// who has roles on it.
+func (e *edit) unfrozen() error {
+	touched := map[string]bool{}
+	before := &policy.Policy{}
+	if e.was.Set != nil {
+		before = e.c.s.API.Site.PolicyOf(e.was.Set)
+	}
+	for _, one := range []map[string]policy.Environment{before.Environments, e.rules.Environments} {
+		for name := range one {
+			was, is := before.Environments[name], e.rules.Environments[name]
+			on := func(b policy.Binding) bool { return b.Resource == policy.EnvironmentResource(name) }
+			touched[name] = was.Configuration != is.Configuration || !maps.Equal(was.Profiles, is.Profiles) ||
+				!slices.Equal(only(before.Bindings, on), only(e.rules.Bindings, on))
+		}
+	}
+	maps.DeleteFunc(touched, func(_ string, differs bool) bool { return !differs })
+	f, frozen, err := e.c.freezeOver(slices.Collect(maps.Keys(touched))...)
+	if err == nil && frozen {
+		err = lockedBy(f)
+	}
+	return err
+}
+
+func only[T any](list []T, wanted func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return !wanted(v) })
 }

@@ -47,6 +47,11 @@ func (b *freezeBook) Thaw(_ context.Context, c FreezeChange) (freeze.Freeze, boo
 	return freeze.Freeze{}, false, b.broken
 }
 
+func quoted(text string) string {
+	encoded, _ := json.Marshal(text)
+	return string(encoded)
+}
+
 func frozenWorld(t *testing.T, bindings ...policy.Binding) (*apiWorld, *freezeBook) {
 	t.Helper()
 	w := newAPIWorld(t, Limits{}, bindings...)
@@ -130,6 +135,12 @@ func TestWhatIsFrozenTakesNoChange(t *testing.T) {
 		read := w.ask(http.MethodGet, "/tasks/"+string(here), secret)
 		if read.Code != http.StatusOK && row.broken == nil || strings.Contains(read.Body.String(), `"frozen":{"id":"1"`) != (row.cancel == http.StatusLocked) {
 			t.Errorf("%s: read: %d %s", name, read.Code, read.Body)
+		}
+		change := `{"mode":"merge","files":{"a.yaml":` + quoted(bindingYAML("new", "github:99", "viewer", "environment/staging")) + `}}`
+		if row.broken == nil {
+			if put := w.send("/manifests", secret, change); (put.Code == http.StatusLocked) != (row.cancel == http.StatusLocked) || put.Code >= 500 {
+				t.Errorf("%s: give a role there: %d %s", name, put.Code, put.Body)
+			}
 		}
 		if revoked := w.send("/tokens/other/revoke", secret, "{}"); revoked.Code != http.StatusOK {
 			t.Errorf("%s: revoke a token: %d %s", name, revoked.Code, revoked.Body)
