@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -144,7 +143,7 @@ func nameIt(from, to string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("name the backup %s: %w", to, err)
+		return fmt.Errorf("name it %s: %w", to, err)
 	}
 	dir, err := os.Open(filepath.Dir(to))
 	if err != nil {
@@ -268,30 +267,6 @@ func (b backupRun) note(ctx context.Context, made madeBackup) error {
 		return err
 	}
 	return b.db.InTx(ctx, func(tx *store.Tx) error { return tx.Audit(ctx, entry) })
-}
-
-func (m madeBackup) print(out io.Writer, path string, keys bool) error {
-	rows := int64(0)
-	for _, sum := range m.Manifest.Tables {
-		rows += sum.Rows
-	}
-	text := &strings.Builder{}
-	fmt.Fprintf(text, "backup       %s\nid           %s\nsize         %d bytes\nschema       %d (%s)\nrows         %d\naudit        %d entries, root %s\n",
-		path, m.ID, m.Size, m.Header.Schema, m.Header.Database, rows, m.Manifest.Log.Entries, m.Manifest.Log.Root)
-	if m.Signer != "" {
-		fmt.Fprintf(text, "signed by    %s\n", m.Signer)
-	}
-	for _, mirror := range m.Manifest.Mirrors {
-		fmt.Fprintf(text, "git          %s: %d refs, %d bytes\n", mirror.Name, mirror.Rows, mirror.Bytes)
-	}
-	if keys {
-		fmt.Fprintf(text, "keys         sealed to %s\n", strings.Join(m.Manifest.Keys.Recipients, ", "))
-	}
-	for _, left := range m.Header.LeftOut {
-		fmt.Fprintf(text, "not in it    %s: %s\n", left.What, left.Why)
-	}
-	_, err := io.WriteString(out, text.String())
-	return err
 }
 
 // discard takes everything and keeps nothing: the reader compares.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/backup"
@@ -61,4 +62,28 @@ func (c contextReader) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(b)
+}
+
+func (m madeBackup) print(out io.Writer, path string, keys bool) error {
+	rows := int64(0)
+	for _, sum := range m.Manifest.Tables {
+		rows += sum.Rows
+	}
+	text := &strings.Builder{}
+	fmt.Fprintf(text, "backup       %s\nid           %s\nsize         %d bytes\nschema       %d (%s)\nrows         %d\naudit        %d entries, root %s\n",
+		path, m.ID, m.Size, m.Header.Schema, m.Header.Database, rows, m.Manifest.Log.Entries, m.Manifest.Log.Root)
+	if m.Signer != "" {
+		fmt.Fprintf(text, "signed by    %s\n", m.Signer)
+	}
+	for _, mirror := range m.Manifest.Mirrors {
+		fmt.Fprintf(text, "git          %s: %d refs, %d bytes\n", mirror.Name, mirror.Rows, mirror.Bytes)
+	}
+	if keys {
+		fmt.Fprintf(text, "keys         sealed to %s\n", strings.Join(m.Manifest.Keys.Recipients, ", "))
+	}
+	for _, left := range m.Header.LeftOut {
+		fmt.Fprintf(text, "not in it    %s: %s\n", left.What, left.Why)
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
 }

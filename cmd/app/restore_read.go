@@ -23,8 +23,9 @@ type reading struct {
 	said     *tellProgress
 	git      *gitops.Kept
 	identity string
-	public   string   // key that must have signed it; empty: any
-	outside  [][]byte // checkpoints that were kept elsewhere
+	public   string     // key that must have signed it; empty: any
+	own      *audit.Key // of the data directory; nil: there is none
+	outside  [][]byte   // checkpoints that were kept elsewhere
 
 	ctx    context.Context //nolint:containedctx // of load, for the sink's methods
 	loader *store.Loader
@@ -141,9 +142,9 @@ func (r *reading) verifyLog(ctx context.Context, l *store.Loaded) error {
 	if err != nil {
 		return err
 	}
-	r.log = keys
-	if r.public != "" && !slices.Contains(keys, r.public) {
-		keys = append(keys, r.public)
+	keys, err = r.keysOf(keys)
+	if err != nil {
+		return err
 	}
 	if err := r.loggedKey(keys); err != nil {
 		return err
@@ -181,6 +182,27 @@ func (r *reading) verifyLog(ctx context.Context, l *store.Loaded) error {
 	return nil
 }
 
+// keysOf are the public keys of the log: those that it has itself, and the one that
+// the operator kept. A log of an earlier version has none, and those at hand count.
+func (r *reading) keysOf(logged []string) ([]string, error) {
+	r.log = slices.Clone(logged)
+	if sealed, is := r.keys[auditKeyFile]; is && len(logged) == 0 {
+		public, err := publicOf(sealed)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the key of the log in it: %w", backup.ErrDamaged, err)
+		}
+		r.log = append(r.log, public)
+	}
+	if r.own != nil && len(logged) == 0 {
+		r.log = append(r.log, r.own.Public())
+	}
+	keys := slices.Clone(r.log)
+	if r.public != "" && !slices.Contains(keys, r.public) {
+		keys = append(keys, r.public)
+	}
+	return keys, nil
+}
+
 // loggedKey wants that the signature is of one of the log's own keys.
 func (r *reading) loggedKey(keys []string) error {
 	if r.ended.Signature == nil || len(keys) == 0 {
@@ -195,7 +217,7 @@ func (r *reading) loggedKey(keys []string) error {
 }
 
 func checkpointBy(signed []byte, keys []string) (c audit.Checkpoint, err error) {
-	err = errors.New("the audit log has no key yet")
+	err = errors.New("the log of this version does not have its public key: name it with --key, or bring " + auditKeyFile + " into the data directory")
 	for _, key := range keys {
 		if c, err = audit.OpenCheckpoint(signed, key); err == nil {
 			return c, nil

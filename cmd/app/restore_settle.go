@@ -74,7 +74,7 @@ func (r *reading) next(cfg config.Config, c restoreCmd) []string {
 			continue
 		}
 		why := map[string]string{
-			auditKeyFile:   "without it the server does not sign the log, and does not start",
+			auditKeyFile:   "without it the server does not start; if it is lost for good, coderflow audit change-key gives the log a new one",
 			secretsKeyFile: "without it no stored secret can be opened; nothing to do if none is stored",
 		}[name]
 		from := "bring it from where you keep it"
@@ -95,6 +95,9 @@ func (r *reading) next(cfg config.Config, c restoreCmd) []string {
 	steps = append(steps,
 		"Put the manifests of today in force: coderflow apply -f DIR. Look at coderflow tokens list and coderflow secrets list.",
 		"Compare the log with the forge: coderflow audit reconcile. What landed after "+restoreTime(r.ended.Header.TakenAt)+" is there and not here.")
+	if cfg.Publish != nil {
+		steps = append(steps, "Name another branch for audit.publish: the former has checkpoints that this log does not lead to, and nothing is signed as long as it is read.")
+	}
 	if r.frozen {
 		steps = append(steps, "Let it go on: coderflow thaw. Reviews from before "+restoreTime(now())+" approve nothing; who reviewed then has to review again.")
 	}
