@@ -53,8 +53,8 @@ test-agents: setup-test build ## Run every agent's own program, driven by a scri
 	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m ./internal/agent/agenttest
 	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m -run Agent ./cmd/app
 
-soak: setup-test build ## A hundred times: two approvals, a restart and a redelivery at once (minutes)
-	@TEST_REPETITIONS=100 $(GO) test -count=1 -timeout 60m -run Threat51ManyTimes -v ./cmd/app
+soak: setup-test build ## Random kills of server, forge and an engine of its own (TEST_SOAK=10m), and two approvals at once a hundred times
+	@TEST_SOAK=$${TEST_SOAK:-10m} TEST_REPETITIONS=100 $(GO) test -count=1 -timeout 180m -run 'TestSoak|Threat51ManyTimes' -v ./cmd/app
 
 bench: setup ## Measure what is claimed: ratios against a floor, in one run
 	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/sandbox
