@@ -277,6 +277,7 @@ func TestThreat49And52And53RequestsDeployOnlyWhatWasApprovedForThere(t *testing.
 	if answer, _ = w.ask(robot, "staging", "publish", commit, nil); answer.status != http.StatusConflict || !strings.Contains(answer.body, "dismissed") {
 		t.Errorf("under a dismissed review: %d %s", answer.status, answer.body)
 	}
+	w.entriesSayEnough(audit.DeployRequested, audit.DeployRefused)
 }
 
 func (w *world) lastReview(number int) *gh.PullRequestReview {

@@ -37,6 +37,7 @@ func TestIssueBecomesACommitAndADeploymentOnlyByApproval(t *testing.T) {
 				audit.TaskCreated: 1, audit.ApprovalRecorded: 1, audit.PushIntent: 1, audit.PushDone: 1,
 				audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1,
 			})
+			w.entriesSayEnough(audit.ManifestsApplied, audit.DeliveryAccepted, audit.TaskMoved, audit.ProposalPublished, audit.PushDone, audit.DeployEnded)
 			w.nothingMentioned()
 		})
 	}

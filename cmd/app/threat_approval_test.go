@@ -118,6 +118,7 @@ func TestThreat40And42And52ApprovalsThatDoNotCount(t *testing.T) {
 			}
 		})
 	}
+	w.entriesSayEnough(audit.ApprovalRefused)
 	w.nothingMentioned()
 }
 

@@ -219,6 +219,7 @@ func TestThreat44And48WhoFallsAwayBeforeThePushTakesTheQuorumAlong(t *testing.T)
 			w.waitCounted(proposed.ID, 1)
 			w.approve(tom, proposed.PullRequest, "once more")
 			w.landedExactly(w.taskOf(proposed.Issue, task.Done))
+			w.entriesSayEnough(audit.ApprovalCounted, audit.ApprovalVoid, audit.ApprovalRecorded)
 			w.server.kill()
 		})
 	}

@@ -226,6 +226,7 @@ func TestThreat06And07OnlyPermittedRequestsStartATask(t *testing.T) {
 	if refused != 1 {
 		t.Errorf("%d refused requests in the audit log, want eve's", refused)
 	}
+	w.entriesSayEnough(audit.RequestRefused)
 	w.nothingMentioned()
 }
 

@@ -41,7 +41,9 @@ func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
 	meaning := event.Repository.Key() + "/comment:" + event.Comment.ID
 	return e.once(ctx, meaning, func() (func(Tx) error, error) {
 		if !listed(rules, event.Repository) {
-			return e.refusedRequest(ctx, event, policy.No("no environment lists this repository by its numeric id")), nil
+			return e.refusedRequest(ctx, event, policy.Decision{
+				Reason: policy.No("no environment lists this repository by its numeric id"), PolicyVersion: rules.Version,
+			}), nil
 		}
 		c := &conversation{e: e, event: event, set: set, rules: rules, number: event.Issue.Number}
 		for _, p := range problems {
@@ -65,11 +67,16 @@ func listed(rules *policy.Policy, ref forge.RepositoryRef) bool {
 	return false
 }
 
-func (e *Engine) refusedRequest(ctx context.Context, event forge.Event, reason policy.Reason) func(Tx) error {
+// refusedRequest keeps a refusal. Its decision has no version of a policy where none
+// was asked.
+func (e *Engine) refusedRequest(ctx context.Context, event forge.Event, d policy.Decision) func(Tx) error {
 	return func(tx Tx) error {
-		detail := map[string]any{"repository": event.Repository.Key(), "reason": reason}
+		detail := map[string]any{"repository": event.Repository.Key(), "reason": d.Reason, "policyVersion": d.PolicyVersion}
 		if event.Issue != nil {
-			detail["issue"] = event.Issue.Number
+			detail["issue"], detail["url"] = event.Issue.Number, event.Issue.URL
+		}
+		if event.Comment != nil {
+			detail["url"] = event.Comment.URL
 		}
 		entry, err := audit.New(e.Now(), event.Actor.Subject.String(), audit.RequestRefused, detail)
 		if err != nil {
@@ -97,7 +104,7 @@ func (c *conversation) write(f func(Tx) error) { c.writes = append(c.writes, f) 
 func (c *conversation) refuse(ctx context.Context, d policy.Decision) {
 	c.refused = true
 	c.say(present.Refusal(d))
-	c.write(c.e.refusedRequest(ctx, c.event, d.Reason))
+	c.write(c.e.refusedRequest(ctx, c.event, d))
 }
 
 func (c *conversation) follow(ctx context.Context, cmd command.Command) error {

@@ -47,7 +47,7 @@ func (c *conversation) unfrozen(ctx context.Context, environment, again string) 
 	}
 	c.refused = true
 	c.say(present.Frozen(f, again))
-	c.write(c.e.refusedRequest(ctx, c.event, policy.No(f.String())))
+	c.write(c.e.refusedRequest(ctx, c.event, policy.Decision{Reason: policy.No(f.String())}))
 	return false, nil
 }
 
@@ -92,5 +92,5 @@ func (e *Engine) frozenLabel(ctx context.Context, event forge.Event, act forge.L
 			return nil, fmt.Errorf("answer the label: %w", err)
 		}
 	}
-	return e.refusedRequest(ctx, event, policy.No(f.String())), nil
+	return e.refusedRequest(ctx, event, policy.Decision{Reason: policy.No(f.String())}), nil
 }

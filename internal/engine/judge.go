@@ -132,13 +132,26 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 
 func (e *Engine) recordRefusal(ctx context.Context, w *work, r forge.Review, refused *approval.RefusedError) error {
 	d := refused.Decision
+	digest, err := e.digestOf(ctx, w.t.ID)
+	if err != nil {
+		return err
+	}
 	return e.save(ctx, w, func(t *task.Task) {
 		t.Judged = judged(t.Judged, judgement(r, d, e.Now()))
 	}, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, r.Author.Subject.String(), audit.ApprovalRefused, map[string]any{
-			"review": r.URL, "decision": d, "replay": refused.Replay,
+			"review": r.URL, "decision": d, "replay": refused.Replay, "digest": digest,
 		})
 	})
+}
+
+// digestOf is the digest of what a review is about.
+func (e *Engine) digestOf(ctx context.Context, id task.ID) (string, error) {
+	p, err := e.Store.Proposal(ctx, id)
+	if err != nil && !errors.Is(err, task.ErrNotFound) { // it may be refused because there is none
+		return "", fmt.Errorf("read what was reviewed: %w", err)
+	}
+	return p.Digest, nil
 }
 
 // recordCounted keeps that a review counts and what is missing beside it. The same
@@ -154,9 +167,13 @@ func (e *Engine) recordCounted(ctx context.Context, w *work, r forge.Review, ref
 	if i >= 0 { // what is missing changed, not that it counts
 		return e.save(ctx, w, keep, nil)
 	}
+	digest, err := e.digestOf(ctx, w.t.ID)
+	if err != nil {
+		return err
+	}
 	return e.save(ctx, w, keep, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, r.Author.Subject.String(), audit.ApprovalCounted, map[string]any{
-			"review": r.URL, "decision": refused.Decision, "replay": refused.Replay,
+			"review": r.URL, "decision": refused.Decision, "replay": refused.Replay, "digest": digest,
 		})
 	})
 }
@@ -251,7 +268,7 @@ func (e *Engine) approvalFell(ctx context.Context, w *work, err error) error {
 	w.t.ApprovalID, w.t.LandedCommit, w.t.Failure = "", "", why
 	return e.move(ctx, w, to, func(tx Tx) error {
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ApprovalVoid, map[string]any{
-			"approval": fallen, "decision": refused.Decision,
+			"approval": fallen, "decision": refused.Decision, "digest": p.Digest,
 		})
 	})
 }

@@ -118,5 +118,5 @@ func (e *Engine) refuseLabel(ctx context.Context, event forge.Event, act forge.L
 			return nil, fmt.Errorf("answer the label: %w", err)
 		}
 	}
-	return e.refusedRequest(ctx, event, d.Reason), nil
+	return e.refusedRequest(ctx, event, d), nil
 }
