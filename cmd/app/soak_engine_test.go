@@ -66,13 +66,33 @@ func (e *ownEngine) restart() error {
 		return err
 	}
 	_ = e.process.Wait() // it was killed
-	if err := os.Remove(filepath.Join(e.dir, "pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
+	// Its containerd dies with it, a moment later. An engine that still sees it waits for it in vain.
+	pidFile := filepath.Join(e.dir, "exec", "containerd", "containerd.pid")
+	pid, err := os.ReadFile(pidFile)
+	if err != nil {
 		return err
+	}
+	err = until(context.Background(), 20*time.Second, "the end of the engine's containerd", func(context.Context) (bool, error) {
+		_, err := os.Stat(filepath.Join("/proc", strings.TrimSpace(string(pid)), "fd", "0"))
+		return err != nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{pidFile, filepath.Join(e.dir, "pid")} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	return e.start()
 }
 
 func (e *ownEngine) remove() error {
+	if exec.Command("docker", "-H", e.host(), "version").Run() != nil {
+		if err := e.start(); err != nil {
+			return err
+		}
+	}
 	out, err := exec.Command("docker", "-H", e.host(), "ps", "-aq").Output()
 	if ids := strings.Fields(string(out)); err == nil && len(ids) > 0 {
 		err = exec.Command("docker", append([]string{"-H", e.host(), "rm", "-f"}, ids...)...).Run()

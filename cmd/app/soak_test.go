@@ -47,6 +47,7 @@ type soak struct {
 	random *rand.Rand
 	until  time.Time
 	atOnce int
+	most   int // kills in a round
 
 	people                  sync.RWMutex // nobody acts at a forge that is down
 	landed, retried         int
@@ -55,7 +56,7 @@ type soak struct {
 
 func newSoak(t *testing.T) *soak {
 	t.Helper()
-	s := &soak{seed: time.Now().UnixNano(), atOnce: 4}
+	s := &soak{seed: time.Now().UnixNano(), atOnce: 3, most: 8}
 	var environment []string
 	if text := os.Getenv("TEST_SEED"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
@@ -72,7 +73,7 @@ func newSoak(t *testing.T) *soak {
 		if err != nil {
 			t.Fatalf("TEST_SOAK=%q: %v", text, err)
 		}
-		s.until, s.atOnce = time.Now().Add(length), 8
+		s.until, s.atOnce, s.most = time.Now().Add(length), 8, 30
 		s.engine = newOwnEngine(t, s.w)
 		environment = append(environment, "CODERFLOW_DOCKER_HOST="+s.engine.host())
 	}
@@ -171,7 +172,7 @@ func (s *soak) killAll() (stop func()) {
 	ctx, cancel := context.WithCancel(s.w.t.Context())
 	var work sync.WaitGroup
 	work.Go(func() {
-		for {
+		for range s.most {
 			pause := time.Duration(s.random.Int64N(int64(4 * time.Second)))
 			which := s.random.IntN(6)
 			select {
