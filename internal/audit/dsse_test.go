@@ -142,6 +142,13 @@ func TestThreat54EnvelopesThatAreNotTheirsAreRefused(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
+	elsewise, err := key.Seal("application/vnd.other+json", []byte(`{"a":1}`)) // signed by the key, as something else
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := audit.OpenEnvelope(elsewise, someType, key.Public()); !errors.Is(err, audit.ErrEnvelope) {
+		t.Errorf("a document of another type: %s, %v", got, err)
+	}
 	pretty := strings.ReplaceAll(string(sealed), ",", ",\n  ") + "\n"
 	if _, err := audit.OpenEnvelope([]byte(pretty), someType, key.Public()); err != nil {
 		t.Errorf("with blanks between: %v", err)

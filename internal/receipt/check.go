@@ -188,7 +188,9 @@ func (c *check) recorded() (err error) {
 func (c *check) request() {
 	link := c.holds("request", "asked by %s on %s", person(c.receipt.Request.Requester), c.receipt.Request.At.Format("2006-01-02 15:04 MST"))
 	link.detail("%s", c.receipt.Request.URL)
-	link.detail("text %s", c.receipt.Request.Text)
+	if c.receipt.Request.Text != "" { // logs of before have none
+		link.detail("text %s", c.receipt.Request.Text)
+	}
 }
 
 // proposal computes the change from the clone and the digest from it.

@@ -184,6 +184,56 @@ func TestThreat54EntriesThatDoNotBelongTogetherAreFound(t *testing.T) {
 	}
 }
 
+// An entry whose line has another number than its place in the log is two entries.
+func TestThreat54AnEntryIsWhereItsNumberSays(t *testing.T) {
+	t.Parallel()
+	w := receipttest.New(t, 2)
+	s := w.Statement()
+	last := &s.Predicate.Log.Entries[len(s.Predicate.Log.Entries)-1]
+	number := w.AppendLeaf([]byte(last.Leaf)) // again, further on
+	s.Predicate.Log.Checkpoint = string(w.Sign())
+	for i := range s.Predicate.Log.Entries {
+		at := w.Entries[i].Seq
+		if &s.Predicate.Log.Entries[i] == last {
+			at = number
+		}
+		p, err := audit.ProveInclusion(&w.Log, at, w.Log.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Predicate.Log.Entries[i].Proof = p
+	}
+	if v := check(t, w, w.Commit, receipt.Evidence{Envelope: w.Seal(s)}); !slices.Equal(broken(v), []string{"log"}) {
+		t.Errorf("fails: %v\n%+v", broken(v), v.Links)
+	}
+}
+
+// What became of a commit: kept, or pushed with a lost answer.
+func TestEachEndOfALandingHasAReceipt(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]struct {
+		action audit.Action
+		detail map[string]any
+		says   string
+	}{
+		"kept":  {audit.CommitKept, map[string]any{"outcome": "nothing was pushed"}, "kept, as the approval asked"},
+		"found": {audit.PushDone, map[string]any{"ref": "refs/heads/coderflow/aaaaaaaaaaaa", "outcome": "found at the forge"}, "found at the forge to refs/heads/coderflow/aaaaaaaaaaaa, from cccc"},
+		"there": {audit.PushDone, map[string]any{"ref": "refs/heads/coderflow/aaaaaaaaaaaa", "outcome": map[string]any{"AlreadyPushed": true}}, "was there already"},
+	} {
+		w := receipttest.New(t, 1)
+		w.Entries = w.Entries[:4]
+		if end.action == audit.CommitKept {
+			w.Entries = w.Entries[:3]
+		}
+		end.detail["approval"], end.detail["commit"] = w.Approval.ID, w.Commit
+		w.Add(audit.System, end.action, end.detail)
+		v := check(t, w, w.Commit, receipt.Evidence{Envelope: w.Seal(w.Statement())})
+		if text, _ := json.Marshal(v); !v.Valid || !strings.Contains(string(text), end.says) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
 // A receipt is for one commit: not for its parent, for a copy under another author or
 // with another message, with another tree, signed, or with a second parent.
 func TestThreat50ACommitThatOnlyLooksLikeTheApprovedOneHasNoReceipt(t *testing.T) {
