@@ -39,5 +39,5 @@ func freezer(c web.FreezeChange) (by string, detail map[string]any) {
 	if c.By.Subject.IsZero() {
 		return operator(), nil
 	}
-	return c.By.Subject.String(), map[string]any{"by": "API", "using": c.Using, "request": c.Request}
+	return c.By.Subject.String(), map[string]any{"by": "API", "using": c.Using, "request": c.Request, "decision": c.Decision}
 }

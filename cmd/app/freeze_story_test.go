@@ -117,7 +117,9 @@ func (w *world) frozenApproval(proposed task.Task) {
 	w.ordered("thaw")
 	<-pushing
 	second := w.second()
-	second.order(http.MethodPost, `{"reason":"a key leaked"}`, http.StatusCreated)
+	if status, out, said := second.ordered("freeze", "staging", "--reason", "a key leaked"); status != 0 || !strings.Contains(out, "environment staging is frozen") {
+		w.t.Fatalf("%d %s %s", status, out, said)
+	}
 	select {
 	case <-ended:
 	case <-time.After(30 * time.Second):
@@ -134,6 +136,24 @@ func (w *world) frozenApproval(proposed task.Task) {
 			w.t.Errorf("%s: %d %+v", address, status, ready)
 		}
 	}
+	for want, arguments := range map[string][]string{
+		"was frozen already, by tom":  {"freeze", "staging", "--reason", "me too"},
+		"a key leaked":                {"freezes"},
+		"environment staging, by tom": {"tasks", "show", string(proposed.ID)},
+		"frozen by ":                  {"tasks", "cancel", string(proposed.ID)},
+		"environments:freeze":         {"thaw"},
+		"no such environment":         {"thaw", "production"},
+	} {
+		status, out, said := second.ordered(arguments...)
+		if failed := arguments[0] == "thaw" || arguments[1%len(arguments)] == "cancel"; (status != 0) != failed || !strings.Contains(out+said, want) {
+			w.t.Errorf("%q: %d %s %s, want %q", arguments, status, out, said, want)
+		}
+	}
+	if response, err := http.Get("http://" + w.address + "/metrics"); err != nil {
+		w.t.Error(err)
+	} else if text, _ := io.ReadAll(response.Body); !strings.Contains(string(text), `coderflow_frozen{resource="environment/staging"} 1`) {
+		w.t.Error("no metric says that it is frozen")
+	}
 	second.kill() // it has none of the first one's mirrors
 	w.ordered("thaw", "staging")
 }
@@ -142,8 +162,9 @@ func (w *world) frozenApproval(proposed task.Task) {
 // environment-admin.
 type sibling struct {
 	*process
-	w              *world
-	address, token string
+	w       *world
+	address string
+	token   string // file
 }
 
 func (w *world) second() sibling {
@@ -156,7 +177,10 @@ func (w *world) second() sibling {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := sibling{w: w, address: freeAddress(w.t), token: strings.TrimSpace(w.ordered("tokens", "create", "--for", w.subject(tom), "--name", "stop"))}
+	s := sibling{w: w, address: freeAddress(w.t), token: filepath.Join(w.dir, "token")}
+	if err := os.WriteFile(s.token, []byte(w.ordered("tokens", "create", "--for", w.subject(tom), "--name", "stop")), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
 	first := w.server
 	w.launch("CODERFLOW_DATADIR="+data, "CODERFLOW_LISTEN="+s.address)
 	s.process, w.server = w.server, first
@@ -174,23 +198,11 @@ func (w *world) second() sibling {
 	return s
 }
 
-// order freezes or thaws the environment staging over the API.
-func (s sibling) order(method, body string, want int) {
-	s.w.t.Helper()
-	request, err := http.NewRequestWithContext(s.w.t.Context(), method, "http://"+s.address+"/api/v1/freezes?environment=staging", strings.NewReader(body))
-	if err != nil {
-		s.w.t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+s.token)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		s.w.t.Fatal(err)
-	}
-	defer response.Body.Close() //nolint:errcheck // it was read
-	if answer, _ := io.ReadAll(response.Body); response.StatusCode != want {
-		s.w.t.Fatalf("%s: %d %s", method, response.StatusCode, answer)
-	}
+// ordered runs a command at this server, as an environment-admin.
+func (s sibling) ordered(arguments ...string) (status int, out, problems string) {
+	var printed, said bytes.Buffer
+	status = run(s.w.t.Context(), append(arguments, "--server", "http://"+s.address, "--token-file", s.token), streams{out: &printed, err: &said})
+	return status, printed.String(), said.String()
 }
 
 func readiness(t *testing.T, address string, into any) int {

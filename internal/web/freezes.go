@@ -19,6 +19,8 @@ type FreezeChange struct {
 	Reason   string
 	By       forge.User
 	When     time.Time
+	// Decision is by what it was permitted.
+	Decision policy.Decision
 	// Using and Request are the ids of the token that was used and of the request.
 	Using, Request string
 }
@@ -74,9 +76,15 @@ func listFreezes(c *call) error {
 func (c *call) freezeChange() FreezeChange {
 	change := FreezeChange{Resource: freeze.Server, By: c.user, When: c.s.Now(), Using: c.token.ID, Request: requestID(c)}
 	change.By.Login = loginOf(c.rules, c.user.Subject)
+	on := policy.Server
 	if c.environment != "" {
-		change.Resource = freeze.Environment(c.environment)
+		change.Resource, on = freeze.Environment(c.environment), policy.EnvironmentResource(c.environment)
 	}
+	reason := c.holds(policy.EnvironmentsFreeze, on)
+	if !reason.OK { // it is an environment that is gone
+		reason = c.holds(policy.EnvironmentsFreeze, policy.Server)
+	}
+	change.Decision = policy.Decision{Allowed: reason.OK, Reason: reason, PolicyVersion: c.rules.Version}
 	return change
 }
 

@@ -75,7 +75,7 @@ func TestAFreezeNamesWhoFrozeAndWhy(t *testing.T) {
 	if made.Environment != "staging" || made.Reason != "a key leaked" || made.By.Subject != owner.String() || made.Already {
 		t.Errorf("%+v", made)
 	}
-	if c := book.changes[0]; c.Using != "k" || c.Request == "" || c.By.Subject != owner || !c.When.Equal(w.now) {
+	if c := book.changes[0]; c.Using != "k" || c.Request == "" || c.By.Subject != owner || !c.When.Equal(w.now) || !c.Decision.Allowed || c.Decision.PolicyVersion == "" {
 		t.Errorf("for the log: %+v", c)
 	}
 	if again := w.send("/freezes?environment=staging", secret, because); again.Code != http.StatusOK || !strings.Contains(again.Body.String(), `"already":true`) {
