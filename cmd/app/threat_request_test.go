@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -157,10 +158,27 @@ func TestThreat02OneDeliveryAHundredTimesIsOneTask(t *testing.T) {
 	}
 }
 
-// Bodies that are too large, compressed or of another type do not reach the decoder.
-func TestThreat05BodiesAreBounded(t *testing.T) {
+// Bodies that are too large, compressed or of another type do not reach the decoder;
+// what a sender or a proxy put into other headers is nowhere in the data directory.
+func TestThreat04And05BodiesAreBoundedAndHeadersAreKeptByName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	ping := []byte(`{"zen":"Keep it logically awesome."}`)
+	code := w.delivery("22222222-2222-3333-4444-555555555555", "ping", ping, func(h http.Header) {
+		w.signed(ping)(h)
+		for _, name := range []string{"Authorization", "Cookie", "X-Github-Token", "X-Forwarded-Access-Token"} {
+			h.Set(name, "kept-by-mistake-4711")
+		}
+	})
+	if code != http.StatusAccepted {
+		t.Errorf("a delivery with secrets in its headers: status %d", code)
+	}
+	for _, name := range []string{"coderflow.db", "coderflow.db-wal"} {
+		text, err := os.ReadFile(filepath.Join(w.dir, "data", name))
+		if err != nil || bytes.Contains(text, []byte("kept-by-mistake-4711")) {
+			t.Errorf("%s has the secret, or cannot be read: %v", name, err)
+		}
+	}
 	large := bytes.Repeat([]byte("x"), 26<<20)
 	if code := w.delivery("11111111-2222-3333-4444-555555555555", "issue_comment", large, w.signed(large)); code != http.StatusRequestEntityTooLarge {
 		t.Errorf("26 MiB: status %d, want 413", code)
