@@ -17,6 +17,7 @@ import (
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/store/storetest"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -101,6 +102,7 @@ func aDay(t *testing.T, database string, killed bool) []string {
 	k.again("moved:approved", "moved:land", engine.Committed, engine.PushIntended, engine.Pushed, engine.ReviewJudged, engine.ReviewAnswered)
 	w.ended()
 	w.handled()
+	w.atRest()
 	trace := w.trace()
 	w.cleaned()
 	places := w.placesLeft(k, killed)
@@ -225,6 +227,21 @@ func (w *world) forgotten(p task.Task) {
 	if _, err := w.db().DB().ExecContext(w.t.Context(), "UPDATE proposals SET created_at = '"+long+"' WHERE task = '"+string(p.ID)+"'"); err != nil { //nolint:gosec // both are ours
 		w.t.Fatal(err)
 	}
+}
+
+// atRest waits until everything that ended was told.
+func (w *world) atRest() {
+	w.t.Helper()
+	db := w.db()
+	w.wait("everything to be told", func(ctx context.Context) (bool, error) {
+		tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: 1000})
+		for _, d := range w.hub.Deployments(sampleRepo) {
+			if len(d.States) == 0 || d.States[len(d.States)-1] != "success" {
+				return false, err
+			}
+		}
+		return !slices.ContainsFunc(tasks, func(t task.Task) bool { return t.Reported != t.State }), err
+	})
 }
 
 // cleaned has the environment keep nothing, and waits until nothing is kept.
