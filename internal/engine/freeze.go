@@ -43,6 +43,7 @@ type Freezes struct {
 
 	environments sync.Map     // whose freeze covers a task or deployment, by its id
 	paused       atomic.Int64 // containers of this node, at the last look
+	failing      atomic.Bool  // the last look; for the log
 }
 
 // errUnread is that nobody has read yet what is frozen.

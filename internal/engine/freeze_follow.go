@@ -35,8 +35,8 @@ func (e *Engine) FollowFreezes(ctx context.Context) error {
 
 func (e *Engine) lookAtFreezes(ctx context.Context, work *sync.WaitGroup) {
 	came, lifted, err := e.Freezes.Look(ctx)
-	if err != nil && ctx.Err() == nil {
-		e.Logger.WarnContext(ctx, "it cannot be read what is frozen; after some seconds everything counts as frozen", "error", err)
+	if failing := err != nil && ctx.Err() == nil; failing != e.Freezes.failing.Swap(failing) { // once, not four times a second
+		e.Logger.WarnContext(ctx, "it can be read what is frozen, or not any more: after some seconds without everything counts as frozen", "error", err)
 	}
 	for _, f := range came {
 		e.Logger.WarnContext(ctx, "frozen", "what", f.What(), "by", f.By, "reason", f.Reason, "freeze", f.ID)
