@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,6 +100,7 @@ func (e *ownEngine) remove() error {
 	}
 	err = errors.Join(err, e.process.Process.Signal(syscall.SIGTERM))
 	_ = e.process.Wait() // it was asked to
+	e.killShims()
 	mounts, errMounts := os.ReadFile("/proc/self/mounts")
 	for line := range strings.Lines(string(mounts)) {
 		if at := strings.Fields(line)[1]; strings.HasPrefix(at, e.dir+"/") {
@@ -106,4 +108,23 @@ func (e *ownEngine) remove() error {
 		}
 	}
 	return errors.Join(err, errMounts)
+}
+
+// killShims ends what a killed engine left of its containers: the processes that were
+// started with a path of the engine's own directory, and their children.
+func (e *ownEngine) killShims() {
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well-formed
+	for _, path := range commands {
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(text), e.dir+"/") {
+			continue
+		}
+		pid := filepath.Base(filepath.Dir(path))
+		children, _ := os.ReadFile(filepath.Join("/proc", pid, "task", pid, "children")) // it may have ended
+		for _, one := range append(strings.Fields(string(children)), pid) {
+			if n, err := strconv.Atoi(one); err == nil {
+				_ = syscall.Kill(n, syscall.SIGKILL)
+			}
+		}
+	}
 }
