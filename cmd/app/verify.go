@@ -53,20 +53,13 @@ func (c verifyCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer e.close()
-	clone, err := gitops.OpenClone(ctx, c.Repo)
-	if err != nil {
-		return err
-	}
 	verdicts := []receipt.Verdict{}
 	for _, name := range c.Commits {
-		id, err := clone.Resolve(name)
+		v, err := c.verify(ctx, name, e.fetch)
 		if err != nil {
-			return errors.Join(notFound("%w", err), clone.Close())
+			return err
 		}
-		verdicts = append(verdicts, receipt.Verify(ctx, clone, id, c.IfClaimed, e.fetch))
-	}
-	if err := clone.Close(); err != nil {
-		return err
+		verdicts = append(verdicts, v)
 	}
 	if err := c.print(s, verdicts, func(t *table) { drawVerdicts(t, verdicts, e.keyFrom) }); err != nil {
 		return err
@@ -81,6 +74,21 @@ func (c verifyCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("not verified: %d of %d commits", bad, len(verdicts))
 	}
 	return nil
+}
+
+// verify verifies one commit, within the bounds of a clone of its own: those before it
+// use nothing of them up.
+func (c verifyCmd) verify(ctx context.Context, name string, fetch receipt.Fetch) (receipt.Verdict, error) {
+	clone, err := gitops.OpenClone(ctx, c.Repo)
+	if err != nil {
+		return receipt.Verdict{}, err
+	}
+	id, err := clone.Resolve(name)
+	if err != nil {
+		return receipt.Verdict{}, errors.Join(notFound("%w", err), clone.Close())
+	}
+	v := receipt.Verify(ctx, clone, id, c.IfClaimed, fetch)
+	return v, clone.Close()
 }
 
 // papers are where receipts, the key and proofs come from.

@@ -41,7 +41,8 @@ var (
 	ErrObjectLies = errors.New("the clone has another content under the object's id")
 )
 
-// OpenClone opens the clone that the directory is in, or is.
+// OpenClone opens the clone that the directory is in, or is. What may be read, and how
+// long, is bounded for each Clone: one is opened for each commit that is verified.
 func OpenClone(ctx context.Context, dir string) (c *Clone, err error) {
 	c = &Clone{}
 	if c.gitDir, c.commonDir, err = findClone(dir); err != nil {
@@ -60,6 +61,9 @@ func OpenClone(ctx context.Context, dir string) (c *Clone, err error) {
 	}
 	c.g = &Git{program: program, opts: Options{Dir: c.dir, LocalTimeout: cloneTimeout, Logger: slog.New(slog.DiscardHandler)}}
 	err = errors.Join(os.Mkdir(c.g.place(emptyDir), 0o700), layOutRepository(c.repository()))
+	if err == nil {
+		err = c.g.checkVersion()
+	}
 	if err == nil {
 		c.objects, err = c.startReader(ctx)
 	}

@@ -29,6 +29,10 @@ const (
 	maxCloneBytes  = 1 << 30 // all of it together
 )
 
+// readerMemory bounds each piece of memory that git asks for: a small object may be
+// stored as a difference to one of any size. It is more than the largest object.
+const readerMemory = "200m"
+
 // startReader talks to git through the system's pipes; see blobWriter.
 func (c *Clone) startReader(ctx context.Context) (*objectReader, error) {
 	questionsRead, questions, err := os.Pipe()
@@ -46,7 +50,7 @@ func (c *Clone) startReader(ctx context.Context) (*objectReader, error) {
 		_, err := c.g.run(ctx, invocation{
 			args: []string{"cat-file", "--batch-command"}, gitDir: c.repository(),
 			config: []string{"core.commitGraph=false", "protocol.https.allow=never"},
-			env:    []string{"GIT_OBJECT_DIRECTORY=" + c.objectDir, "GIT_ALLOW_PROTOCOL=none"},
+			env:    []string{"GIT_OBJECT_DIRECTORY=" + c.objectDir, "GIT_ALLOW_PROTOCOL=none", "GIT_ALLOC_LIMIT=" + readerMemory},
 			stdin:  questionsRead, stdout: answersWrite,
 		})
 		r.done <- errors.Join(err, questionsRead.Close(), answersWrite.Close())
