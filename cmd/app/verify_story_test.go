@@ -47,11 +47,11 @@ func TestAnAuditorVerifiesACommitInAClone(t *testing.T) {
 	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
 	auditor := newSeat(t, "http://"+w.address, firstOf(w.token(maria)))
 	auditor.fails(notFoundStatus, "has no receipt", "receipt", string(proposed.ID))
+	key, checkpoint := auditor.write("audit.pub", w.text("/audit/key")), auditor.write("early.checkpoint", w.text("/audit/checkpoint")) // of before the approval
 	w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow deploy publish channel=stable")
 	done := w.taskOf(issue.GetNumber(), task.Done)
 	merge := w.merge(done.PullRequest)
 	dir := w.clone()
-	key, checkpoint := auditor.write("audit.pub", w.text("/audit/key")), auditor.write("early.checkpoint", w.text("/audit/checkpoint"))
 
 	w.step("at the server", func() {
 		for _, args := range [][]string{{done.LandedCommit}, {"HEAD"}, {"HEAD^2"}, {done.LandedCommit, "--checkpoint", checkpoint}} {
