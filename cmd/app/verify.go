@@ -31,7 +31,9 @@ clone, the receipt and the key, and no network. It computes the tree, the diff, 
 commit itself with its author, dates, message and trailers from the clone; checks the signature, and the proofs that the
 signed audit log has each entry; and prints every link of the chain. Nothing of the clone's configuration is used.
 
-Of a merge, the parent that CoderFlow made is verified. A squash or a rebase is another commit, which nobody approved.
+Of a merge, what it brings in and CoderFlow made is verified. If the merge has another tree than that, nobody approved
+the merge: the answer is NO CLAIM, which is good with --if-claimed only. A squash or a rebase is another commit, which
+nobody approved.
 
 Without --key the key is the one that the server names, which proves nothing against whoever runs it. A kept
 checkpoint (--checkpoint) shows that the log was not written anew since; unless it is of the receipt's size, that takes
@@ -224,6 +226,9 @@ func drawVerdicts(t *table, verdicts []receipt.Verdict, keyFrom string) {
 			}
 		}
 		switch {
+		case v.Partial:
+			t.line("✓ VERIFIED  %s", v.Commit)
+			t.line("– NO CLAIM  %s", v.Asked)
 		case !v.Valid:
 			t.line("✗ NOT VERIFIED  %s", v.Asked)
 		case v.Claimed:

@@ -3,7 +3,6 @@ package receipt
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/gitops"
@@ -13,8 +12,9 @@ import (
 type Fetch func(ctx context.Context, commit string) (Evidence, error)
 
 // Verify finds what there is to verify about a commit, and verifies it: the commit
-// itself, or the parent of a merge that says of itself that CoderFlow made it.
-// Without such a commit nothing is asked for; ifClaimed makes that good.
+// itself, or what a merge brings in and says of itself that CoderFlow made it. Without
+// such a commit nothing is asked for, and of a merge that has another tree only what it
+// brings in is verified; ifClaimed makes both good.
 func Verify(ctx context.Context, clone Clone, id string, ifClaimed bool, fetch Fetch) Verdict {
 	asked, err := clone.Commit(id)
 	if err != nil {
@@ -39,7 +39,7 @@ func Verify(ctx context.Context, clone Clone, id string, ifClaimed bool, fetch F
 	}
 	v := Check(ctx, clone, target, evidence)
 	if v.Asked = id; id != target.ID {
-		v.Links = append([]Link{merge(asked, target)}, v.Links...)
+		v.merged(asked, target, ifClaimed)
 	}
 	return v
 }
@@ -50,8 +50,8 @@ func failed(v Verdict, name string, err error) Verdict {
 	return v
 }
 
-// claimed is the commit, or the parent of a merge, that has our trailers. A merge
-// brings in its later parents, so they come first.
+// claimed is the commit, or the one that a merge brings in, that has our trailers. The
+// first parent of a merge is what it was made on, and not what it is about.
 func claimed(clone Clone, asked gitops.CommitObject) (target gitops.CommitObject, err error) {
 	if approval.Claims(asked.Message) {
 		return asked, nil
@@ -59,14 +59,14 @@ func claimed(clone Clone, asked gitops.CommitObject) (target gitops.CommitObject
 	if len(asked.Parents) < 2 {
 		return target, nil
 	}
-	for i, parent := range slices.Backward(asked.Parents) {
+	for _, parent := range asked.Parents[1:] {
 		commit, err := clone.Commit(parent)
 		switch {
 		case err != nil:
 			return target, fmt.Errorf("%s is a merge, and its parents are not all there: %w", asked.ID, err)
-		case !approval.Claims(commit.Message), i == 0 && target.ID != "":
+		case !approval.Claims(commit.Message):
 		case target.ID != "":
-			return target, fmt.Errorf("%s merges several commits of CoderFlow, %s and %s: verify each of them", asked.ID, parent, target.ID)
+			return target, fmt.Errorf("%s merges several commits of CoderFlow, %s and %s: verify each of them", asked.ID, target.ID, parent)
 		default:
 			target = commit
 		}
@@ -74,13 +74,17 @@ func claimed(clone Clone, asked gitops.CommitObject) (target gitops.CommitObject
 	return target, nil
 }
 
-// merge tells what the receipt of a merge's parent says about the merge.
-func merge(asked, target gitops.CommitObject) Link {
+// merged tells what the receipt of what a merge brings in says about the merge.
+func (v *Verdict) merged(asked, target gitops.CommitObject, ifClaimed bool) {
 	l := Link{Name: "merge", State: Holds, Details: []string{}, Text: fmt.Sprintf(
-		"%s is a merge; its parent %s is verified, and the merge has exactly its tree", asked.ID, target.ID)}
+		"%s is a merge; its parent %s is held against its receipt, and the merge has exactly its tree", asked.ID, target.ID)}
 	if asked.Tree != target.Tree {
-		l.State = Absent
-		l.Text = fmt.Sprintf("%s is a merge; its parent %s is verified. The merge has another tree: what else came in with it, no receipt of this is about", asked.ID, target.ID)
+		l.State, v.Partial = Fails, v.Valid
+		l.Text = fmt.Sprintf("%s is a merge of %s and has another tree: what else is in it, no receipt is about", asked.ID, target.ID)
+		if ifClaimed {
+			l.State = Absent
+		}
+		v.Valid = v.Valid && ifClaimed
 	}
-	return l
+	v.Links = append([]Link{l}, v.Links...)
 }

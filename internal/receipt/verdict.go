@@ -29,8 +29,12 @@ type Verdict struct {
 	Asked  string `json:"asked"`
 	Commit string `json:"commit"`
 	// Claimed tells that the commit says of itself that CoderFlow made it.
-	Claimed bool   `json:"claimed"`
-	Valid   bool   `json:"valid"`
+	Claimed bool `json:"claimed"`
+	Valid   bool `json:"valid"`
+	// Partial tells that Asked is a merge with another tree than Commit, which is
+	// verified: what else is in the merge, no receipt is about. Valid is then whether
+	// commits without a claim are good.
+	Partial bool   `json:"partial"`
 	Links   []Link `json:"links"`
 }
 
