@@ -105,14 +105,14 @@ func aDay(t *testing.T, database string, killed bool) []string {
 	w.atRest()
 	trace := w.trace()
 	w.cleaned()
-	places := w.placesLeft(k, killed)
+	w.everyPlace(k, killed)
 	trace = append(trace, w.auditTrace()...)
 	k.stop()
 	if out, said, err := w.cli("audit", "verify", "-c", w.in.config); err != nil {
 		t.Errorf("the audit log: %v: %s%s", err, out, said)
 	}
 	if killed {
-		t.Logf("%d kills at %d places in %s, nothing was lost or doubled", k.kills.Load(), len(engine.Failpoints())-len(places), time.Since(began).Round(time.Second))
+		t.Logf("%d kills at %d places in %s, nothing was lost or doubled", k.kills.Load(), len(engine.Failpoints())-len(elsewhere), time.Since(began).Round(time.Second))
 	}
 	return trace
 }
@@ -270,12 +270,12 @@ func (w *world) cleaned() {
 	})
 }
 
-// placesLeft waits until everything that was said is handled, and tells which places
-// are left. What was lost on the way is delivered again.
-func (w *world) placesLeft(k *keeper, killed bool) []engine.Failpoint {
+// everyPlace waits until a server was killed at every place. What was lost on the way
+// is delivered again, and then everything is once more.
+func (w *world) everyPlace(k *keeper, killed bool) {
 	w.t.Helper()
 	if !killed {
-		return nil
+		return
 	}
 	var left []engine.Failpoint
 	w.wait("a server at every place", func(context.Context) (bool, error) {
@@ -286,5 +286,4 @@ func (w *world) placesLeft(k *keeper, killed bool) []engine.Failpoint {
 		return len(left) == 0, nil
 	})
 	w.redeliverAll()
-	return nil
 }
