@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ParseLeaf reads an entry from its line in the tree. A line that [Entry.Leaf] would
@@ -42,7 +44,8 @@ func ParseLeaf(leaf []byte) (Entry, error) {
 const maxNesting = 64
 
 // uniqueKeys fails if an object of the text has a key twice, in any letters: our own
-// reader takes "A" for "a".
+// reader takes "A" for "a". It takes some letters beyond ASCII for ones of ASCII too,
+// so there are none.
 func uniqueKeys(text []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	type level struct {
@@ -61,6 +64,9 @@ func uniqueKeys(text []byte) error {
 		last := len(open) - 1
 		if last >= 0 && open[last].key {
 			if name, is := token.(string); is {
+				if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
+					return fmt.Errorf("the key %.100q is not of ASCII letters", name)
+				}
 				folded := string(bytes.ToLower([]byte(name)))
 				if open[last].keys[folded] {
 					return fmt.Errorf("the key %.100q is there twice", name)

@@ -39,6 +39,8 @@ func TestThreat54LeavesThatReadersCouldReadInTwoWaysAreRefused(t *testing.T) {
 		"a detail's key twice": {`"a":{"b"`, `"a":1,"a":{"b"`},
 		"a deep key twice":     {`{"c":2}`, `{"c":1,"c":2}`},
 		"in other letters":     {`{"c":2}`, `{"C":1,"c":2}`},
+		"in letters that fold": {`{"c":2}`, `{"s":1,"ſ":2}`},
+		"in others than ASCII": {`{"c":2}`, `{"ſ":2}`},
 		"nested without end":   {`{"c":2}`, strings.Repeat("[", 100) + strings.Repeat("]", 100)},
 		"something after it":   {`]}}}`, `]}}}{}`},
 		"cut short":            {`]}}}`, `]}}`},

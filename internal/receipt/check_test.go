@@ -152,7 +152,7 @@ func TestThreat54EntriesThatDoNotBelongTogetherAreFound(t *testing.T) {
 			w.Add(audit.System, audit.DeployEnded, map[string]any{"approval": "b", "deployment": "d2"})
 		},
 		"a deployment of other bytes": func(w *receipttest.World) {
-			w.Add(audit.System, audit.DeployEnded, map[string]any{"approval": w.Approval.ID, "deployment": "d2", "covers": "landed", "commit": w.Proposal.BaseCommit})
+			w.Add(audit.System, audit.DeployEnded, map[string]any{"approval": w.Approval.ID, "deployment": "d2", "environment": "production", "covers": "landed", "commit": w.Proposal.BaseCommit})
 		},
 		"what does not belong there": func(w *receipttest.World) {
 			w.Add(audit.System, audit.SecretSet, map[string]any{"approval": w.Approval.ID})

@@ -100,10 +100,22 @@ func read(approvalID string, entries []audit.Entry) (story, error) {
 	if s.landed == nil {
 		return s, ErrNothingLanded
 	}
-	if s.Push.Outcome != kept && s.intended == nil {
-		return s, fmt.Errorf("there is no entry %s, and a push", audit.PushIntent)
-	}
 	return s, s.agrees()
+}
+
+// ground is the entry before which another one cannot be.
+func ground(a audit.Action) audit.Action {
+	switch a {
+	case audit.TaskCreated:
+		return ""
+	case audit.ProposalRecorded:
+		return audit.TaskCreated
+	case audit.ApprovalRecorded:
+		return audit.ProposalRecorded
+	case audit.PushDone:
+		return audit.PushIntent
+	}
+	return audit.ApprovalRecorded
 }
 
 // kept is the outcome of a commit that was not pushed.
@@ -122,6 +134,9 @@ func (s *story) add(e audit.Entry) error {
 			return fmt.Errorf("it is there twice, also as entry %d", s.numbers[e.Action])
 		}
 		s.numbers[e.Action] = e.Seq
+	}
+	if before := ground(e.Action); before != "" && s.numbers[before] == 0 {
+		return fmt.Errorf("no entry %s comes before it", before)
 	}
 	switch e.Action {
 	case audit.TaskCreated:
@@ -143,7 +158,7 @@ func (s *story) add(e audit.Entry) error {
 	case e.Action == audit.PushDone, e.Action == audit.CommitKept:
 		return s.ended(e, d)
 	case isDeployment(e.Action):
-		s.deployed(e, d)
+		return s.deployed(e, d)
 	default:
 		return errors.New("it does not belong into a receipt")
 	}
@@ -198,16 +213,27 @@ func outcome(a audit.Action, raw json.RawMessage) string {
 	return "pushed"
 }
 
-func (s *story) deployed(e audit.Entry, d told) {
+// deployed keeps how far a deployment came. What it is does not change on the way.
+func (s *story) deployed(e audit.Entry, d told) error {
 	next := Deployment{
 		ID: d.Deployment, Environment: d.Environment, Profile: d.Profile, ProfileVersion: d.ProfileVersion, Commit: d.Commit,
 		Covers: d.Covers, RequestedBy: d.RequestedBy, State: d.State, ExitCode: d.ExitCode, At: e.At,
 	}
-	if i := slices.IndexFunc(s.Deployments, func(o Deployment) bool { return o.ID == d.Deployment }); i >= 0 {
-		s.Deployments[i] = next
-		return
+	if d.Environment != e.Environment {
+		return fmt.Errorf("it is of environment %q and tells of %q", e.Environment, d.Environment)
 	}
-	s.Deployments = append(s.Deployments, next)
+	i := slices.IndexFunc(s.Deployments, func(o Deployment) bool { return o.ID == d.Deployment })
+	if i < 0 {
+		s.Deployments = append(s.Deployments, next)
+		return nil
+	}
+	same := s.Deployments[i]
+	same.State, same.ExitCode, same.At = next.State, next.ExitCode, next.At
+	if same != next {
+		return fmt.Errorf("it tells of deployment %s otherwise than those before", d.Deployment)
+	}
+	s.Deployments[i] = next
+	return nil
 }
 
 // agrees holds what the entries say of the commit against each other.

@@ -2,6 +2,7 @@ package receipt_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,15 @@ func TestEntriesThatContradictEachOtherMakeNoReceipt(t *testing.T) {
 			entries[i].Detail = json.RawMessage(changed)
 		}
 	}
+	ordered := func(places ...int) func([]audit.Entry) {
+		return func(entries []audit.Entry) {
+			old := slices.Clone(entries)
+			for to, from := range places {
+				number := old[to].Seq
+				entries[to], entries[to].Seq = old[from], number
+			}
+		}
+	}
 	other := strings.Repeat("d", 40)
 	for name, change := range map[string]func([]audit.Entry){
 		"another commit intended":    replace(3, w.Commit, other),
@@ -45,6 +55,17 @@ func TestEntriesThatContradictEachOtherMakeNoReceipt(t *testing.T) {
 		"another commit pushed":      replace(4, w.Commit, other),
 		"no commit pushed":           replace(4, w.Commit, ""),
 		"another commit deployed":    replace(6, w.Commit, other),
+		"another commit started":     replace(5, w.Commit, other),
+		"another profile started":    replace(5, `"publish"`, `"wipe"`),
+		"another environment":        replace(5, `"environment":"production"`, `"environment":"staging"`),
+		"another version started":    replace(5, `"profileVersion":"3"`, `"profileVersion":"2"`),
+		"another's request started":  replace(5, `"requestedBy":"github:2"`, `"requestedBy":"github:3"`),
+		"approved in the end":        ordered(0, 1, 3, 4, 5, 6, 2),
+		"approved after the push":    ordered(0, 1, 3, 4, 2, 5, 6),
+		"deployed before approved":   ordered(0, 1, 5, 2, 3, 4, 6),
+		"approved, then proposed":    ordered(0, 2, 1, 3, 4, 5, 6),
+		"proposed, then asked for":   ordered(1, 0, 2, 3, 4, 5, 6),
+		"pushed, then intended":      ordered(0, 1, 2, 4, 3, 5, 6),
 		"another tree proposed":      replace(1, w.Proposal.Tree, other),
 		"another proposal approved":  replace(2, w.Proposal.Digest, "sha256:0"),
 		"another proposal recorded":  replace(1, w.Proposal.Digest, "sha256:0"),
