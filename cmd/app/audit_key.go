@@ -13,7 +13,7 @@ import (
 	"github.com/coderflow/coderflow/internal/store"
 )
 
-// foreignKeyError is a server that would sign with another key than its log's.
+// foreignKeyError is a process that would use another key than its log's.
 type foreignKeyError struct{ path, want, have string }
 
 // Error implements error.
@@ -63,8 +63,13 @@ func (w *witness) join(ctx context.Context) error {
 		}
 		w.publics = []string{public}
 	}
+	return w.ownKey()
+}
+
+// ownKey fails if the key is not the one that is in force.
+func (w *witness) ownKey() error {
 	if w.publics[0] != w.key.Public() {
-		return &foreignKeyError{path: path, want: w.publics[0], have: w.key.Public()}
+		return &foreignKeyError{path: filepath.Join(w.dir, auditKeyFile), want: w.publics[0], have: w.key.Public()}
 	}
 	return nil
 }

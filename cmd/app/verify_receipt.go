@@ -25,7 +25,8 @@ func (receiptCmd) Help() string {
 commit that made, where it was pushed and deployed, with the entries of the audit log that say so and their proofs.
 'coderflow verify' holds a commit against it. It is an in-toto statement in a DSSE envelope; docs/receipts.md has its form.
 
-Exit status 4: nothing landed under the approval, or you may not see it.
+Exit status 4: nothing landed under the approval, or you may not see it; 1: on the machine of the server, what it says was
+not signed yet: the server signs once a minute while it runs.
 
 Examples:
 

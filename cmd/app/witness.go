@@ -25,6 +25,7 @@ type witness struct {
 	key     audit.Key
 	publics []string // of the log's key and of those before it
 	dir     string
+	signs   bool // as a server does; a command of the operator uses what was signed
 	// at, if set, is called at [engine.Failpoints].
 	at func(engine.Failpoint)
 
@@ -42,8 +43,9 @@ const (
 	auditCheckpointFile = "audit.checkpoint"
 )
 
-// openWitness reads the log's key. A server makes it at the first start of the first
-// one, and refuses to start with another key than the log's.
+// openWitness reads the log's key, and refuses another one than the log's. A server makes
+// it at the first start of the first one, and alone signs: it has claimed the data
+// directory, and looks at what was published.
 func openWitness(ctx context.Context, cfg config.Config, db *store.Store, server bool) (*witness, error) {
 	path := filepath.Join(cfg.DataDir, auditKeyFile)
 	publics, err := db.AuditKeys(ctx)
@@ -64,7 +66,7 @@ func openWitness(ctx context.Context, cfg config.Config, db *store.Store, server
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	w := &witness{db: db, key: key, publics: publics, dir: cfg.DataDir}
+	w := &witness{db: db, key: key, publics: publics, dir: cfg.DataDir, signs: server}
 	if w.last, err = os.ReadFile(w.path()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read the newest checkpoint of the audit log: %w", err)
 	}
@@ -74,7 +76,7 @@ func openWitness(ctx context.Context, cfg config.Config, db *store.Store, server
 	if len(publics) == 0 {
 		w.publics = []string{key.Public()}
 	}
-	return w, nil
+	return w, w.ownKey()
 }
 
 func makeAuditKey(cfg config.Config, path string) ([]byte, error) {
@@ -120,6 +122,18 @@ func syncDir(path string) error {
 
 func (w *witness) path() string { return filepath.Join(w.dir, auditCheckpointFile) }
 
+// errOnlyServers is a signature that was wanted of a command.
+var errOnlyServers = errors.New("only a server signs the audit log")
+
+// notSignedError is an entry that no checkpoint has yet.
+type notSignedError struct{ entry, signed int64 }
+
+// Error implements error.
+func (e *notSignedError) Error() string {
+	return fmt.Sprintf("audit entry %d is not signed yet (%d entries are): the server signs once a minute while it runs, and when it stops; try again then",
+		e.entry, e.signed)
+}
+
 // errRewritten is a log that is not what this server signed before.
 var errRewritten = errors.New("the audit log is not the one that was signed before, and is not signed any more; run coderflow audit verify")
 
@@ -132,6 +146,9 @@ func (w *witness) Sign(ctx context.Context) error {
 }
 
 func (w *witness) sign(ctx context.Context) error {
+	if !w.signs {
+		return errOnlyServers
+	}
 	if err := w.elsewhere.look(ctx, false); err != nil {
 		return err
 	}
@@ -153,11 +170,26 @@ func (w *witness) sign(ctx context.Context) error {
 		if newest, err = w.key.Sign(size, root); err != nil {
 			return err
 		}
-		if err := w.db.InTx(ctx, func(tx *store.Tx) error { return tx.SaveCheckpoint(ctx, size, newest) }); err != nil {
+		if err := w.save(ctx, size, newest); err != nil {
 			return err
 		}
 	}
 	return w.keep(newest)
+}
+
+// save stores a note in the database, which never gives one up: only if the key that is
+// in force then signed it. The key may have been changed since this server started.
+func (w *witness) save(ctx context.Context, size int64, note []byte) error {
+	return w.db.InTx(ctx, func(tx *store.Tx) error {
+		public, err := tx.AuditKeyInForce(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := audit.OpenCheckpoint(note, public); err != nil {
+			return &foreignKeyError{path: filepath.Join(w.dir, auditKeyFile), want: public, have: w.key.Public()}
+		}
+		return tx.SaveCheckpoint(ctx, size, note)
+	})
 }
 
 // keep writes the newest note beside the database; another server may have signed it.
@@ -178,9 +210,16 @@ func (w *witness) keep(newest []byte) error {
 }
 
 // Covering is a signed checkpoint of a log that has the entry: the newest if it
-// reaches that far, else one that is signed now. It refuses what Sign refuses.
+// reaches that far, else one that is signed now. It refuses what Sign refuses. Outside
+// a server nothing is signed, and it fails with *notSignedError.
 func (w *witness) Covering(ctx context.Context, entry int64) (signed []byte, c audit.Checkpoint, err error) {
 	entry = max(entry, 1) // a checkpoint of nothing covers nothing
+	if !w.signs {
+		if signed, c, err = w.newestStored(ctx); err == nil && c.Size < entry {
+			err = &notSignedError{entry, c.Size}
+		}
+		return signed, c, err
+	}
 	w.signing.Lock()
 	defer w.signing.Unlock()
 	if c, err = w.newest(w.last); err == nil && c.Size >= entry {

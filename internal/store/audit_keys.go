@@ -60,6 +60,16 @@ func (t *Tx) NewAuditKey(ctx context.Context, public string) (before string, err
 	return newest.Public, nil
 }
 
+// AuditKeyInForce is the public key that checkpoints are signed with; empty if there is
+// none. It stays so until the transaction ends.
+func (t *Tx) AuditKeyInForce(ctx context.Context) (public string, err error) {
+	newest, err := t.newestAuditKey(ctx)
+	if err != nil {
+		return "", fmt.Errorf("read the key of the audit log: %w", err)
+	}
+	return newest.Public, nil
+}
+
 // newestAuditKey is the key in force, the zero row if there is none. Nobody else
 // adds one until the transaction ends.
 func (t *Tx) newestAuditKey(ctx context.Context) (newest auditKeyRow, err error) {
