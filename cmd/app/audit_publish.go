@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/forge"
@@ -19,7 +22,11 @@ type checkpointBranch struct {
 	ref    forge.RepositoryRef
 	branch string
 
-	// As it was read last; under the witness's lock.
+	// asking is held by who asks the forge: nobody who signs or reads waits for it, once
+	// the branch was read.
+	asking *semaphore.Weighted
+
+	mu     sync.Mutex // of what follows: the branch as it was read last
 	looked bool
 	head   string // empty: there is no such branch
 	note   []byte
@@ -31,31 +38,63 @@ type checkpointGit interface {
 	PublishCheckpoint(ctx context.Context, r gitops.CheckpointRequest) (commit string, err error)
 }
 
-// lookTimeout bounds a look at the branch: signing waits for the first one.
-const lookTimeout = 30 * time.Second
+// Bounds of what is asked of the forge. The first signature waits for a look.
+const (
+	lookTimeout = 30 * time.Second
+	pushTimeout = 2 * time.Minute
+)
 
 // newCheckpointBranch is nil if nothing is to be published.
 func newCheckpointBranch(p *config.Publish, git checkpointGit, tokens forge.TokenSource) *checkpointBranch {
 	if p == nil {
 		return nil
 	}
-	return &checkpointBranch{git: git, forge: tokens, ref: p.Repository, branch: p.Branch}
+	return &checkpointBranch{git: git, forge: tokens, ref: p.Repository, branch: p.Branch, asking: semaphore.NewWeighted(1)}
 }
+
+// errNotLooked is a branch of which nothing is known, or nothing good.
+var errNotLooked = errors.New("the audit log is not signed: the published checkpoints were not read yet")
 
 // newest is the note that the branch had when it was read.
-func (b *checkpointBranch) newest() []byte {
+func (b *checkpointBranch) newest() ([]byte, error) {
 	if b == nil {
-		return nil
+		return nil, nil
 	}
-	return b.note
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.looked {
+		return nil, errNotLooked
+	}
+	return b.note, nil
 }
 
-// look reads the branch, the first time or again. A branch that has something else,
-// or that is gone, is not looked past: somebody was there.
-func (b *checkpointBranch) look(ctx context.Context, again bool) error {
-	if b == nil || b.looked && !again {
+// set keeps what the branch has.
+func (b *checkpointBranch) set(looked bool, head string, note []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.looked, b.head, b.note = looked, head, note
+}
+
+// look reads the branch if it was not read yet.
+func (b *checkpointBranch) look(ctx context.Context) error {
+	if _, err := b.newest(); err == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if err := b.asking.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("%w: %w", errNotLooked, err)
+	}
+	defer b.asking.Release(1)
+	if _, err := b.newest(); err == nil { // somebody else did meanwhile
+		return nil
+	}
+	return b.read(ctx)
+}
+
+// read reads the branch, for who holds asking. A branch that has something else, or
+// that is gone, is not looked past: somebody was there.
+func (b *checkpointBranch) read(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	token, err := b.forge.ReadToken(ctx, b.ref)
@@ -67,12 +106,12 @@ func (b *checkpointBranch) look(ctx context.Context, again bool) error {
 	case errors.Is(err, gitops.ErrNoBranch) && b.head != "":
 		return fmt.Errorf("branch %s of %s, with the published checkpoints of the audit log, is gone; restore it: it was at commit %s", b.branch, b.ref.FullName(), b.head)
 	case errors.Is(err, gitops.ErrNotCheckpoints):
-		b.looked = false
+		b.set(false, b.head, nil)
 		return fmt.Errorf("the audit log is not signed any more: %w", err)
 	case err != nil && !errors.Is(err, gitops.ErrNoBranch):
 		return fmt.Errorf("read the published checkpoints of the audit log: %w", err)
 	}
-	b.looked, b.head, b.note = true, head, note
+	b.set(true, head, note)
 	return nil
 }
 
@@ -83,29 +122,35 @@ func (b *checkpointBranch) remote(token forge.Token) gitops.Remote {
 // Publish signs what the log has now and pushes it, if the branch does not have it.
 // It refuses what Sign refuses, by what the branch has too.
 func (w *witness) Publish(ctx context.Context) error {
-	if w.elsewhere == nil {
+	b := w.elsewhere
+	if b == nil {
 		return nil
 	}
-	w.signing.Lock()
-	defer w.signing.Unlock()
-	if err := w.elsewhere.look(ctx, true); err != nil {
+	if err := b.asking.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	if err := w.sign(ctx); err != nil {
+	defer b.asking.Release(1)
+	if err := b.read(ctx); err != nil {
 		return err
 	}
-	signed, err := w.newest(w.last)
+	if err := w.signNow(ctx); err != nil {
+		return err
+	}
+	note := w.Checkpoint()
+	signed, err := w.newest(note)
 	if err != nil {
 		return err
 	}
-	published, err := w.newest(w.elsewhere.note)
+	published, err := w.newest(b.note)
 	if err != nil || signed.Size <= published.Size {
 		return err
 	}
-	return w.elsewhere.push(ctx, w.last, signed.Size)
+	return b.push(ctx, note, signed.Size)
 }
 
 func (b *checkpointBranch) push(ctx context.Context, note []byte, size int64) error {
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
 	token, err := b.forge.PushToken(ctx, b.ref)
 	if err != nil {
 		return fmt.Errorf("get a token to publish a checkpoint: %w", err)
@@ -116,6 +161,6 @@ func (b *checkpointBranch) push(ctx context.Context, note []byte, size int64) er
 	if err != nil {
 		return fmt.Errorf("publish the checkpoint of %d audit entries: %w", size, err)
 	}
-	b.head, b.note = commit, note
+	b.set(true, commit, note)
 	return nil
 }

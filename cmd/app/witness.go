@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/config"
@@ -32,9 +33,9 @@ type witness struct {
 	// elsewhere is where checkpoints are published; nil: nowhere.
 	elsewhere *checkpointBranch
 
-	signing sync.Mutex // one signs at a time
-	mu      sync.Mutex // of last
-	last    []byte     // the newest note; written by who signs
+	signing *semaphore.Weighted // one signs at a time; never held while the forge is asked
+	mu      sync.Mutex          // of last
+	last    []byte              // the newest note; written by who signs
 }
 
 // Files of the data directory.
@@ -66,7 +67,7 @@ func openWitness(ctx context.Context, cfg config.Config, db *store.Store, server
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	w := &witness{db: db, key: key, publics: publics, dir: cfg.DataDir, signs: server}
+	w := &witness{db: db, key: key, publics: publics, dir: cfg.DataDir, signs: server, signing: semaphore.NewWeighted(1)}
 	if w.last, err = os.ReadFile(w.path()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read the newest checkpoint of the audit log: %w", err)
 	}
@@ -91,35 +92,6 @@ func makeAuditKey(cfg config.Config, path string) ([]byte, error) {
 	return []byte(private), replaceDurably(path, []byte(private))
 }
 
-// writeDurably writes a file of mode 0600 that is whole after a loss of power.
-func writeDurably(path string, content []byte, flag int) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// replaceDurably puts a file of mode 0600 in the place of what is there, in a directory
-// that is this process's own. After a loss of power there is the one or the other.
-func replaceDurably(path string, content []byte) error {
-	next := path + ".next"
-	return errors.Join(writeDurably(next, content, os.O_TRUNC), os.Rename(next, path), syncDir(filepath.Dir(path)))
-}
-
-// syncDir makes the names in a directory last.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 func (w *witness) path() string { return filepath.Join(w.dir, auditCheckpointFile) }
 
 // errOnlyServers is a signature that was wanted of a command.
@@ -140,8 +112,18 @@ var errRewritten = errors.New("the audit log is not the one that was signed befo
 // Sign makes a checkpoint of what the log has now, if it grew. It signs nothing
 // that what it signed before does not lead to.
 func (w *witness) Sign(ctx context.Context) error {
-	w.signing.Lock()
-	defer w.signing.Unlock()
+	if err := w.elsewhere.look(ctx); err != nil {
+		return err
+	}
+	return w.signNow(ctx)
+}
+
+// signNow is Sign by what is known of the branch.
+func (w *witness) signNow(ctx context.Context) error {
+	if err := w.signing.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("wait for another signature of the audit log: %w", err)
+	}
+	defer w.signing.Release(1)
 	return w.sign(ctx)
 }
 
@@ -149,7 +131,8 @@ func (w *witness) sign(ctx context.Context) error {
 	if !w.signs {
 		return errOnlyServers
 	}
-	if err := w.elsewhere.look(ctx, false); err != nil {
+	published, err := w.elsewhere.newest()
+	if err != nil {
 		return err
 	}
 	// In this order: another server may sign in between, and what it signed is not
@@ -162,7 +145,7 @@ func (w *witness) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	newest, signed, err := w.leadsOn(ctx, size, stored)
+	newest, signed, err := w.leadsOn(ctx, size, w.last, stored, published)
 	if err != nil {
 		return err
 	}
@@ -220,19 +203,17 @@ func (w *witness) Covering(ctx context.Context, entry int64) (signed []byte, c a
 		}
 		return signed, c, err
 	}
-	w.signing.Lock()
-	defer w.signing.Unlock()
-	if c, err = w.newest(w.last); err == nil && c.Size >= entry {
-		return w.last, c, nil
+	if c, err = w.newest(w.Checkpoint()); err == nil && c.Size >= entry {
+		return w.Checkpoint(), c, nil
 	}
-	if err := w.sign(ctx); err != nil {
+	if err := w.Sign(ctx); err != nil {
 		return nil, c, err
 	}
 	stored, err := w.db.LastCheckpoint(ctx) // another server's may reach further than this one's file
 	if err != nil {
 		return nil, c, err
 	}
-	for _, signed := range [][]byte{w.last, stored} {
+	for _, signed := range [][]byte{w.Checkpoint(), stored} {
 		if c, err = w.newest(signed); err == nil && c.Size >= entry {
 			return signed, c, nil
 		}
@@ -251,8 +232,8 @@ func (w *witness) newest(signed []byte) (audit.Checkpoint, error) {
 // leadsOn returns the newest of what was signed, by the file, by the database and by
 // what was published, and its size; nil if nothing was. It fails if the log does not
 // begin with each of them.
-func (w *witness) leadsOn(ctx context.Context, size int64, stored []byte) (newest []byte, signed int64, err error) {
-	for _, note := range [][]byte{w.last, stored, w.elsewhere.newest()} {
+func (w *witness) leadsOn(ctx context.Context, size int64, notes ...[]byte) (newest []byte, signed int64, err error) {
+	for _, note := range notes {
 		if len(note) == 0 {
 			continue
 		}
