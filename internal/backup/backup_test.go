@@ -227,6 +227,7 @@ func TestAHostileFileIsRefused(t *testing.T) {
 		"an object":            with("people/", `"ben"`, `{"a":1}`),
 		"two rows in a line":   with("people/", "]\n[2", "] [2"),
 		"no base64":            with("people/", `"Yg=="`, `"Yh=="`),
+		"a long part of rows":  with("people/", "ann", strings.Repeat("a", chunk)),
 		"an unfinished row":    with("people/", "\"Yg==\"]\n", "\"Yg==\"]"),
 		"a key twice":          with(headerName, `"schema":3`, `"schema":2,"schema":3`),
 		"a key of other case":  with(headerName, `"schema":3`, `"Schema":3`),

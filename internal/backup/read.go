@@ -155,14 +155,11 @@ func (r *reader) tables() error {
 				break
 			}
 			sum.Write(piece)
-			rows, err := t.decodeRows(piece)
+			rows, err := r.rows(t, piece)
 			if err != nil {
 				return err
 			}
-			out.Rows, out.Bytes = out.Rows+int64(len(rows)), out.Bytes+int64(len(piece))
-			if err := r.sink.Rows(t, rows); err != nil {
-				return err
-			}
+			out.Rows, out.Bytes = out.Rows+rows, out.Bytes+int64(len(piece))
 		}
 		out.SHA256 = hex.EncodeToString(sum.Sum(nil))
 		r.found.Tables = append(r.found.Tables, out)
@@ -170,18 +167,35 @@ func (r *reader) tables() error {
 	return nil
 }
 
-func (t Table) decodeRows(piece []byte) (rows [][]any, err error) {
-	if len(piece) == 0 || piece[len(piece)-1] != '\n' {
-		return nil, fmt.Errorf("%w: a part of %s is empty or ends within a row", ErrDamaged, t.Name)
+// rows hands a piece's rows to the sink, a batch at a time, and counts them. A piece
+// that is longer than the writer gathers has one row, as it makes no other.
+func (r *reader) rows(t Table, piece []byte) (count int64, err error) {
+	first := bytes.IndexByte(piece, '\n')
+	switch {
+	case first < 0 || piece[len(piece)-1] != '\n':
+		return 0, fmt.Errorf("%w: a part of %s is empty or ends within a row", ErrDamaged, t.Name)
+	case len(piece) > chunk && first != len(piece)-1:
+		return 0, fmt.Errorf("%w: a part of %s has more rows than one is written with", ErrDamaged, t.Name)
 	}
+	const batch = 1000
+	var rows [][]any
 	for line := range bytes.Lines(piece) {
 		row, err := t.decodeRow(line)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		rows = append(rows, row)
+		if rows, count = append(rows, row), count+1; len(rows) < batch {
+			continue
+		}
+		if err := r.sink.Rows(t, rows); err != nil {
+			return 0, err
+		}
+		rows = nil
 	}
-	return rows, nil
+	if len(rows) == 0 {
+		return count, nil
+	}
+	return count, r.sink.Rows(t, rows)
 }
 
 func (r *reader) keys() error {

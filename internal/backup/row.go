@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"unicode/utf8"
 )
@@ -56,41 +55,68 @@ func (t Table) encodeRow(row []any) ([]byte, error) {
 	return append(line, "]\n"...), nil
 }
 
-// decodeRow reads one line.
+// decodeRow reads one line that encodeRow wrote; any other spelling of the same values
+// is refused. It takes the columns' values and no more, so that what it makes is never
+// much larger than the line.
 func (t Table) decodeRow(line []byte) ([]any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.UseNumber()
-	var values []any
-	if err := decoder.Decode(&values); err != nil || len(values) != len(t.Columns) {
-		return nil, fmt.Errorf("%w: a row of %s is not an array of %d values", ErrDamaged, t.Name, len(t.Columns))
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%w: a row of %s has something behind it", ErrDamaged, t.Name)
-	}
-	for i := range values {
-		value, ok := t.Columns[i].Kind.take(values[i])
-		if !ok {
-			return nil, fmt.Errorf("%w: a value of %s.%s is not of its kind, %s", ErrDamaged, t.Name, t.Columns[i].Name, t.Columns[i].Kind)
+	row, rest, before := make([]any, 0, len(t.Columns)), line, byte('[')
+	for _, column := range t.Columns {
+		if len(rest) == 0 || rest[0] != before {
+			return nil, fmt.Errorf("%w: a row of %s is not an array of %d values", ErrDamaged, t.Name, len(t.Columns))
 		}
-		values[i] = value
+		n := 1 + scalar(rest[1:])
+		value, ok := column.Kind.decode(rest[1:n])
+		if !ok {
+			return nil, fmt.Errorf("%w: a value of %s.%s is not of its kind, %s", ErrDamaged, t.Name, column.Name, column.Kind)
+		}
+		row, rest, before = append(row, value), rest[n:], ','
 	}
-	return values, nil
+	if string(rest) != "]\n" {
+		return nil, fmt.Errorf("%w: a row of %s has something behind its %d values", ErrDamaged, t.Name, len(t.Columns))
+	}
+	if again, err := t.encodeRow(row); err != nil || !bytes.Equal(again, line) {
+		return nil, fmt.Errorf("%w: a row of %s is not in the form in which it is written", ErrDamaged, t.Name)
+	}
+	return row, nil
 }
 
-// take makes a decoded value what the column holds.
-func (k Kind) take(value any) (any, bool) {
-	switch v := value.(type) {
-	case nil:
-		return nil, true
-	case json.Number:
-		n, err := strconv.ParseInt(v.String(), 10, 64)
-		return n, err == nil && k == Int
-	case string:
-		if k == Text {
-			return v, true
+// scalar is the length of the value that b begins with: a string to its closing quote,
+// anything else to what ends it.
+func scalar(b []byte) int {
+	if len(b) == 0 || b[0] != '"' {
+		if end := bytes.IndexAny(b, ",]\n"); end >= 0 {
+			return end
 		}
-		b, err := base64.StdEncoding.Strict().DecodeString(v)
-		return b, err == nil && k == Bytes
+		return len(b)
+	}
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// decode makes of a value what the column holds.
+func (k Kind) decode(raw []byte) (any, bool) {
+	quoted := len(raw) >= 2 && raw[0] == '"' && raw[len(raw)-1] == '"'
+	switch {
+	case string(raw) == "null":
+		return nil, true
+	case k == Int:
+		n, err := strconv.ParseInt(string(raw), 10, 64)
+		return n, err == nil
+	case k == Text && quoted:
+		s := ""
+		err := json.Unmarshal(raw, &s)
+		return s, err == nil
+	case k == Bytes && quoted:
+		// Empty is not null: it is a slice, whatever its length.
+		b, err := base64.StdEncoding.Strict().AppendDecode([]byte{}, raw[1:len(raw)-1])
+		return b, err == nil
 	}
 	return nil, false
 }
