@@ -103,6 +103,7 @@ func (s *session) trip(ctx context.Context, canary, where string) *wire.Refusal 
 	}
 	s.mu.Unlock()
 	s.shut.Store(true)
+	s.gateway.keepShut(s)
 	s.cutTunnels()
 	s.tripped.tell(ctx, s)
 	return wire.Forbidden("canary", "this task is being stopped")
@@ -124,12 +125,15 @@ func (t *tripped) tell(ctx context.Context, s *session) {
 	t.told = true
 }
 
-// reopen says that a session may go on with other terms. One that a canary ended
-// may not.
-func (s *session) reopen(ctx context.Context) error {
-	if !s.shut.Load() {
-		return nil
-	}
+// keepShut has the session's task find it at every opening.
+func (g *Gateway) keepShut(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut[s.task] = s
+}
+
+// whyShut says which canary ended the session, and has it recorded if it is not.
+func (s *session) whyShut(ctx context.Context) error {
 	s.tripped.tell(ctx, s)
 	return &TrippedError{Task: s.task, Canary: s.tripped.canary, Where: s.tripped.where}
 }

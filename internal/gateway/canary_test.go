@@ -129,11 +129,33 @@ func TestACanaryIsTriedAgainToBeRecorded(t *testing.T) {
 	w.journal.broken = nil
 	w.journal.mu.Unlock()
 	for range 2 {
+		w.gateway.Suspend(w.session.Task) // a freeze forgets no canary
 		if _, err := w.gateway.Open(context.Background(), w.session); !errors.As(err, new(*TrippedError)) {
 			t.Errorf("%v", err)
 		}
 	}
 	if len(w.journal.trips) != 1 || len(m.Requests()) != 0 {
 		t.Errorf("%q, %d requests", w.journal.trips, len(m.Requests()))
+	}
+}
+
+// What a request that a freeze cuts had in it is not forgotten either.
+func TestACanaryThatComesAfterTheCutIsTriedAgainToBeRecorded(t *testing.T) {
+	t.Parallel()
+	m := model(t, modeltest.Script{})
+	w := newWorld(t, Anthropic, m.URL(), withCanary(t))
+	w.gateway.mu.Lock()
+	cut := w.gateway.sessions[w.session.Task]
+	w.gateway.mu.Unlock()
+	w.gateway.Suspend(w.session.Task)
+	w.journal.mu.Lock()
+	w.journal.broken = errors.New("no database")
+	w.journal.mu.Unlock()
+	cut.trip(t.Context(), "AWS_KEY", "the body of the request")
+	w.journal.mu.Lock()
+	w.journal.broken = nil
+	w.journal.mu.Unlock()
+	if _, err := w.gateway.Open(t.Context(), w.session); !errors.As(err, new(*TrippedError)) || len(w.journal.trips) != 1 {
+		t.Errorf("%v, %q", err, w.journal.trips)
 	}
 }

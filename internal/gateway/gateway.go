@@ -52,7 +52,10 @@ type Gateway struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	closed   bool
+	// shut are those that a canary ended, by their task, until they are closed: also
+	// suspended ones, whose canary may not be recorded yet.
+	shut   map[string]*session
+	closed bool
 	// suspended are sessions that were cut and still record what they did.
 	suspended sync.WaitGroup
 }
@@ -77,7 +80,7 @@ func New(o Options) *Gateway {
 	if o.Dial == nil {
 		o.Dial = egress.System
 	}
-	return &Gateway{o: o, budgets: newBudgets(o.Ledger), inspecting: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), sessions: map[string]*session{}}
+	return &Gateway{o: o, budgets: newBudgets(o.Ledger), inspecting: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))), sessions: map[string]*session{}, shut: map[string]*session{}}
 }
 
 // NewTransport is the way to providers: TLS verified, no proxy from the
@@ -119,11 +122,11 @@ func (g *Gateway) Open(ctx context.Context, s Session) (string, error) {
 	if g.closed {
 		return "", ErrClosed
 	}
+	if shut, ok := g.shut[s.Task]; ok {
+		return "", shut.whyShut(ctx)
+	}
 	dir := g.Dir(s.Task)
 	if running, ok := g.sessions[s.Task]; ok {
-		if err := running.reopen(ctx); err != nil {
-			return "", err
-		}
 		running.change(terms)
 		return dir, nil
 	}
@@ -181,6 +184,9 @@ func (g *Gateway) Close(task string) error {
 	if s != nil {
 		s.close()
 	}
+	g.mu.Lock()
+	delete(g.shut, task)
+	g.mu.Unlock()
 	if err := os.RemoveAll(g.Dir(task)); err != nil {
 		return fmt.Errorf("remove the gateway of task %s: %w", task, err)
 	}

@@ -14,8 +14,8 @@ func (g *Gateway) Sessions() []string {
 
 // Suspend cuts everything that goes on in sessions and lets nothing begin, until they
 // are opened again. Their directories stay, unlike after [Gateway.Close]: containers
-// have them mounted, and find the socket of the next opening there. One that is not
-// open is fine.
+// have them mounted, and find the socket of the next opening there. One that a canary
+// ended does not open again all the same. One that is not open is fine.
 func (g *Gateway) Suspend(tasks ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
