@@ -25,8 +25,8 @@ type runner struct {
 	spec     guestproto.InitSpec
 	procs    *processes
 	output   *output
-	deadline time.Time // for setup and command
-	stopped  bool      // TERM came
+	deadline deadline // for setup and command
+	stopped  bool     // TERM came
 	disk     *diskWatch
 	full     *exhaustion // what of the disk was used up
 	started  time.Time
@@ -47,7 +47,7 @@ func runInit() int {
 	if err := guestproto.ReadSpec(guestproto.SpecPath, &r.spec); err != nil {
 		return report(guestproto.Result{Outcome: guestproto.OutcomeBroken, Problem: err.Error()}, started)
 	}
-	r.deadline = started.Add(r.spec.Wall)
+	r.deadline = r.pauses.until(started.Add(r.spec.Wall))
 	out, err := newOutput(os.Stdout, r.spec.OutputBytes)
 	if err != nil {
 		return report(guestproto.Result{Outcome: guestproto.OutcomeBroken, Problem: err.Error()}, started)
@@ -97,7 +97,7 @@ func (r *runner) run() guestproto.Result {
 		if r.stopped {
 			limit = min(limit, stopCleanup)
 		}
-		r.phase(guestproto.PhaseCleanup, scriptArgv(guestproto.CleanupPath), time.Now().Add(limit), time.Second)
+		r.phase(guestproto.PhaseCleanup, scriptArgv(guestproto.CleanupPath), r.pauses.until(time.Now().Add(limit)), time.Second)
 		r.procs.killAll()
 	}
 	written, truncated := r.output.finish()
@@ -122,7 +122,7 @@ func (r *runner) outcome(end guestproto.PhaseEnd, failed guestproto.Outcome) gue
 }
 
 // phase runs argv until it exits, the deadline passes, or TERM comes.
-func (r *runner) phase(name guestproto.Phase, argv []string, deadline time.Time, grace time.Duration) guestproto.PhaseEnd {
+func (r *runner) phase(name guestproto.Phase, argv []string, until deadline, grace time.Duration) guestproto.PhaseEnd {
 	began := time.Now()
 	send(guestproto.Report{Time: began, Start: name})
 	end := guestproto.PhaseEnd{Phase: name}
@@ -130,14 +130,14 @@ func (r *runner) phase(name guestproto.Phase, argv []string, deadline time.Time,
 	if err != nil {
 		end.ExitCode, end.Problem = -1, err.Error()
 	} else {
-		r.await(pid, &end, deadline, grace)
+		r.await(pid, &end, until, grace)
 	}
 	send(guestproto.Report{Time: time.Now(), End: &end, Took: time.Since(began)})
 	return end
 }
 
-func (r *runner) await(pid int, end *guestproto.PhaseEnd, deadline time.Time, grace time.Duration) {
-	expired := time.After(time.Until(deadline))
+func (r *runner) await(pid int, end *guestproto.PhaseEnd, until deadline, grace time.Duration) {
+	expired := time.After(r.pauses.left(until))
 	var kill <-chan time.Time
 	terms := r.procs.term
 	for {
@@ -152,7 +152,7 @@ func (r *runner) await(pid int, end *guestproto.PhaseEnd, deadline time.Time, gr
 		case <-r.procs.childEnded:
 			r.procs.reap()
 		case <-expired:
-			if left := r.pauses.left(deadline); left > 0 { // it was paused meanwhile
+			if left := r.pauses.left(until); left > 0 { // it was paused meanwhile
 				expired = time.After(left)
 				continue
 			}

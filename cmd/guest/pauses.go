@@ -10,8 +10,8 @@ import (
 const (
 	pauseLook = 250 * time.Millisecond
 	// pauseGap is longer than any process of the container can keep pid 1 from its
-	// look by being busy. (One that can gains time here; the server's own bound from
-	// outside does not move.)
+	// look by being busy. (One that can gains time here. A task's container has the
+	// server's own bound from outside besides; a deployment's has this one alone.)
 	pauseGap = 5 * time.Second
 )
 
@@ -46,8 +46,20 @@ func (p *pauses) look() (now time.Time, lost time.Duration) {
 	return now, p.lost
 }
 
-// left is how long it is until a deadline that was set when nothing was lost.
-func (p *pauses) left(deadline time.Time) time.Duration {
+// deadline is a moment that moves by what is lost after it was set.
+type deadline struct {
+	at   time.Time
+	lost time.Duration // when it was set
+}
+
+// until sets a deadline.
+func (p *pauses) until(at time.Time) deadline {
+	_, lost := p.look()
+	return deadline{at, lost}
+}
+
+// left is how long it is until a deadline.
+func (p *pauses) left(d deadline) time.Duration {
 	now, lost := p.look()
-	return deadline.Add(lost).Sub(now)
+	return d.at.Add(lost - d.lost).Sub(now)
 }
