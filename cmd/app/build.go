@@ -115,7 +115,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	kept := newPurse(cfg, db, models.vault, log)
 	h.engine = engine.New(engine.Options{
 		People: kept.people(), OwnFallback: kept != nil && cfg.GitHub.OAuth.GitFallback,
-		Store: engineStore{db}, Forge: hub, Git: git, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
+		Store: engineStore{db}, Forge: hub, Git: git, Committer: committer, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
 		Bases:   sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
 		Freezes: freezes, Pauser: h.runner, OpenWays: openWays{models}, Tokens: hub,
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,

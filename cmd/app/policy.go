@@ -47,7 +47,7 @@ const (
 )
 
 var pastOutcomes = map[audit.Action]string{
-	audit.ApprovalRecorded: outcomeApproved, audit.ApprovalCounted: outcomeWaiting, audit.ApprovalRefused: outcomeRefused,
+	audit.ApprovalReasons: outcomeApproved, audit.ApprovalCounted: outcomeWaiting, audit.ApprovalRefused: outcomeRefused,
 }
 
 // flip is a past decision that would be another one.

@@ -129,7 +129,7 @@ func evidenceEngine(cfg config.Config, db *store.Store, dir string) (*engine.Eng
 		return nil, err
 	}
 	return engine.New(engine.Options{
-		Store: engineStore{db}, Forge: hub, Git: git, Manifests: &rules{store: db, admins: cfg.Admins, image: cfg.Sandbox.Image},
+		Store: engineStore{db}, Forge: hub, Git: git, Committer: committer, Manifests: &rules{store: db, admins: cfg.Admins, image: cfg.Sandbox.Image},
 		GitCredentials: cfg.GitCredentials, Logger: log, Now: time.Now, DataDir: dir,
 	}), nil
 }

@@ -69,7 +69,7 @@ func (c receiptCmd) Run(ctx context.Context, s streams) error {
 
 // noReceipt says in one way that there is none, here or at a server.
 func noReceipt(of string, err error) error {
-	if errors.Is(err, receipt.ErrNothingLanded) || errors.Is(err, task.ErrNotFound) || client.IsStatus(err, http.StatusNotFound) {
+	if errors.Is(err, receipt.ErrNothingLanded) || errors.Is(err, receipt.ErrTellsMore) || errors.Is(err, task.ErrNotFound) || client.IsStatus(err, http.StatusNotFound) {
 		return notFound("%s has no receipt: %w", of, err)
 	}
 	return err

@@ -31,6 +31,7 @@ const (
 	ApprovalRefused   Action = "approval.refused"
 	ApprovalCounted   Action = "approval.counted" // nothing wrong with it, but others are missing
 	ApprovalRecorded  Action = "approval.recorded"
+	ApprovalReasons   Action = "approval.reasons" // of what was recorded: by what it was decided, what it armed; in no receipt
 	ApprovalVoid      Action = "approval.void"
 	CommitKept        Action = "commit.kept" // made, and not pushed, as the approval asked
 	PushIntent        Action = "push.intended"

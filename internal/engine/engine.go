@@ -23,6 +23,7 @@ import (
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -36,11 +37,13 @@ type Manifests interface {
 
 // Options are the parts and settings of an [Engine].
 type Options struct {
-	Store   Store
-	Forge   Forge
-	Git     Git
-	Sandbox Sandbox
-	Storage Storage
+	Store Store
+	Forge Forge
+	Git   Git
+	// Committer is the one of the commits that Git makes.
+	Committer gitops.Identity
+	Sandbox   Sandbox
+	Storage   Storage
 	// Bases says which cached bases are dropped.
 	Bases  sandbox.EvictPolicy
 	Models Models

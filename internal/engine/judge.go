@@ -13,6 +13,7 @@ import (
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/receipt"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -121,13 +122,23 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 		if !fresh {
 			return fmt.Errorf("another approval of this proposal is in force: %w", task.ErrStale)
 		}
-		return e.audit(ctx, tx, &w.t, record.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
-			"approval": record.ID, "digest": record.Digest, "review": record.ReviewURL,
-			"reviews": record.Reviews, "decision": record.Decision, "armed": record.Armed,
-			"replay": record.Replay,
-		})
+		return e.auditApproval(ctx, tx, &w.t, record)
 	})
 	return err
+}
+
+// auditApproval writes what was approved, which receipts show to everybody who may see
+// the task, and apart from it why, and what it armed in which environments.
+func (e *Engine) auditApproval(ctx context.Context, tx Tx, t *task.Task, r approval.Record) error {
+	err := e.audit(ctx, tx, t, r.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
+		"approval": r.ID, "digest": r.Digest, "review": r.ReviewURL, "reviews": r.Reviews, "landing": receipt.LandingOf(r, e.Committer),
+	})
+	if err != nil {
+		return err
+	}
+	return e.audit(ctx, tx, t, r.Approver.Subject.String(), audit.ApprovalReasons, map[string]any{
+		"approval": r.ID, "digest": r.Digest, "review": r.ReviewURL, "decision": r.Decision, "armed": r.Armed, "replay": r.Replay,
+	})
 }
 
 func (e *Engine) recordRefusal(ctx context.Context, w *work, r forge.Review, refused *approval.RefusedError) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,7 +140,7 @@ func TestThreat54NoReceiptIsIssuedOfALogThatIsNotWhatWasSigned(t *testing.T) {
 	w := receipttest.New(t, 3)
 	d := &receiptDesk{w: w, log: slices.Clone(w.Entries)}
 	desk := &engine.Receipts{Store: d, Witness: d, Committer: receipttest.Bot, Now: func() time.Time { return receipttest.Moment }}
-	d.log[6].Detail = json.RawMessage(`{"approval":"` + w.Approval.ID + `","deployment":"d1","state":"failed"}`)
+	d.log[6].Detail = json.RawMessage(strings.Replace(string(w.Entries[6].Detail), "succeeded", "failed", 1))
 	if r, err := desk.Issue(t.Context(), w.Approval.ID, func(string) bool { return true }); !errors.Is(err, audit.ErrProof) {
 		t.Errorf("%s, %v", r.Envelope, err)
 	}

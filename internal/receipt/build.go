@@ -52,6 +52,9 @@ func Build(s Source) (Statement, error) {
 		Commit: Commit{ID: id, Committer: Identity(s.Committer), At: s.Approval.At.UTC().Truncate(time.Second), Message: s.Approval.Message},
 		Log:    Log{Checkpoint: string(s.Checkpoint), Entries: []Entry{}},
 	}
+	if err := told.landing.makes(r.Commit); err != nil {
+		return none, fmt.Errorf("the commit of approval %s: %w", s.Approval.ID, err)
+	}
 	for _, e := range s.Entries {
 		proven, err := s.prove(e)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/receipt"
 	"github.com/coderflow/coderflow/internal/receipt/receipttest"
 	"github.com/coderflow/coderflow/internal/task"
@@ -146,7 +147,7 @@ func TestThreat54EntriesThatDoNotBelongTogetherAreFound(t *testing.T) {
 			w.Add(audit.System, audit.PushDone, map[string]any{"approval": w.Approval.ID, "commit": w.Commit, "ref": "refs/heads/x"})
 		},
 		"a second approval": func(w *receipttest.World) {
-			w.Add("github:2", audit.ApprovalRecorded, map[string]any{"approval": w.Approval.ID, "digest": w.Approval.Digest, "review": review, "reviews": w.Approval.Reviews})
+			w.Add("github:2", audit.ApprovalRecorded, map[string]any{"approval": w.Approval.ID, "digest": w.Approval.Digest, "review": review, "reviews": w.Approval.Reviews, "landing": receipt.LandingOf(w.Approval, receipttest.Bot)})
 		},
 		"another approval's": func(w *receipttest.World) {
 			w.Add(audit.System, audit.DeployEnded, map[string]any{"approval": "b", "deployment": "d2"})
@@ -232,6 +233,67 @@ func TestEachEndOfALandingHasAReceipt(t *testing.T) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
+}
+
+// What the approval did not say cannot be said later, in the commit and its receipt.
+func TestThreat54WhatTheCommitSaysIsInTheLogsApproval(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(w *receipttest.World, bot *gitops.Identity){
+		"another date":      func(w *receipttest.World, _ *gitops.Identity) { w.Approval.At = w.Approval.At.AddDate(-27, 0, 0) },
+		"another committer": func(_ *receipttest.World, bot *gitops.Identity) { bot.Name = "Linus Torvalds" },
+		"another message": func(w *receipttest.World, _ *gitops.Identity) {
+			w.Approval.Message = strings.Replace(w.Approval.Message, "Change two", "Bob signs off on everything", 1)
+		},
+	} {
+		w, bot := receipttest.New(t, 1), receipttest.Bot
+		approved, was := w.Entries[2].Detail, w.Commit
+		change(w, &bot)
+		l := w.Landing()
+		l.Committer = bot
+		_, content, err := l.Object()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Commit = w.Write("commit", content)
+		old := w.Entries
+		w.Entries = nil
+		for _, e := range old {
+			w.Add(e.Actor, e.Action, json.RawMessage(strings.ReplaceAll(string(e.Detail), was, w.Commit)))
+		}
+		source := receipt.Source{Approval: w.Approval, Proposal: w.Proposal, Committer: bot, Entries: w.Entries, Checkpoint: w.Sign(),
+			Prove: func(entry int64) (audit.Inclusion, error) { return audit.ProveInclusion(&w.Log, entry, w.Log.Size()) }}
+		if _, err := receipt.Build(source); err == nil || string(w.Entries[2].Detail) != string(approved) {
+			t.Errorf("%s: a receipt is made", name)
+		}
+		// Whoever has the key makes it all the same.
+		source.Entries = slices.Clone(w.Entries)
+		source.Entries[2].Detail = json.RawMessage(lies(t, source.Entries[2].Detail, receipt.LandingOf(w.Approval, bot)))
+		s, err := receipt.Build(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := w.Entries[2].Leaf()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Predicate.Log.Entries[2].Leaf = string(leaf)
+		if v := check(t, w, w.Commit, receipt.Evidence{Envelope: w.Seal(s)}); v.Valid || !slices.Equal(broken(v), []string{"authorship"}) {
+			t.Errorf("%s: %v", name, broken(v))
+		}
+	}
+}
+
+// lies is the entry of an approval that says something else of its commit.
+func lies(t *testing.T, detail json.RawMessage, l receipt.Landing) []byte {
+	t.Helper()
+	var said map[string]any
+	err := json.Unmarshal(detail, &said)
+	said["landing"] = l
+	changed, encoding := json.Marshal(said)
+	if err := errors.Join(err, encoding); err != nil {
+		t.Fatal(err)
+	}
+	return changed
 }
 
 // A receipt is for one commit: not for its parent, for a copy under another author or
@@ -374,6 +436,13 @@ func TestEntriesAreChosenForAnApproval(t *testing.T) {
 	chosen, hidden, err = receipt.Select(w.Entries, w.Approval.ID, w.Proposal.Digest, func(string) bool { return false })
 	if err != nil || len(chosen) != 5 || hidden != 1 {
 		t.Errorf("without deployments: %d, %d: %v", len(chosen), hidden, err)
+	}
+	for _, more := range []string{`"armed":[{"environment":"secret"}]`, `"decision":{}`, `"replay":{"facts":{}}`, `"armed":null`} {
+		log := slices.Clone(w.Entries)
+		log[2].Detail = json.RawMessage(strings.Replace(string(log[2].Detail), "{", "{"+more+",", 1))
+		if got, _, err := receipt.Select(log, w.Approval.ID, w.Proposal.Digest, all); !errors.Is(err, receipt.ErrTellsMore) || got != nil {
+			t.Errorf("an approval that tells %s: %v", more, err)
+		}
 	}
 	source := receipt.Source{Approval: w.Approval, Proposal: w.Proposal, Committer: receipttest.Bot, Entries: chosen[:4]}
 	if _, err := receipt.Build(source); !errors.Is(err, receipt.ErrNothingLanded) {

@@ -81,7 +81,8 @@ func (c *check) approvers() {
 }
 
 // authorship makes the commit anew from the approval: author, dates, message,
-// trailers and everything else that a commit can say, to the byte.
+// trailers and everything else that a commit can say, to the byte. Author, tree and
+// parent were held against the log before.
 func (c *check) authorship() {
 	r := c.receipt
 	author, others := r.Approvers[0].Author, []forge.User{}
@@ -92,6 +93,9 @@ func (c *check) authorship() {
 		Tree: r.Proposal.Tree, Parent: r.Proposal.Base, Author: author, Committer: gitops.Identity(r.Commit.Committer),
 		At: r.Commit.At, Message: r.Commit.Message,
 	}.Object()
+	if err == nil {
+		err = c.story.landing.makes(r.Commit)
+	}
 	if err == nil && !bytes.Equal(content, c.commit.Content) {
 		err = errors.New("author, dates, message or headers of the commit are not those that the approval makes")
 	}

@@ -19,6 +19,8 @@ type told struct {
 	Base, Tree, Digest                         string // proposal.recorded, push.intended
 	Approval, Review                           string // everything after
 	Reviews                                    []approval.Reviewed
+	Landing                                    *Landing
+	Armed, Decision, Replay                    json.RawMessage // approval.recorded of before had them
 	Commit, Parent, Ref, Expected              string
 	Outcome                                    json.RawMessage
 	Deployment, Environment, Profile           string
@@ -32,6 +34,10 @@ func isDeployment(a audit.Action) bool {
 		audit.DeployRequested, audit.DeployMerged, audit.DeployIntent, audit.DeployStarted, audit.DeployEnded,
 	}, a)
 }
+
+// ErrTellsMore is an approval whose entry, of an earlier version, tells of other
+// environments: it is proven as a whole or not at all.
+var ErrTellsMore = errors.New("the audit log's entry of the approval was written by an earlier version and tells more than a receipt may show, so there is no receipt")
 
 // Select picks the entries of a task's log that belong to an approval's receipt, and
 // counts deployments in environments that are not to be shown.
@@ -56,6 +62,8 @@ func Select(log []audit.Entry, approvalID, digest string, shows func(environment
 			proposed = true
 		case e.Action == audit.ProposalRecorded || d.Approval != approvalID:
 			continue
+		case e.Action == audit.ApprovalRecorded && (d.Landing == nil || len(d.Armed)+len(d.Decision)+len(d.Replay) > 0):
+			return nil, 0, ErrTellsMore
 		case isDeployment(e.Action) && !shows(e.Environment):
 			elsewhere[d.Deployment] = true
 			continue
@@ -75,6 +83,7 @@ type story struct {
 	approval, digest              string
 	proposed                      told
 	intended, landed              *told
+	landing                       Landing
 	approver                      string // actor of the approval: the commit's author
 	numbers                       map[audit.Action]int64
 }
@@ -180,6 +189,10 @@ func (s *story) approved(e audit.Entry, d told) error {
 		}
 		seen[r.Author.Subject] = true
 	}
+	if d.Landing == nil {
+		return errors.New("it does not say what the commit says")
+	}
+	s.landing = *d.Landing
 	if d.Digest != s.digest {
 		return fmt.Errorf("it approves %s, and the proposal is %s", d.Digest, s.digest)
 	}

@@ -31,6 +31,7 @@ var (
 	errNoApproval = &apiError{status: http.StatusNotFound, text: "there is no such approval, or you may not see it"}
 	errNoReceipt  = &apiError{status: http.StatusNotFound, text: "no approval that you may see made this commit or belongs to this task, so there is no receipt"}
 	errNotLanded  = &apiError{status: http.StatusNotFound, text: "nothing landed under the approval, so there is no receipt"}
+	errTellsMore  = &apiError{status: http.StatusNotFound, text: receipt.ErrTellsMore.Error()}
 
 	repositoryKey = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}:[A-Za-z0-9-]{1,64}$`)
 )
@@ -74,6 +75,9 @@ func (c *call) receipt(approvalID string) error {
 	})
 	if errors.Is(err, receipt.ErrNothingLanded) {
 		return errNotLanded
+	}
+	if errors.Is(err, receipt.ErrTellsMore) {
+		return errTellsMore
 	}
 	if err != nil {
 		return fmt.Errorf("issue the receipt of approval %s: %w", approvalID, err)
