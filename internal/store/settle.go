@@ -50,6 +50,9 @@ func (l *Loaded) Settle(ctx context.Context, taken, now time.Time) (Settled, err
 	if err != nil {
 		return done, fmt.Errorf("settle what was read at the forge: %w", err)
 	}
+	if err := l.settleNodes(ctx); err != nil {
+		return done, err
+	}
 	if done.Tasks, err = l.settleTasks(ctx, since, now); err != nil {
 		return done, err
 	}
@@ -57,6 +60,51 @@ func (l *Loaded) Settle(ctx context.Context, taken, now time.Time) (Settled, err
 		return done, err
 	}
 	return done, l.SetCursor(ctx, restoredCursor, now)
+}
+
+// settleNodes takes every task, ended ones too, from the node that it was on: what is
+// left of its place is what was restored, and that is the new node's.
+func (l *Loaded) settleNodes(ctx context.Context) error {
+	const batch = 200 // so that not all of a long history is held at once
+	for last := int64(0); ; {
+		var rows []taskRow
+		err := l.scan(ctx, l.tx.NewSelect().Model(&rows).Column("number", "id", "run").Where("number > ?", last).Order("number").Limit(batch))
+		if err != nil {
+			return fmt.Errorf("read where the restored tasks were: %w", err)
+		}
+		for i := range rows {
+			if err := l.settleNode(ctx, &rows[i]); err != nil {
+				return err
+			}
+			last = rows[i].Number
+		}
+		if len(rows) < batch {
+			return nil
+		}
+	}
+}
+
+// settleNode leaves the rest of the row as it is, the time of its last change too:
+// nothing happened to the task.
+func (l *Loaded) settleNode(ctx context.Context, row *taskRow) error {
+	var run task.Run
+	var d decoder
+	if decode(&d, "run", row.Run, &run); d.err != nil {
+		return fmt.Errorf("task %s: %w", row.ID, d.err)
+	}
+	if run.Node == "" {
+		return nil
+	}
+	run.Node = ""
+	var e encoder
+	without := encode(&e, "the run", run)
+	if e.err != nil {
+		return fmt.Errorf("task %s: %w", row.ID, e.err)
+	}
+	if _, err := l.exec(ctx, l.tx.NewUpdate().Model((*taskRow)(nil)).Set("run = ?", without).Where("number = ?", row.Number)); err != nil {
+		return fmt.Errorf("take task %s from its former node: %w", row.ID, err)
+	}
+	return nil
 }
 
 // settleTasks ends the tasks whose agent may have gone on: what it made then may be at
