@@ -29,7 +29,7 @@ func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
 		return nil
 	}
 	commands, problems := command.Parse(event.Comment.Body)
-	if len(commands) == 0 && len(problems) == 0 {
+	if len(commands) == 0 && len(problems) == 0 || e.beforeRestore(ctx, event.Comment.CreatedAt, event.Comment.URL) {
 		return nil
 	}
 	event.Actor = event.Comment.Author // who wrote it asks, whoever sent the delivery

@@ -108,7 +108,7 @@ func (e *Engine) lastLabelling(ctx context.Context, event forge.Event) (act forg
 			act, found = a, true
 		}
 	}
-	return act, found, nil
+	return act, found && !e.beforeRestore(ctx, act.CreatedAt, event.Issue.URL), nil
 }
 
 func (e *Engine) refuseLabel(ctx context.Context, event forge.Event, act forge.LabelEvent, d policy.Decision) (func(Tx) error, error) {
