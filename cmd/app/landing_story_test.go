@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +187,14 @@ func TestACommitThatIsKeptIsPushedOnlyByAnotherApproval(t *testing.T) {
 		runs := w.hub.CheckRuns(sampleRepo, w.head(proposed.PullRequest))
 		return len(runs) == 1 && runs[0].Conclusion == "action_required" && strings.Contains(runs[0].Summary, kept), nil
 	})
+	mirrors, err := filepath.Glob(filepath.Join(w.dir, "data", "git", "mirrors", "*.git"))
+	if err != nil || len(mirrors) != 1 {
+		t.Fatalf("%q: %v", mirrors, err)
+	}
+	auditor := newSeat(t, "http://"+w.address, firstOf(w.token(maria)))
+	if out := auditor.must("verify", kept, "--context", "work", "--repo", mirrors[0]); !strings.Contains(out, "✓ VERIFIED  "+kept) {
+		t.Errorf("of the kept commit:\n%s", out)
+	}
 	w.server.kill() // the used-up review is not taken again, whoever looks
 	w.start()
 	w.redeliverAll()

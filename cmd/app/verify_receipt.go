@@ -93,35 +93,53 @@ func (l local) witness(ctx context.Context) (*witness, error) {
 	return openWitness(ctx, cfg, l.Store, false)
 }
 
-// receiptOf is the receipt of what a commit or a task landed under.
+// receiptOf is the receipt of what a commit or a task landed under, or of a commit that
+// was kept.
 func (l local) receiptOf(ctx context.Context, commit string, id task.ID) ([]byte, error) {
-	var tasks []task.Task
-	if commit != "" {
-		landed, merged, err := l.Covering(ctx, commit)
-		if err != nil {
-			return nil, err
-		}
-		tasks = append(landed, merged...)
-	} else {
-		t, err := l.Task(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		tasks = []task.Task{t}
-	}
-	if len(tasks) == 0 {
-		return nil, fmt.Errorf("no approval made commit %s: %w", commit, task.ErrNotFound)
-	}
-	approval := tasks[0].ApprovalID
-	if approval == "" { // one that made a commit which was kept is used up
-		all, err := l.Approvals(ctx, tasks[0].ID)
-		if err != nil {
-			return nil, err
-		}
-		if len(all) == 0 {
-			return nil, receipt.ErrNothingLanded
-		}
-		approval = all[len(all)-1].ID
+	approval, err := l.approvalOf(ctx, commit, id)
+	if err != nil {
+		return nil, err
 	}
 	return l.receipt(ctx, approval)
+}
+
+func (l local) approvalOf(ctx context.Context, commit string, id task.ID) (string, error) {
+	if commit == "" {
+		t, err := l.Task(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		return l.lastApproval(ctx, t)
+	}
+	landed, merged, err := l.Covering(ctx, commit)
+	if err != nil {
+		return "", err
+	}
+	if tasks := append(landed, merged...); len(tasks) > 0 {
+		return l.lastApproval(ctx, tasks[0])
+	}
+	kept, err := l.KeptUnder(ctx, commit)
+	if err != nil {
+		return "", err
+	}
+	if len(kept) == 0 {
+		return "", fmt.Errorf("no approval made commit %s: %w", commit, task.ErrNotFound)
+	}
+	return kept[0].ID, nil
+}
+
+// lastApproval is the approval in force of a task, or its last: one that made a commit
+// which was kept is used up.
+func (l local) lastApproval(ctx context.Context, t task.Task) (string, error) {
+	if t.ApprovalID != "" {
+		return t.ApprovalID, nil
+	}
+	all, err := l.Approvals(ctx, t.ID)
+	if err != nil {
+		return "", err
+	}
+	if len(all) == 0 {
+		return "", receipt.ErrNothingLanded
+	}
+	return all[len(all)-1].ID, nil
 }

@@ -2,11 +2,15 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/uptrace/bun"
 
+	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/engine"
+	"github.com/coderflow/coderflow/internal/queue"
 )
 
 type receiptRow struct {
@@ -42,4 +46,37 @@ func (s *Store) Receipt(ctx context.Context, approval, basis string) (engine.Iss
 	return engine.IssuedReceipt{
 		Digest: row.Digest, Approval: row.Approval, Basis: row.Basis, Envelope: row.Envelope, IssuedAt: row.IssuedAt.Time,
 	}, nil
+}
+
+// KeptUnder lists, newest first, the approvals that asked for the commit alone. Their
+// tasks name it no more: it is in the audit log.
+func (s *Store) KeptUnder(ctx context.Context, commit string) ([]approval.Record, error) {
+	quoted, err := json.Marshal(text(commit))
+	if err != nil {
+		return nil, fmt.Errorf("look for commit %.40q: %w", commit, err)
+	}
+	holds := "instr(detail, ?) > 0"
+	if s.dialect == queue.Postgres {
+		holds = "strpos(detail, ?) > 0"
+	}
+	const most = 100
+	var rows []auditRow
+	err = s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("action = ?", string(audit.CommitKept)).
+		Where(holds, `"commit":`+string(quoted)).Order("seq DESC").Limit(most))
+	if err != nil {
+		return nil, fmt.Errorf("look for who kept commit %.12s: %w", commit, err)
+	}
+	var records []approval.Record
+	for i := range rows {
+		var kept struct{ Approval string }
+		if err := json.Unmarshal(rows[i].entry().Detail, &kept); err != nil {
+			return nil, fmt.Errorf("read audit entry %d: %w", rows[i].entry().Seq, err)
+		}
+		record, err := s.Approval(ctx, kept.Approval)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, record)
+	}
+	return records, nil
 }

@@ -5,11 +5,38 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/store/storetest"
 	"github.com/coderflow/coderflow/internal/task"
 )
+
+func TestAKeptCommitLeadsToItsApproval(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		_, p := proposed(t, s)
+		record := newApproval(p, "review-1")
+		if _, err := insertApproval(t, s, record); err != nil {
+			t.Fatal(err)
+		}
+		for action, commit := range map[audit.Action]string{audit.CommitKept: "kept", audit.PushDone: "pushed"} {
+			e, err := audit.New(record.At, audit.System, action, map[string]any{"approval": record.ID, "commit": commit, "outcome": "other"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			inTx(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.Audit(ctx, e) })
+		}
+		if got, err := s.KeptUnder(t.Context(), "kept"); err != nil || len(got) != 1 || got[0].ID != record.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+		for _, commit := range []string{"pushed", "other", "", "kep", `kept","x":"`} {
+			if got, err := s.KeptUnder(t.Context(), commit); err != nil || len(got) != 0 {
+				t.Errorf("%q: %+v, %v", commit, got, err)
+			}
+		}
+	})
+}
 
 func TestAReceiptIsKeptOnceAndNeverChanged(t *testing.T) {
 	t.Parallel()

@@ -25,6 +25,8 @@ type Receipts interface {
 	Approvals(ctx context.Context, id task.ID) ([]approval.Record, error)
 	// Covering lists the tasks whose landed commit it is, and those whose merge.
 	Covering(ctx context.Context, commit string) (landed, merged []task.Task, err error)
+	// KeptUnder lists the approvals whose commit it is that was made and not pushed.
+	KeptUnder(ctx context.Context, commit string) ([]approval.Record, error)
 }
 
 var (
@@ -113,6 +115,23 @@ func findReceipt(c *call) error {
 		}
 		if found != "" {
 			return c.receipt(found)
+		}
+	}
+	if commit != "" {
+		return c.keptReceipt(commit, repository)
+	}
+	return errNoReceipt
+}
+
+// keptReceipt gives the receipt of a commit that was made and not pushed.
+func (c *call) keptReceipt(commit, repository string) error {
+	kept, err := c.s.API.Receipts.KeptUnder(c.Request().Context(), commit)
+	if err != nil {
+		return err
+	}
+	for _, record := range kept {
+		if slices.Contains(c.environments, record.Environment) && (repository == "" || record.Repository.Key() == repository) {
+			return c.receipt(record.ID)
 		}
 	}
 	return errNoReceipt

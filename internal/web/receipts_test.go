@@ -7,6 +7,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/engine"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/receipt"
 	"github.com/coderflow/coderflow/internal/task"
@@ -43,6 +44,19 @@ func (d receiptDesk) Covering(_ context.Context, commit string) (landed, merged 
 	return d.w.tasks[1:2], d.w.tasks[:1], nil
 }
 
+// KeptUnder has a commit that approvals of both environments kept.
+func (d receiptDesk) KeptUnder(_ context.Context, commit string) ([]approval.Record, error) {
+	if commit != keptCommit {
+		return nil, nil
+	}
+	return []approval.Record{
+		{ID: approvedThere, Environment: "production", Repository: forge.RepositoryRef{Host: forge.GitHub, ID: "1"}},
+		{ID: approvedHere, Environment: "staging", Repository: forge.RepositoryRef{Host: forge.GitHub, ID: "1"}},
+	}, nil
+}
+
+const keptCommit = "1111111111111111111111111111111111111111"
+
 func TestReceiptsAreForWhoeverMaySeeTheTask(t *testing.T) {
 	t.Parallel()
 	w := newAPIWorld(t, Limits{}, policy.Binding{Name: "b", Subject: owner, Role: "viewer", Resource: "environment/staging"})
@@ -59,6 +73,9 @@ func TestReceiptsAreForWhoeverMaySeeTheTask(t *testing.T) {
 		"/receipts?repository=github:1&commit=" + someCommit:       {http.StatusOK, "ahere staging"},
 		"/receipts?repository=github:2&commit=" + someCommit:       {http.StatusNotFound, ""},
 		"/receipts?commit=" + none:                                 {http.StatusNotFound, ""},
+		"/receipts?commit=" + keptCommit:                           {http.StatusOK, "ahere staging"},
+		"/receipts?repository=github:1&commit=" + keptCommit:       {http.StatusOK, "ahere staging"},
+		"/receipts?repository=github:2&commit=" + keptCommit:       {http.StatusNotFound, ""},
 		"/receipts?task=" + string(here):                           {http.StatusOK, "ahere staging"},
 		"/receipts?task=" + string(there):                          {http.StatusNotFound, ""},
 		"/receipts?task=cccccccccccc":                              {http.StatusNotFound, ""},
