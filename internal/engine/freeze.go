@@ -41,6 +41,10 @@ type Freezes struct {
 	blind error     // why the freezes cannot be read, once that is so for too long
 	holds map[*freezeHold]bool
 
+	// resumed are the moments at which containers of this node were let go on, by their
+	// names. A process that starts knows none of those before.
+	resumed map[string][]time.Time
+
 	environments sync.Map     // whose freeze covers a task or deployment, by its id
 	paused       atomic.Int64 // containers of this node, at the last look
 	failing      atomic.Bool  // the last look; for the log
@@ -58,7 +62,7 @@ type freezeHold struct {
 // NewFreezes knows nothing yet, so that everything counts as frozen; [Freezes.Look]
 // reads what is.
 func NewFreezes(store FreezeReader, now func() time.Time) *Freezes {
-	return &Freezes{store: store, now: now, at: now(), blind: errUnread, holds: map[*freezeHold]bool{}}
+	return &Freezes{store: store, now: now, at: now(), blind: errUnread, holds: map[*freezeHold]bool{}, resumed: map[string][]time.Time{}}
 }
 
 // nothingFrozen is for an engine that was given nothing to ask.
@@ -67,7 +71,7 @@ type nothingFrozen struct{}
 func (nothingFrozen) Freezes(context.Context) (freeze.Set, error) { return nil, nil }
 
 func neverFrozen() *Freezes {
-	return &Freezes{store: nothingFrozen{}, now: time.Now, holds: map[*freezeHold]bool{}}
+	return &Freezes{store: nothingFrozen{}, now: time.Now, holds: map[*freezeHold]bool{}, resumed: map[string][]time.Time{}}
 }
 
 // Unfrozen asks the database. It fails with a *freeze.Error if one of the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -164,7 +165,10 @@ func (e *Engine) resume(ctx context.Context, name string, of sandbox.Labels) err
 	if err := e.reopen(ctx, of); err != nil {
 		e.Logger.WarnContext(ctx, "a container goes on without its way out, which is opened at the next look", "container", name, "error", err)
 	}
+	// Known before it goes on, so that nobody takes it for overdue in between.
+	takeBack := e.Freezes.goesOn(name, e.Now())
 	if err := e.Pauser.Unpause(ctx, name); err != nil {
+		takeBack()
 		return err
 	}
 	e.Logger.InfoContext(ctx, "a container goes on after a thaw", "container", name)
@@ -206,11 +210,32 @@ func (e *Engine) unpaused(ctx context.Context, status sandbox.Status) error {
 	return e.resume(ctx, status.Name, status.Labels)
 }
 
-// stoodStill is for how long a container that started then was paused by freezes.
-func (e *Engine) stoodStill(ctx context.Context, since time.Time, environments ...string) (time.Duration, error) {
+// goesOn remembers that a container is let go on at that moment.
+func (f *Freezes) goesOn(name string, at time.Time) (takeBack func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.resumed[name] = append(f.resumed[name], at)
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if i := slices.Index(f.resumed[name], at); i >= 0 {
+			f.resumed[name] = slices.Delete(f.resumed[name], i, i+1)
+		}
+	}
+}
+
+func (f *Freezes) wentOn(name string) []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedFunc(slices.Values(f.resumed[name]), time.Time.Compare)
+}
+
+// stoodStill is for how long a container that started then was paused by freezes: until
+// it was let go on, which is later than the thaw where this server was down at the time.
+func (e *Engine) stoodStill(ctx context.Context, name string, since time.Time, environments ...string) (time.Duration, error) {
 	list, err := e.Store.FreezesSince(ctx, since, environments...)
 	if err != nil {
 		return 0, err
 	}
-	return freeze.Stood(list, since, e.Now()), nil
+	return freeze.Stood(freeze.Resumed(list, e.Freezes.wentOn(name)), since, e.Now()), nil
 }

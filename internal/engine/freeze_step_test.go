@@ -125,3 +125,38 @@ func TestTheTimeOfAFreezeDoesNotMakeAContainerOverdue(t *testing.T) {
 		}
 	}
 }
+
+// Thawed while the server was down: the container is found paused, and has its time.
+func TestAThawThatNobodyFollowedDoesNotMakeAContainerOverdue(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	set := &manifest.Set{Environments: map[string]manifest.Environment{"staging": {Name: "staging"}}}
+	longest := set.Environments["staging"].Limits.Sandbox().Longest() + stopMargin
+	frozen := now.Add(-3 * time.Hour)
+	db, box := &iceStore{}, &iceBox{}
+	db.set = freeze.Set{{ID: "1", Resource: freeze.Server, At: frozen, ThawedAt: now.Add(-2 * time.Hour)}}
+	pauser := &icePauser{}
+	e := New(Options{Store: db, Pauser: pauser, Sandbox: box, Models: noWays{}, Secrets: noSecrets{}, Manifests: fixedManifests{set},
+		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	w := &work{t: task.Task{ID: "aaaaaaaaaaaa", Environment: "staging"}}
+	w.t.Run.Container = "agent"
+	status := sandbox.Status{Name: "agent", State: sandbox.StateRunning, Paused: true, StartedAt: frozen.Add(5*time.Second - longest)}
+	look := func(stops int) {
+		t.Helper()
+		if err := e.stillRunning(t.Context(), w, status); err != nil || box.stopped != stops {
+			t.Errorf("stopped %d times, want %d: %v", box.stopped, stops, err)
+		}
+	}
+	pauser.broken = errors.New("no engine")
+	if err := e.stillRunning(t.Context(), w, status); err == nil || box.stopped != 0 {
+		t.Errorf("stays paused: stopped %d times, %v", box.stopped, err)
+	}
+	pauser.broken = nil
+	now = now.Add(time.Hour)
+	look(0)
+	status.Paused = false
+	now = now.Add(4 * time.Second)
+	look(0)
+	now = now.Add(2 * time.Second)
+	look(1)
+}

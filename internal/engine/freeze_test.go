@@ -164,6 +164,8 @@ type icePauser struct {
 	mu    sync.Mutex
 	list  []sandbox.Status
 	hangs string
+	// broken is what the engine answers, if anything.
+	broken error
 }
 
 func (p *icePauser) List(context.Context) ([]sandbox.Status, error) {
@@ -184,7 +186,7 @@ func (p *icePauser) set(ctx context.Context, name string, paused bool) error {
 			p.list[i].Paused = paused
 		}
 	}
-	return nil
+	return p.broken
 }
 
 func (p *icePauser) Pause(ctx context.Context, name string) error   { return p.set(ctx, name, true) }

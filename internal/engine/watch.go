@@ -122,7 +122,7 @@ func (e *Engine) stillRunning(ctx context.Context, w *work, status sandbox.Statu
 	}
 	overdue := !status.StartedAt.IsZero() && e.Now().After(status.StartedAt.Add(env.Limits.Sandbox().Longest()+stopMargin))
 	if overdue { // the time of freezes does not count
-		stood, err := e.stoodStill(ctx, status.StartedAt, w.t.Environment)
+		stood, err := e.stoodStill(ctx, status.Name, status.StartedAt, w.t.Environment)
 		if err != nil {
 			return err
 		}

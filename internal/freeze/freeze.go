@@ -142,6 +142,27 @@ func Stood(list []Freeze, from, to time.Time) time.Duration {
 	return sum
 }
 
+// Resumed are the freezes as something that they stopped knew them, which was let go on
+// at those moments, in order: the last one lasted until then, where its thaw was not
+// followed at once.
+func Resumed(list []Freeze, moments []time.Time) []Freeze {
+	longer := slices.Clone(list)
+	var former time.Time
+	for _, moment := range moments {
+		last := -1
+		for i, f := range list {
+			if thawed := !f.ThawedAt.IsZero() && !f.ThawedAt.After(moment); thawed && (last < 0 || f.ThawedAt.After(list[last].ThawedAt)) {
+				last = i
+			}
+		}
+		if last >= 0 && list[last].ThawedAt.After(former) { // it did not go on in between
+			longer[last].ThawedAt = moment
+		}
+		former = moment
+	}
+	return longer
+}
+
 // MaxReason bounds a reason, in bytes.
 const MaxReason = 500
 

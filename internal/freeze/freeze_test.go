@@ -54,6 +54,33 @@ func TestTheTimeOfAFreezeCountsOnce(t *testing.T) {
 	}
 }
 
+// What a server found paused when it started again had stood still until then. What
+// went on in between did not.
+func TestAThawThatNobodyFollowedBeganLater(t *testing.T) {
+	t.Parallel()
+	at := func(minute int) time.Time { return time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
+	twice := []Freeze{{At: at(12), ThawedAt: at(14)}, {At: at(20), ThawedAt: at(25)}}
+	overlapping := []Freeze{{At: at(20), ThawedAt: at(30)}, {At: at(12), ThawedAt: at(22)}}
+	for name, row := range map[string]struct {
+		list    []Freeze
+		moments []time.Time
+		want    int // minutes of the hour from 10 to 40
+	}{
+		"never":              {twice, nil, 7},
+		"late":               {twice, []time.Time{at(35)}, 17},
+		"each":               {twice, []time.Time{at(16), at(35)}, 19},
+		"the first, late":    {twice, []time.Time{at(16)}, 9},
+		"paused by hand too": {twice, []time.Time{at(25), at(35)}, 7},
+		"overlapping":        {overlapping, []time.Time{at(35)}, 23},
+		"in force":           {[]Freeze{{At: at(30)}}, []time.Time{at(35)}, 10},
+		"not frozen":         {nil, []time.Time{at(35)}, 0},
+	} {
+		if got := Stood(Resumed(row.list, row.moments), at(10), at(40)); got != time.Duration(row.want)*time.Minute {
+			t.Errorf("%s: %s, want %d minutes", name, got, row.want)
+		}
+	}
+}
+
 func TestAReasonIsOneLine(t *testing.T) {
 	t.Parallel()
 	for reason, good := range map[string]bool{
