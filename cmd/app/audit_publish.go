@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/store"
 )
 
 // checkpointBranch is a branch at the forge with checkpoints of the audit log. Whoever
@@ -26,15 +29,21 @@ type checkpointBranch struct {
 	// the branch was read.
 	asking *semaphore.Weighted
 
+	// open checks the signature of a note.
+	open func(note []byte) (audit.Checkpoint, error)
+	// memory outlives this process.
+	memory branchMemory
+
 	mu     sync.Mutex // of what follows: the branch as it was read last
 	looked bool
 	head   string // empty: there is no such branch
 	note   []byte
+	size   int64 // of the log, as the note says
 }
 
 // checkpointGit is what of git it needs.
 type checkpointGit interface {
-	Checkpoint(ctx context.Context, remote gitops.Remote, branch string) (head string, note []byte, err error)
+	Checkpoint(ctx context.Context, remote gitops.Remote, branch string, before ...string) (head string, note []byte, err error)
 	PublishCheckpoint(ctx context.Context, r gitops.CheckpointRequest) (commit string, err error)
 }
 
@@ -44,12 +53,15 @@ const (
 	pushTimeout = 2 * time.Minute
 )
 
-// newCheckpointBranch is nil if nothing is to be published.
-func newCheckpointBranch(p *config.Publish, git checkpointGit, tokens forge.TokenSource) *checkpointBranch {
+// publishTo has checkpoints published, if there is something to publish to.
+func (w *witness) publishTo(p *config.Publish, git checkpointGit, tokens forge.TokenSource) {
 	if p == nil {
-		return nil
+		return
 	}
-	return &checkpointBranch{git: git, forge: tokens, ref: p.Repository, branch: p.Branch, asking: semaphore.NewWeighted(1)}
+	w.elsewhere = &checkpointBranch{
+		git: git, forge: tokens, ref: p.Repository, branch: p.Branch, asking: semaphore.NewWeighted(1),
+		open: w.newest, memory: branchMemory{w.db, filepath.Join(w.dir, auditPublishedFile)},
+	}
 }
 
 // errNotLooked is a branch of which nothing is known, or nothing good.
@@ -69,10 +81,17 @@ func (b *checkpointBranch) newest() ([]byte, error) {
 }
 
 // set keeps what the branch has.
-func (b *checkpointBranch) set(looked bool, head string, note []byte) {
+func (b *checkpointBranch) set(p store.Published) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.looked, b.head, b.note = looked, head, note
+	b.looked, b.head, b.note, b.size = true, p.Head, p.Note, p.Size
+}
+
+// doubt has nothing signed until the branch was read again.
+func (b *checkpointBranch) doubt() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.looked = false
 }
 
 // look reads the branch if it was not read yet.
@@ -92,27 +111,78 @@ func (b *checkpointBranch) look(ctx context.Context) error {
 	return b.read(ctx)
 }
 
-// read reads the branch, for who holds asking. A branch that has something else, or
-// that is gone, is not looked past: somebody was there.
+// read reads the branch, for who holds asking. A branch that has something else, that
+// is gone, or that is not on top of what it was when it was read last, also before this
+// process began, is not looked past: somebody was there.
 func (b *checkpointBranch) read(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
+	// Before the forge is asked: what others publish meanwhile is on top of it.
+	before, err := b.memory.recall(ctx, b.ref.Key(), b.branch)
+	if err != nil {
+		return err
+	}
+	if b.head != "" {
+		before = append(before, store.Published{Head: b.head, Size: b.size})
+	}
 	token, err := b.forge.ReadToken(ctx, b.ref)
 	if err != nil {
 		return fmt.Errorf("get a token to read the published checkpoints: %w", err)
 	}
-	head, note, err := b.git.Checkpoint(ctx, b.remote(token), b.branch)
+	head, note, err := b.git.Checkpoint(ctx, b.remote(token), b.branch, heads(before)...)
+	if errors.Is(err, gitops.ErrNoBranch) && len(before) == 0 {
+		b.set(store.Published{})
+		return nil
+	}
+	var found store.Published
+	if err == nil {
+		found, err = b.judge(head, note, before)
+	}
+	var suspect *suspectBranchError
 	switch {
-	case errors.Is(err, gitops.ErrNoBranch) && b.head != "":
-		return fmt.Errorf("branch %s of %s, with the published checkpoints of the audit log, is gone; restore it: it was at commit %s", b.branch, b.ref.FullName(), b.head)
-	case errors.Is(err, gitops.ErrNotCheckpoints):
-		b.set(false, b.head, nil)
-		return fmt.Errorf("the audit log is not signed any more: %w", err)
-	case err != nil && !errors.Is(err, gitops.ErrNoBranch):
+	case errors.Is(err, gitops.ErrNoBranch):
+		err = &suspectBranchError{fmt.Errorf("branch %s of %s, with the published checkpoints of the audit log, is gone; restore it: it was at commit %s",
+			b.branch, b.ref.FullName(), before[len(before)-1].Head)}
+	case errors.Is(err, gitops.ErrNotCheckpoints), errors.Is(err, gitops.ErrSetBack):
+		err = &suspectBranchError{err}
+	}
+	if errors.As(err, &suspect) {
+		b.doubt()
+		return err
+	}
+	if err != nil {
 		return fmt.Errorf("read the published checkpoints of the audit log: %w", err)
 	}
-	b.set(true, head, note)
+	b.set(found)
 	return nil
+}
+
+// suspectBranchError is a branch that somebody wrote to, or removed.
+type suspectBranchError struct{ err error }
+
+// Error implements error.
+func (e *suspectBranchError) Error() string {
+	return "the audit log is not signed any more: " + e.err.Error() +
+		". Find out who did that; audit.publish can name another branch, the former one is evidence"
+}
+
+// Unwrap gives what is wrong with it.
+func (e *suspectBranchError) Unwrap() error { return e.err }
+
+// judge checks that the note is of this log's key, and of no smaller a log than before: a
+// commit with an older note is on top of what was there, too.
+func (b *checkpointBranch) judge(head string, note []byte, before []store.Published) (store.Published, error) {
+	c, err := b.open(note)
+	if err != nil {
+		return store.Published{}, &suspectBranchError{fmt.Errorf("branch %s of %s: %w", b.branch, b.ref.FullName(), err)}
+	}
+	for _, p := range before {
+		if c.Size < p.Size {
+			return store.Published{}, &suspectBranchError{fmt.Errorf("branch %s of %s has a checkpoint of %d entries, and had one of %d: %w",
+				b.branch, b.ref.FullName(), c.Size, p.Size, gitops.ErrSetBack)}
+		}
+	}
+	return store.Published{Repository: b.ref.Key(), Branch: b.branch, Head: head, Size: c.Size, Note: note}, nil
 }
 
 func (b *checkpointBranch) remote(token forge.Token) gitops.Remote {
@@ -136,13 +206,13 @@ func (w *witness) Publish(ctx context.Context) error {
 	if err := w.signNow(ctx); err != nil {
 		return err
 	}
-	note := w.Checkpoint()
-	signed, err := w.newest(note)
-	if err != nil {
+	// The log leads on from it, or nothing would have been signed.
+	if err := b.remember(ctx, b.head, b.size, b.note); err != nil {
 		return err
 	}
-	published, err := w.newest(b.note)
-	if err != nil || signed.Size <= published.Size {
+	note := w.Checkpoint()
+	signed, err := w.newest(note)
+	if err != nil || signed.Size <= b.size {
 		return err
 	}
 	return b.push(ctx, note, signed.Size)
@@ -161,6 +231,15 @@ func (b *checkpointBranch) push(ctx context.Context, note []byte, size int64) er
 	if err != nil {
 		return fmt.Errorf("publish the checkpoint of %d audit entries: %w", size, err)
 	}
-	b.set(true, commit, note)
-	return nil
+	return b.remember(ctx, commit, size, note)
+}
+
+// remember keeps where the branch is, for this process and for those after it.
+func (b *checkpointBranch) remember(ctx context.Context, head string, size int64, note []byte) error {
+	if head == "" {
+		return nil
+	}
+	p := store.Published{Repository: b.ref.Key(), Branch: b.branch, Head: head, Size: size, Note: note}
+	b.set(p)
+	return b.memory.keep(ctx, p)
 }

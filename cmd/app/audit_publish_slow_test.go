@@ -84,7 +84,7 @@ func TestARequestDoesNotOutliveItsDeadlineAtTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.elsewhere.asking.Release(1)
-	w.elsewhere.set(false, "", nil)
+	w.elsewhere.doubt()
 	if _, _, err := w.Covering(ended, 2); !errors.Is(err, errNotLooked) {
 		t.Errorf("before the branch was read: %v", err)
 	}

@@ -24,10 +24,16 @@ type heldBranch struct {
 	read  int
 }
 
-func (b *heldBranch) Checkpoint(context.Context, gitops.Remote, string) (string, []byte, error) {
+func (b *heldBranch) Checkpoint(_ context.Context, _ gitops.Remote, _ string, before ...string) (string, []byte, error) {
 	b.read++
 	if b.fails != nil || len(b.notes) == 0 {
 		return "", nil, errors.Join(b.fails, map[bool]error{true: gitops.ErrNoBranch}[b.fails == nil])
+	}
+	for _, commit := range before {
+		var n int
+		if _, err := fmt.Sscanf(commit, "commit%d", &n); err != nil || n > len(b.notes) {
+			return "", nil, gitops.ErrSetBack
+		}
 	}
 	return fmt.Sprint("commit", len(b.notes)), b.notes[len(b.notes)-1], nil
 }
@@ -56,7 +62,7 @@ func publishing(t *testing.T, cfg config.Config, s *store.Store, b *heldBranch) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.elsewhere = newCheckpointBranch(&config.Publish{Branch: "coderflow-audit"}, b, anyToken{})
+	w.publishTo(&config.Publish{Branch: "coderflow-audit"}, b, anyToken{})
 	return w
 }
 

@@ -95,7 +95,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	if err != nil {
 		return err
 	}
-	h.witness.elsewhere = newCheckpointBranch(cfg.Publish, git, hub)
+	h.witness.publishTo(cfg.Publish, git, hub)
 	freezes := engine.NewFreezes(db, time.Now)
 	restored, err := db.Restored(ctx)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/coderflow/coderflow/internal/forge"
 )
 
 // CheckpointPrefix begins the name of every branch that checkpoints of the audit log
@@ -22,14 +24,21 @@ const (
 // ErrNotCheckpoints is a branch that has something else than checkpoints.
 var ErrNotCheckpoints = errors.New("the branch has something else than checkpoints of an audit log")
 
+// ErrSetBack is a branch of checkpoints whose history is not on top of what it was.
+var ErrSetBack = errors.New("the branch does not lead on from where it was")
+
 // Checkpoint reads the newest checkpoint of a branch and the commit that it is in. It
-// fails with ErrNoBranch, and with ErrNotCheckpoints if the branch is not one that
-// [Git.PublishCheckpoint] made.
-func (g *Git) Checkpoint(ctx context.Context, remote Remote, branch string) (head string, note []byte, err error) {
+// fails with ErrNoBranch, with ErrNotCheckpoints if the branch is not one that
+// [Git.PublishCheckpoint] made, and with ErrSetBack if one of the commits where it was
+// before is not in its history.
+func (g *Git) Checkpoint(ctx context.Context, remote Remote, branch string, before ...string) (head string, note []byte, err error) {
 	if err := checkCheckpointBranch(branch); err != nil {
 		return "", nil, err
 	}
 	if head, err = g.Fetch(ctx, remote, branch); err != nil {
+		return "", nil, err
+	}
+	if err := g.leadsOn(ctx, remote.Repository, branch, head, before); err != nil {
 		return "", nil, err
 	}
 	m, err := g.openMirror(ctx, remote.Repository)
@@ -45,6 +54,21 @@ func (g *Git) Checkpoint(ctx context.Context, remote Remote, branch string) (hea
 		return "", nil, fmt.Errorf("branch %s of %s: %w", branch, remote.Repository.Key(), ErrNotCheckpoints)
 	}
 	return head, note, err
+}
+
+// leadsOn fails with ErrSetBack if a commit is not in the history of head. All of that
+// history was fetched: a commit that is not there is none of it.
+func (g *Git) leadsOn(ctx context.Context, repo forge.RepositoryRef, branch, head string, commits []string) error {
+	for _, commit := range commits {
+		is, err := g.IsAncestor(ctx, repo, commit, head)
+		if err != nil && !errors.Is(err, ErrObjectMissing) {
+			return err
+		}
+		if !is {
+			return fmt.Errorf("branch %s of %s is at commit %s and was at %s: %w", branch, repo.Key(), head, commit, ErrSetBack)
+		}
+	}
+	return nil
 }
 
 // CheckpointRequest is what [Git.PublishCheckpoint] pushes.

@@ -91,3 +91,38 @@ func TestABranchWithSomethingElseIsNotTakenForCheckpoints(t *testing.T) {
 		}
 	}
 }
+
+// Somebody with the right to force sets the branch back, or puts another in its place.
+func TestThreat54ABranchOfCheckpointsThatWasSetBackIsFound(t *testing.T) {
+	t.Parallel()
+	g, u, _ := newBase(t, text("a.c", "int main;\n"))
+	remote, branch := u.remote(), CheckpointPrefix
+	first, err := g.PublishCheckpoint(t.Context(), checkpointRequest(u, branch, "", aNote))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := g.PublishCheckpoint(t.Context(), checkpointRequest(u, branch, first, strings.Replace(aNote, "3", "4", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if head, _, err := g.Checkpoint(t.Context(), remote, branch, first, second); err != nil || head != second {
+		t.Fatalf("%s %v", head, err)
+	}
+	u.git("update-ref", "refs/heads/"+branch, first)
+	if _, _, err := g.Checkpoint(t.Context(), remote, branch, second); !errors.Is(err, ErrSetBack) {
+		t.Errorf("set back: %v", err)
+	}
+	if _, _, err := g.Checkpoint(t.Context(), remote, branch, first); err != nil {
+		t.Error(err)
+	}
+	u.git("update-ref", "-d", "refs/heads/"+branch)
+	u.commit(branch, text("checkpoint", aNote))
+	for _, before := range []string{first, strings.Repeat("1", len(first))} { // the second is in no history here
+		if _, _, err := g.Checkpoint(t.Context(), remote, branch, before); !errors.Is(err, ErrSetBack) {
+			t.Errorf("another history: %v", err)
+		}
+	}
+	if _, _, err := g.Checkpoint(t.Context(), remote, branch, "--help"); err == nil {
+		t.Error("what is no commit is taken for one")
+	}
+}

@@ -140,7 +140,7 @@ func TestBothDatabasesHaveTheSameSteps(t *testing.T) {
 func TestWhichTablesABackupHasIsDecided(t *testing.T) {
 	t.Parallel()
 	decided := []string{
-		"approvals", "audit", "audit_checkpoints", "audit_hashes", "audit_keys", "canary_trips", "cursors", "deliveries", "deploy_runs",
+		"approvals", "audit", "audit_checkpoints", "audit_hashes", "audit_keys", "audit_published", "canary_trips", "cursors", "deliveries", "deploy_runs",
 		"deploy_runs_removed", "evidence_differences", "evidence_looks", "freezes", "log_chunks", "log_streams", "manifests", "memberships", "merges", "model_requests", "people_tokens",
 		"proposals", "receipts", "secrets", "tasks", "tokens",
 	}
