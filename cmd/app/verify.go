@@ -26,14 +26,17 @@ type verifyCmd struct {
 
 // Help implements kong.HelpProvider.
 func (verifyCmd) Help() string {
-	return `Proves, without trusting the server, who approved exactly the bytes of a commit. With --receipt and --key it needs the
-clone, the receipt and the key, and no network. It computes the tree, the diff, the digest that was approved, and the
-commit itself with its author, dates, message and trailers from the clone; checks the signature, and the proofs that the
-signed audit log has each entry; and prints every link of the chain. Nothing of the clone's configuration is used.
+	return `Proves who approved exactly the bytes of a commit, as the holder of the audit log's key vouches for it. With --receipt
+and --key it needs the clone, the receipt and the key, and no network. It computes the tree, the diff, the digest that was
+approved, and the commit itself with its author, dates, message and trailers; checks the signature, and the proofs that
+the signed audit log has each entry; and prints every link of the chain. Nothing of the clone's configuration is used.
 
 Of a merge, what it brings in and CoderFlow made is verified. If the merge has another tree than that, nobody approved
 the merge: the answer is NO CLAIM, which is good with --if-claimed only. A squash or a rebase is another commit, which
 nobody approved.
+
+Whoever has the private key, which lies beside the server, can sign an approval that nobody gave. They cannot change what
+was in the log when a checkpoint was made that you kept, nor make the review at the forge, whose address is printed.
 
 Without --key the key is the one that the server names, which proves nothing against whoever runs it. A kept
 checkpoint (--checkpoint) shows that the log was not written anew since; unless it is of the receipt's size, that takes
