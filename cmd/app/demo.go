@@ -141,7 +141,7 @@ func (t *story) more(format string, args ...any) {
 // tell goes through the story. Each chapter fails if what must be seen is not.
 func (t *story) tell(ctx context.Context) error {
 	for _, chapter := range []func(context.Context) error{
-		t.ask, t.propose, t.requesterCannotApprove, t.strangerCannotApprove, t.approve, t.landed, t.deployed, t.audited,
+		t.ask, t.propose, t.requesterCannotApprove, t.strangerCannotApprove, t.approve, t.landed, t.deployed, t.audited, t.verified,
 	} {
 		if err := chapter(ctx); err != nil {
 			t.line("✗", "%v", err)

@@ -14,7 +14,7 @@ func TestTheDemoTellsItsStories(t *testing.T) {
 	t.Parallel()
 	requireEngine(t)
 	for story, lines := range map[string][]string{
-		"first": {"refused, with the reason under the issue", "no commit: the requester of a task cannot approve it", "exit status 0", "is done"},
+		"first": {"refused, with the reason under the issue", "no commit: the requester of a task cannot approve it", "exit status 0", "is done", "✓ VERIFIED", "proves nothing: NOT VERIFIED"},
 		"incident": {
 			"nothing was reached: 0 connections", "migrations/0007_tidy_up.sql:4", "CONNECT db.production.internal:5432",
 			"no commit: 1 of 2 approvals", "is rejected: nothing was committed, pushed or deployed",

@@ -43,7 +43,7 @@ func (c *check) proposal(ctx context.Context) {
 		c.fails("proposal", err)
 		return
 	}
-	link := c.holds("proposal", "%d files, %d bytes of diff, computed from the clone; the digest is the approved one", len(p.Manifest), len(p.Diff))
+	link := c.holds("proposal", "computed from the clone (files: %d, bytes of diff: %d); the digest is the approved one", len(p.Manifest), len(p.Diff))
 	link.detail("%s", p.Digest)
 	link.detail("policy version %s, risks shown to the reviewers: %d", p.PolicyVersion, len(p.Risks))
 }
