@@ -77,6 +77,7 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	if err := h.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(fmt.Errorf("start the job queue: %w", err), listener.Close())
 	}
+	defer h.followFreezes(ctx)()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace) })
 	work.Go(func() error {
@@ -97,7 +98,6 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 		})
 	}
 	work.Go(func() error { return h.follow(ctx) })
-	work.Go(func() error { return h.engine.FollowFreezes(ctx) })
 	work.Go(func() error { return h.park(ctx, log) })
 	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
 	if ready != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -24,6 +25,18 @@ func (h *house) park(ctx context.Context, log *slog.Logger) error {
 	}
 	log.InfoContext(ctx, "every step is finished or parked", "took", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// followFreezes begins to follow freezes, until what it returns is called: for as long
+// as steps and requests go on, which is longer than the server is to.
+func (h *house) followFreezes(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var following sync.WaitGroup
+	following.Go(func() { _ = h.engine.FollowFreezes(ctx) }) // it fails at nothing
+	return func() {
+		cancel()
+		following.Wait()
+	}
 }
 
 // signLast signs what the last steps wrote, so that a log that ends with a server's

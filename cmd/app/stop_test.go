@@ -49,9 +49,27 @@ func TestASignalFinishesOrParksWhatIsUnderWay(t *testing.T) {
 		w.landedExactly(w.taskOf(proposed[0].Issue, task.Done))
 		w.auditHas(proposed[0].ID, map[audit.Action]int{audit.PushIntent: 1, audit.PushDone: 1})
 	})
+	w.step("Frozen", func() { // a server that stops still does what a freeze says
+		pushing, ended := w.holdPush()
+		w.approve(tom, proposed[1].PullRequest, "")
+		<-pushing
+		w.signal()
+		time.Sleep(200 * time.Millisecond) // it is heard
+		w.freezes()
+		select {
+		case <-ended:
+		case <-time.After(stopGrace / 2):
+			w.t.Errorf("a push in flight outlives the freeze while the server stops\n%s", w.log)
+		}
+		if code := w.exit(25 * time.Second); code != 0 {
+			w.t.Errorf("exit status %d\n%s", code, w.log)
+		}
+		slow = w.slowForge()
+	})
 	w.step("Twice", func() {
 		slow.delay(time.Minute)
-		w.approve(tom, proposed[1].PullRequest, "")
+		w.ordered("thaw")
+		w.start()
 		slow.awaitPush(w)
 		w.signal()
 		time.Sleep(200 * time.Millisecond) // the first one is heard
