@@ -30,6 +30,9 @@ func (d receiptDesk) Issue(_ context.Context, id string, shows func(string) bool
 	if id == "a1" {
 		return engine.IssuedReceipt{}, receipt.ErrNothingLanded
 	}
+	if id == approvedBefore {
+		return engine.IssuedReceipt{}, receipt.ErrTellsMore
+	}
 	return engine.IssuedReceipt{Digest: "sha256:1", Envelope: []byte(text)}, nil
 }
 
@@ -46,8 +49,11 @@ func (d receiptDesk) Covering(_ context.Context, commit string) (landed, merged 
 
 // KeptUnder has a commit that approvals of both environments kept.
 func (d receiptDesk) KeptUnder(_ context.Context, commit string) ([]approval.Record, error) {
-	if commit != keptCommit {
+	if commit != keptCommit && commit != earlyCommit {
 		return nil, nil
+	}
+	if commit == earlyCommit {
+		return []approval.Record{{ID: approvedBefore, Environment: "staging"}}, nil
 	}
 	return []approval.Record{
 		{ID: approvedThere, Environment: "production", Repository: forge.RepositoryRef{Host: forge.GitHub, ID: "1"}},
@@ -55,7 +61,11 @@ func (d receiptDesk) KeptUnder(_ context.Context, commit string) ([]approval.Rec
 	}, nil
 }
 
-const keptCommit = "1111111111111111111111111111111111111111"
+const (
+	keptCommit = "1111111111111111111111111111111111111111"
+	// earlyCommit was kept under approvedBefore, which an earlier version recorded.
+	earlyCommit, approvedBefore = "2222222222222222222222222222222222222222", "abefore"
+)
 
 func TestReceiptsAreForWhoeverMaySeeTheTask(t *testing.T) {
 	t.Parallel()
@@ -76,6 +86,7 @@ func TestReceiptsAreForWhoeverMaySeeTheTask(t *testing.T) {
 		"/receipts?commit=" + keptCommit:                           {http.StatusOK, "ahere staging"},
 		"/receipts?repository=github:1&commit=" + keptCommit:       {http.StatusOK, "ahere staging"},
 		"/receipts?repository=github:2&commit=" + keptCommit:       {http.StatusNotFound, ""},
+		"/receipts?commit=" + earlyCommit:                          {http.StatusNotFound, ""},
 		"/receipts?task=" + string(here):                           {http.StatusOK, "ahere staging"},
 		"/receipts?task=" + string(there):                          {http.StatusNotFound, ""},
 		"/receipts?task=cccccccccccc":                              {http.StatusNotFound, ""},
