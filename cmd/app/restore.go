@@ -14,7 +14,7 @@ type restoreCmd struct {
 	Identity   string   `type:"path" placeholder:"FILE" help:"age identity that opens the keys in the backup."`
 	Key        string   `type:"path" placeholder:"FILE" help:"Public key of the audit log, as you kept it: the backup must be signed with it."`
 	Checkpoint []string `type:"path" placeholder:"FILE" help:"A checkpoint that was kept elsewhere; again for more. The log must agree with it, or end before it, which is said and noted."`
-	Thawed     bool     `help:"Do not freeze the restored server: it goes to work as soon as it is started."`
+	Thawed     bool     `help:"Do not freeze the restored server: it goes to work as soon as it is started, where the backup has no freeze."`
 }
 
 // Help implements kong.HelpProvider.
@@ -45,6 +45,9 @@ func (c restoreCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer p.release()
+	if p.finished() {
+		return p.end(s.out)
+	}
 	if err := p.clear(); err != nil {
 		return err
 	}

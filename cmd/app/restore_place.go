@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,6 +19,9 @@ import (
 // partialDir is where a restore gathers what it will put into the data directory. As
 // long as it is there, no server starts.
 const partialDir = "restore.partial"
+
+// wholeMark is in there when nothing is left to gather, before the database is named.
+const wholeMark = "whole"
 
 // placing puts files into an empty data directory.
 type placing struct {
@@ -54,6 +58,9 @@ func claimEmpty(cfg config.Config) (*placing, error) {
 }
 
 func (p *placing) look() error {
+	if p.finished() {
+		return nil
+	}
 	entries, err := os.ReadDir(p.cfg.DataDir)
 	if err != nil {
 		return fmt.Errorf("read the data directory: %w", err)
@@ -95,7 +102,7 @@ func (p *placing) data(name string) string  { return filepath.Join(p.cfg.DataDir
 // clear makes an empty place to gather in. What an interrupted restore had placed
 // stays until it is certain that the database is empty.
 func (p *placing) clear() error {
-	for _, name := range []string{"git", "coderflow.db", "coderflow.db-wal", "coderflow.db-shm"} {
+	for _, name := range []string{wholeMark, "git", "coderflow.db", "coderflow.db-wal", "coderflow.db-shm"} {
 		if err := os.RemoveAll(p.place(name)); err != nil {
 			return fmt.Errorf("clear what an interrupted restore left: %w", err)
 		}
@@ -166,23 +173,62 @@ func (p *placing) files(r *reading) error {
 	return os.Rename(p.place("git"), p.data("git"))
 }
 
-// finish puts the database file into its place, which is the last thing.
+// finish gives the database its name, which is the last thing, and clears up.
 func (p *placing) finish() error {
+	if err := p.name(); err != nil {
+		return err
+	}
+	return os.RemoveAll(p.data(partialDir))
+}
+
+// finished reports whether an earlier restore was interrupted when its database had its
+// name, so that only its rest is to be removed. A database that another command made
+// meanwhile is none of its.
+func (p *placing) finished() bool {
+	if p.cfg.Database.Postgres {
+		return false // notEmpty says what to do
+	}
+	if _, err := os.Lstat(p.place(wholeMark)); err != nil {
+		return false
+	}
+	named, err := os.Lstat(p.cfg.SQLitePath())
+	if err != nil {
+		return false
+	}
+	gathered, err := os.Lstat(p.place("coderflow.db"))
+	return errors.Is(err, os.ErrNotExist) || err == nil && os.SameFile(named, gathered) // linked, not yet removed
+}
+
+// end ends an earlier restore, and says so.
+func (p *placing) end(out io.Writer) error {
+	if err := syncFile(p.cfg.DataDir); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(p.data(partialDir)); err != nil {
+		return fmt.Errorf("clear what an interrupted restore left: %w", err)
+	}
+	_, err := fmt.Fprintf(out, "An earlier restore into %s was interrupted when everything had its place. It is done now, and this file was not read:\n"+
+		"`coderflow audit list` ends with restore.done, which names the backup. Start the server, and `coderflow thaw` when you have looked.\n", p.cfg.DataDir)
+	return err
+}
+
+// name puts the database file into its place.
+func (p *placing) name() error {
 	if !p.cfg.Database.Postgres {
 		if _, err := os.Lstat(p.place("coderflow.db-wal")); !errors.Is(err, os.ErrNotExist) {
-			return errors.New("write the database: SQLite did not put all of it into its file; run the restore again")
+			return errors.New("write the database: SQLite did not put all of it into its file; is the disk full? Make room and run the restore again")
 		}
 		if err := syncFile(p.place("coderflow.db")); err != nil {
 			return fmt.Errorf("write the database: %w", err)
+		}
+		if err := writeDurably(p.place(wholeMark), nil, os.O_TRUNC); err != nil {
+			return err
 		}
 		if err := nameIt(p.place("coderflow.db"), p.cfg.SQLitePath()); err != nil {
 			return fmt.Errorf("put the database into the data directory: %w; was another command run there meanwhile?", err)
 		}
 	}
-	if err := syncFile(p.cfg.DataDir); err != nil {
-		return err
-	}
-	return os.RemoveAll(p.data(partialDir))
+	return syncFile(p.cfg.DataDir)
 }
 
 func syncFile(path string) error {
