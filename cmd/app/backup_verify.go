@@ -73,7 +73,7 @@ func (r *reading) printVerified(s streams) error {
 	case r.public != "":
 		fmt.Fprintln(text, "signature    of the key that you kept")
 	case r.ended.Signature != nil && len(r.log) > 0:
-		fmt.Fprintf(text, "signature    of %s; compare that with what you kept, or use --key\n", r.log[len(r.log)-1])
+		fmt.Fprintf(text, "signature    of %s; compare that with what you kept, or use --key\n", oneLine(r.log[len(r.log)-1]))
 	default:
 		fmt.Fprintln(text, "signature    none: that the server wrote it cannot be proved")
 	}

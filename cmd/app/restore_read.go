@@ -14,6 +14,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/backup"
+	"github.com/coderflow/coderflow/internal/freeze"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/store"
 )
@@ -39,7 +40,7 @@ type reading struct {
 	log     []string           // public keys of the log, the oldest first
 	lost    []audit.Checkpoint // that were kept elsewhere and reach further than the backup
 	settled store.Settled
-	frozen  bool
+	frozen  freeze.Set // what is frozen in the restored state
 }
 
 func newReading(gitDir, identity, key string, checkpoints []string, said *tellProgress) (*reading, error) {

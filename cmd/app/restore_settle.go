@@ -18,7 +18,8 @@ import (
 )
 
 // settle makes a state of it that goes on without doing anything twice, says so in the
-// log, and freezes the server.
+// log, and freezes the server. A freeze that the backup has is in force again, thawed
+// or not.
 func (r *reading) settle(ctx context.Context, l *store.Loaded, thawed bool) (err error) {
 	when := now()
 	if r.settled, err = l.Settle(ctx, r.ended.Header.TakenAt, when); err != nil {
@@ -36,16 +37,36 @@ func (r *reading) settle(ctx context.Context, l *store.Loaded, thawed bool) (err
 	if err != nil {
 		return err
 	}
-	if err := l.Audit(ctx, entry); err != nil || thawed {
+	if err := l.Audit(ctx, entry); err != nil {
 		return err
 	}
-	f := freeze.Freeze{
-		ID: string(task.NewID()), Resource: freeze.Server, By: operator(), At: when,
-		Reason: "restored from a backup of " + restoreTime(r.ended.Header.TakenAt),
+	if !thawed {
+		f := freeze.Freeze{
+			ID: string(task.NewID()), Resource: freeze.Server, By: operator(), At: when,
+			Reason: "restored from a backup of " + restoreTime(r.ended.Header.TakenAt),
+		}
+		if _, _, err = engine.SetFreeze(ctx, l.Tx, when, f, map[string]any{"restore": r.ended.ID}); err != nil {
+			return err
+		}
 	}
-	r.frozen = true
-	_, _, err = engine.SetFreeze(ctx, l.Tx, when, f, map[string]any{"restore": r.ended.ID})
+	r.frozen, err = l.FreezesInForce(ctx)
 	return err
+}
+
+// goesOn says what the restored server does when it is started; all of it is frozen
+// or not.
+func (r *reading) goesOn() (said string, frozen bool) {
+	var parts []string
+	for _, f := range r.frozen {
+		if f.Resource == freeze.Server {
+			return "It is frozen: it takes no requests and ships nothing.", true
+		}
+		parts = append(parts, f.What())
+	}
+	if len(parts) > 0 {
+		return "It goes to work at once, but not in what was frozen when the backup was taken: " + oneLine(strings.Join(parts, ", ")) + ".", false
+	}
+	return "It goes to work at once.", false
 }
 
 // print says what was done, and what the operator has to do.
@@ -62,7 +83,7 @@ func (r *reading) print(out io.Writer, cfg config.Config, c restoreCmd) error {
 	for i, step := range r.next(cfg, c) {
 		fmt.Fprintf(text, "%2d. %s\n", i+1, step)
 	}
-	_, err := io.WriteString(out, text.String())
+	_, err := io.WriteString(out, visible(text.String())) // some of it is what the file says
 	return err
 }
 
@@ -84,21 +105,18 @@ func (r *reading) next(cfg config.Config, c restoreCmd) []string {
 		steps = append(steps, fmt.Sprintf("%s is not in %s: %s (mode 0600). %s.", name, cfg.DataDir, from, why))
 	}
 	if r.public == "" && len(r.log) > 0 {
-		steps = append(steps, "Compare the log's key with the one that you kept: "+r.log[len(r.log)-1])
+		steps = append(steps, "Compare the log's key with the one that you kept: "+oneLine(r.log[len(r.log)-1]))
 	}
 	steps = append(steps, "Make sure that the former server does not run, anywhere.")
-	if r.frozen {
-		steps = append(steps, "Start the server: coderflow serve. It is frozen: it takes no requests and ships nothing.")
-	} else {
-		steps = append(steps, "Start the server: coderflow serve. It goes to work at once.")
-	}
+	said, frozen := r.goesOn()
+	steps = append(steps, "Start the server: coderflow serve. "+said)
 	steps = append(steps,
 		"Put the manifests of today in force: coderflow apply -f DIR. Look at coderflow tokens list and coderflow secrets list.",
 		"Compare the log with the forge: coderflow audit reconcile. What landed after "+restoreTime(r.ended.Header.TakenAt)+" is there and not here.")
 	if cfg.Publish != nil {
 		steps = append(steps, "Name another branch for audit.publish: the former has checkpoints that this log does not lead to, and nothing is signed as long as it is read.")
 	}
-	if r.frozen {
+	if frozen {
 		steps = append(steps, "Let it go on: coderflow thaw. Reviews from before "+restoreTime(now())+" approve nothing; who reviewed then has to review again.")
 	}
 	return slices.Clip(steps)
