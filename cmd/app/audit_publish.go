@@ -139,13 +139,7 @@ func (b *checkpointBranch) read(ctx context.Context) error {
 		found, err = b.judge(head, note, before)
 	}
 	var suspect *suspectBranchError
-	switch {
-	case errors.Is(err, gitops.ErrNoBranch):
-		err = &suspectBranchError{fmt.Errorf("branch %s of %s, with the published checkpoints of the audit log, is gone; restore it: it was at commit %s",
-			b.branch, b.ref.FullName(), before[len(before)-1].Head)}
-	case errors.Is(err, gitops.ErrNotCheckpoints), errors.Is(err, gitops.ErrSetBack):
-		err = &suspectBranchError{err}
-	}
+	err = b.suspicion(err, before)
 	if errors.As(err, &suspect) {
 		b.doubt()
 		return err
@@ -168,6 +162,21 @@ func (e *suspectBranchError) Error() string {
 
 // Unwrap gives what is wrong with it.
 func (e *suspectBranchError) Unwrap() error { return e.err }
+
+// suspicion is an error of reading the branch, told apart from a forge that is away.
+func (b *checkpointBranch) suspicion(err error, before []store.Published) error {
+	switch {
+	case errors.Is(err, gitops.ErrNoBranch):
+		return &suspectBranchError{fmt.Errorf("branch %s of %s, with the published checkpoints of the audit log, is gone; restore it: it was at commit %s",
+			b.branch, b.ref.FullName(), before[len(before)-1].Head)}
+	case errors.Is(err, gitops.ErrNotCheckpoints), errors.Is(err, gitops.ErrSetBack):
+		var already *suspectBranchError
+		if !errors.As(err, &already) {
+			return &suspectBranchError{err}
+		}
+	}
+	return err
+}
 
 // judge checks that the note is of this log's key, and of no smaller a log than before: a
 // commit with an older note is on top of what was there, too.
