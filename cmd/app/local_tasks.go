@@ -67,7 +67,7 @@ func reportTask(t task.Task) client.Task {
 		CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 	}
 	r.Run = client.Run{
-		Agent: t.Run.Agent, Model: t.Run.Model, Reason: t.Run.Reason, Truncated: t.Run.Truncated,
+		Node: t.Run.Node, Agent: t.Run.Agent, Model: t.Run.Model, Reason: t.Run.Reason, Truncated: t.Run.Truncated,
 		StartedAt: moment(t.Run.StartedAt), FinishedAt: moment(t.Run.FinishedAt),
 	}
 	if r.Run.FinishedAt != nil {

@@ -130,6 +130,9 @@ func (w *world) seeTasks(p, stranger *seat, id string) {
 			w.t.Errorf("%q does not show the task: %s", args, out)
 		}
 	}
+	if out := w.bothWays(p, "tasks", "show", id); !strings.Contains(out, w.node()) {
+		w.t.Errorf("the task does not name the server that it is on: %s", out)
+	}
 	for _, args := range [][]string{
 		{"tasks", "logs", id}, {"tasks", "models", id}, {"tasks", "models", id, "-o", "json"}, {"tasks", "activity", id}, {"tasks", "activity", id, "-o", "json"},
 	} {

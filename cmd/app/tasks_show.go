@@ -67,6 +67,7 @@ func drawTask(out *table, t client.Task) {
 	line("base", t.BaseBranch+" "+t.BaseCommit)
 	line("pull request", t.PullRequestURL)
 	line("landed as", t.LandedCommit)
+	line("server", t.Run.Node)
 	line("agent", t.Run.Agent)
 	line("model", t.Run.Model)
 	line("started", shown(t.Run.StartedAt))

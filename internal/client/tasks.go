@@ -25,6 +25,7 @@ type Repository struct {
 
 // Run is what a task's agent did.
 type Run struct {
+	Node       string     `json:"node,omitempty"` // server that every step of the task is done on
 	Agent      string     `json:"agent,omitempty"`
 	Model      string     `json:"model,omitempty"`
 	ExitCode   *int       `json:"exitCode,omitempty"` // once it ended

@@ -48,6 +48,8 @@ type StatusView struct {
 	Models ModelView
 	// Output is the end of the agent's output, shown if the task failed.
 	Output string
+	// Server has the work of a task that has not ended, if it is another one than asked.
+	Server string
 }
 
 // StatusMarker is how the one status comment of a task is found again.
@@ -67,6 +69,9 @@ func Status(v StatusView) string {
 	}
 	if v.Refused != nil {
 		sections = append(sections, "The last approval does not count:\n\n"+missing(*v.Refused))
+	}
+	if v.Server != "" {
+		sections = append(sections, Say("Its work is on another server, %s, and goes on only while that runs.", v.Server).markdown)
 	}
 	sections = append(sections, "**Next:** "+v.nextStep())
 	if len(v.Timeline) > 0 {

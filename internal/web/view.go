@@ -23,6 +23,7 @@ type repositoryView struct {
 }
 
 type runView struct {
+	Node       string     `json:"node,omitempty"`
 	Agent      string     `json:"agent,omitempty"`
 	Model      string     `json:"model,omitempty"`
 	ExitCode   *int       `json:"exitCode,omitempty"` // once it ended
@@ -66,7 +67,7 @@ func viewTask(t task.Task) taskView {
 		PolicyVersion: t.PolicyVersion, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 	}
 	v.Run = runView{
-		Agent: t.Run.Agent, Model: t.Run.Model, Reason: t.Run.Reason, Truncated: t.Run.Truncated,
+		Node: t.Run.Node, Agent: t.Run.Agent, Model: t.Run.Model, Reason: t.Run.Reason, Truncated: t.Run.Truncated,
 		StartedAt: moment(t.Run.StartedAt), FinishedAt: moment(t.Run.FinishedAt),
 	}
 	if v.Run.FinishedAt != nil {
