@@ -29,6 +29,8 @@ func parserOf(t *testing.T) *kong.Kong {
 func TestEveryExampleParses(t *testing.T) {
 	t.Parallel()
 	comment := regexp.MustCompile(`\s{2,}\S.*$| > \S+$`)
+	word := regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'])+`)
+	quotes := strings.NewReplacer(`"`, "", "'", "")
 	for _, command := range parserOf(t).Model.Leaves(true) {
 		found := 0
 		for line := range strings.SplitSeq(command.Detail, "\n") {
@@ -40,7 +42,10 @@ func TestEveryExampleParses(t *testing.T) {
 				continue
 			}
 			found++
-			words := strings.Fields(strings.ReplaceAll(comment.ReplaceAllString(example, ""), "'", ""))
+			words := word.FindAllString(comment.ReplaceAllString(example, ""), -1)
+			for i := range words {
+				words[i] = quotes.Replace(words[i])
+			}
 			parsed, err := parserOf(t).Parse(words)
 			if err != nil {
 				t.Errorf("%s: %q: %v", command.FullPath(), words, err)
