@@ -50,13 +50,6 @@ func (w *world) step(name string, f func()) {
 	}
 }
 
-// diesAt starts the server and waits until it killed itself at the failpoint.
-func (w *world) diesAt(failpoint string) {
-	w.t.Helper()
-	w.launch("CODERFLOW_FAILPOINT=" + failpoint)
-	w.died()
-}
-
 // startToDie starts a server that will kill itself at the failpoint, but not
 // before something is asked of it.
 func (w *world) startToDie(failpoint string) {

@@ -16,7 +16,7 @@ import (
 // another, each with a task of its own: one push, or none and it says so.
 func TestFault14And15LandingOnAnotherBranchSurvivesRaces(t *testing.T) {
 	t.Parallel()
-	w := newStoppedWorld(t, withTargets())
+	w := newWorld(t, withTargets())
 	for _, n := range []string{"3", "4", "5", "6"} {
 		w.branch("release/" + n)
 	}
