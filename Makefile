@@ -15,7 +15,7 @@ export CGO_ENABLED := 0
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build setup setup-test images demo test test-agents soak bench vet lint lint-all clean
+.PHONY: help build setup setup-test images demo test race test-agents soak bench vet lint lint-all clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test: setup-test ## Set everything up, run gofmt, go vet and all tests
 	@bin/coderflow images build claude codex
 	@$(MAKE) vet
 	@scripts/test
+
+race: setup-test build ## Every package but the program with the race detector, also those that make test leaves out
+	@CGO_ENABLED=1 $(GO) test -race -timeout 60m $$($(GO) list ./... | grep -v '/cmd/app$$')
 
 test-agents: setup-test build ## Run every agent's own program, driven by a scripted model
 	@bin/coderflow images build

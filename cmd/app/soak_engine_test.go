@@ -51,7 +51,8 @@ func (e *ownEngine) start() error {
 		"--pidfile", filepath.Join(e.dir, "pid"), "--containerd-namespace", "coderflow-soak", "--containerd-plugins-namespace", "coderflow-soak-plugins",
 		"--bridge", "none", "--iptables=false", "--ip-forward=false", "--ip-masq=false", "--userland-proxy=false")
 	e.process.Stdout, e.process.Stderr = log, log
-	e.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	// In a network of its own: an engine without a bridge removes the machine's docker0.
+	e.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Cloneflags: syscall.CLONE_NEWNET}
 	if err := e.process.Start(); err != nil {
 		return fmt.Errorf("start a Docker engine: %w; `make setup` installs it, and it needs root", err)
 	}

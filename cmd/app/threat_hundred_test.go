@@ -18,13 +18,13 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// Ten at once, and again: two people approve the same proposal in the same moment,
+// Five at once, and again: two people approve the same proposal in the same moment,
 // every review is delivered twice, and the server is killed somewhere between the
-// approval and the end of the deployment and started again. That is ten times,
+// approval and the end of the deployment and started again. That is five times,
 // or as many as TEST_REPETITIONS says: make soak has a hundred.
 func TestThreat51ManyTimesTwoApprovalsARestartAndARedelivery(t *testing.T) {
 	t.Parallel()
-	const atOnce = 10
+	const atOnce = 5
 	rounds := 1
 	if text := os.Getenv("TEST_REPETITIONS"); text != "" {
 		n, err := strconv.Atoi(text)
