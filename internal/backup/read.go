@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -187,7 +188,7 @@ func (r *reader) rows(t Table, piece []byte) (count int64, err error) {
 		if rows, count = append(rows, row), count+1; len(rows) < batch {
 			continue
 		}
-		if err := r.sink.Rows(t, rows); err != nil {
+		if err := r.hand(t, rows); err != nil {
 			return 0, err
 		}
 		rows = nil
@@ -195,7 +196,17 @@ func (r *reader) rows(t Table, piece []byte) (count int64, err error) {
 	if len(rows) == 0 {
 		return count, nil
 	}
-	return count, r.sink.Rows(t, rows)
+	return count, r.hand(t, rows)
+}
+
+// hand gives rows to the sink, before the hashes over them were compared: what it does
+// not take can be the fault of a changed file as well as its own.
+func (r *reader) hand(t Table, rows [][]any) error {
+	err := r.sink.Rows(t, rows)
+	if err == nil || errors.Is(err, ErrDamaged) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w, or cannot be loaded here: %w", ErrDamaged, err)
 }
 
 func (r *reader) keys() error {
