@@ -17,7 +17,7 @@ echo "the disk is full" >&2
 exit 7`
 
 // A person reads the history of deployments in a real browser, without a script,
-// in the light and in the dark.
+// in the light and in the dark, and how it came to one: the approval chain and the log.
 func TestPeopleReadTheHistoryOfDeploymentsInARealBrowser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withScript(noisyScript))
@@ -29,7 +29,7 @@ func TestPeopleReadTheHistoryOfDeploymentsInARealBrowser(t *testing.T) {
 	p := newPage(t)
 	history := "http://" + w.address + "/deployments"
 	p.do(chromedp.Navigate(history), chromedp.WaitVisible("a.button", chromedp.ByQuery), chromedp.Click("a.button", chromedp.ByQuery), chromedp.WaitVisible(`button[value="authorize"]`, chromedp.ByQuery))
-	p.do(chromedp.SetValue(`[name="as"]`, maria, chromedp.ByQuery), chromedp.Click(`button[value="authorize"]`, chromedp.ByQuery), chromedp.WaitVisible("table", chromedp.ByQuery))
+	p.do(chromedp.SetValue(`[name="as"]`, tom, chromedp.ByQuery), chromedp.Click(`button[value="authorize"]`, chromedp.ByQuery), chromedp.WaitVisible("table", chromedp.ByQuery))
 	p.shot("deployments")
 	p.says("staging/publish", "Failed with exit status 7", "channel=stable", "tom", "in the approving review", "pull request", proposed.Repository.FullName())
 	p.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}))
@@ -50,6 +50,13 @@ func TestPeopleReadTheHistoryOfDeploymentsInARealBrowser(t *testing.T) {
 	if !strings.HasPrefix(title, "Deployment ") {
 		t.Errorf("the output changed the title to %q", title)
 	}
+	p.do(emulation.SetDeviceMetricsOverride(1200, 900, 1, false))
+	p.do(chromedp.Navigate("http://"+w.address+"/tasks/"+string(proposed.ID)+"/chain"), chromedp.WaitVisible("h1", chromedp.ByQuery))
+	p.shot("chain")
+	p.says("maria", "tom", "staging/publish", "none")
+	p.do(chromedp.Navigate("http://"+w.address+"/audit?task="+string(proposed.ID)), chromedp.WaitVisible("table", chromedp.ByQuery))
+	p.shot("audit")
+	p.says("approval.recorded", "push.done")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, problem := range p.problems {
