@@ -120,7 +120,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		Freezes: freezes, Pauser: h.runner, OpenWays: openWays{models}, Tokens: hub,
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
 		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},
-		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL,
+		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL, PagesURL: pagesURL(cfg),
 		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
 	})
 	gate.History = h.engine.History()

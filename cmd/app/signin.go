@@ -46,6 +46,14 @@ func newSignIn(cfg config.Config, db *store.Store, policies signin.Policies, kep
 	}
 }
 
+// pagesURL is where people who sign in read this server's pages; empty if nobody can.
+func pagesURL(cfg config.Config) string {
+	if (cfg.GitHub == nil || cfg.GitHub.OAuth == nil) && len(cfg.OIDC) == 0 {
+		return ""
+	}
+	return cfg.PublicURL
+}
+
 func signInProviders(cfg config.Config, log *slog.Logger) []signin.Provider {
 	var providers []signin.Provider
 	client := signin.NewHTTPClient()

@@ -78,6 +78,8 @@ type Options struct {
 	DataDir string
 	// PublicURL is where people reach this server; it is only linked to.
 	PublicURL string
+	// PagesURL is where people read its pages; empty where nobody can sign in.
+	PagesURL string
 	// MaxRunning is how many agents run at once on this node.
 	MaxRunning int
 	// Failpoint, if set, is called at each of [Failpoints]; tests kill the process there.

@@ -164,8 +164,8 @@ func (r *Receipts) keep(ctx context.Context, s receipt.Source, issued IssuedRece
 // receiptURL is where people with a browser get the receipt of an approval; empty
 // where the server has no address of its own.
 func (e *Engine) receiptURL(approvalID string) string {
-	if e.PublicURL == "" || approvalID == "" {
+	if e.PagesURL == "" || approvalID == "" {
 		return ""
 	}
-	return strings.TrimRight(e.PublicURL, "/") + "/approvals/" + approvalID + "/receipt"
+	return strings.TrimRight(e.PagesURL, "/") + "/approvals/" + approvalID + "/receipt"
 }

@@ -6,6 +6,6 @@ func Receipt(address, commit string) string {
 	if address == "" {
 		return ""
 	}
-	return Say("\n\n%s says who approved exactly these bytes. %s proves it in any clone.",
-		Link("The receipt", address), Code("coderflow verify "+commit)).markdown
+	return Say("\n\n%s says who approved exactly these bytes. With it and the public key of the audit log, %s proves that in any clone.",
+		Link("The receipt", address), Code("coderflow verify "+commit+" --receipt FILE --key FILE")).markdown
 }
