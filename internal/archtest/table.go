@@ -77,6 +77,7 @@ var table = []row{
 		[]string{"internal/config", "internal/forge/github", "internal/sandbox"}, nil},
 	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/agent/activity", "internal/guestproto", "internal/sandbox"}, nil},
 	{"internal/agent/activity", "what agents print, as events", nil, nil},
+	{"internal/judge", "what an AI reviewer is asked and may answer", []string{"internal/agent/activity", "internal/gateway/strictjson", "internal/prompt", "internal/task"}, nil},
 	{"internal/agent/image", "the presets' images, from npm packages", []string{"images/agents", "internal/agent", "internal/sandbox"}, nil},
 	{"internal/gateway", "the only way out of a container",
 		[]string{"internal/gateway/egress", "internal/gateway/inspect", "internal/gateway/strictjson", "internal/gateway/wire", "internal/secret"}, nil},
