@@ -66,6 +66,9 @@ type Task struct {
 	Failure string
 	// Run is what the container reported, once it ended.
 	Run Run
+	// Revision is the one being made, or made last. Numbers of revisions that came to
+	// nothing are not used again.
+	Revision int
 	// PullRequest is its number at the forge, 0 before it exists.
 	PullRequest    int
 	PullRequestURL string
@@ -154,7 +157,14 @@ func (t *Task) Counted() []string {
 type Run struct {
 	// Node has the container, the workspace and the objects of the change: every step
 	// from there on is that node's. Empty in tasks from before there were several.
-	Node       string    `json:"node,omitempty"`
+	Node string `json:"node,omitempty"`
+	// LogFrom is where the container's output begins in the task's output, in bytes: a
+	// revision's container has one of its own.
+	LogFrom int64 `json:"logFrom,omitempty"`
+	// Volume is the workspace where it is not the task's first one, and Start the commit
+	// that it began with; its tree is that of the proposal then.
+	Volume     string    `json:"volume,omitempty"`
+	Start      string    `json:"start,omitempty"`
 	Container  string    `json:"container,omitempty"`
 	Image      string    `json:"image,omitempty"` // digest or id of the image that really ran
 	Agent      string    `json:"agent,omitempty"` // preset and version
