@@ -11,7 +11,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/coderflow/coderflow/internal/freeze"
-	"github.com/coderflow/coderflow/internal/policy"
 )
 
 // viewerKey is where a page's context holds who looks, as a *call.
@@ -47,17 +46,9 @@ func (s *server) frozen(ctx context.Context) (string, freeze.Set) {
 // banner puts above every page what is frozen; by whom and why for those who may see
 // the environment.
 func (s *server) banner(c echo.Context, page []byte) []byte {
-	summary, set := s.frozen(c.Request().Context())
-	if summary == "" {
+	lines := s.frozenLines(c)
+	if lines == nil {
 		return page
-	}
-	lines := []string{"CoderFlow is " + summary}
-	if who, signed := c.Get(viewerKey).(*call); signed {
-		for _, f := range set {
-			if f.Resource == freeze.Server || who.holds(policy.EnvironmentsView, policy.EnvironmentResource(f.Name())).OK {
-				lines = append(lines, f.String())
-			}
-		}
 	}
 	text := html.EscapeString(strings.Join(lines, "\n"))
 	const body = "<body>\n"

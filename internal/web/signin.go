@@ -59,6 +59,7 @@ func (s *server) signInRoutes() []route {
 		{get, "/auth/:provider/callback", anyone, asPage(limit(starts, s.finishBrowser), s)},
 		{post, "/auth/logout", session, asPage(s.logOut, s)},
 		{get, "/auth/style.css", open, signInStyle},
+		{get, "/static/:hash/:name", open, static},
 		{get, "/", session, asPage(s.home, s)},
 	}, s.deploymentRoutes()...)
 }

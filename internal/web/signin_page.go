@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/coderflow/coderflow/internal/console"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/signin"
@@ -22,9 +23,8 @@ var signInFiles embed.FS
 
 var signInTemplate = template.Must(template.ParseFS(signInFiles, "signin.html"))
 
-// pagePolicy lets a page show text and our style, and send forms to us; nothing
-// else, no script whatever.
-const pagePolicy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// pagePolicy is under what pages are shown.
+const pagePolicy = console.Policy
 
 // signInView is what the page shows.
 type signInView struct {
