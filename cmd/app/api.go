@@ -58,14 +58,13 @@ func auditToken(ctx context.Context, tx *store.Tx, when time.Time, actor string,
 
 // TaskPage implements web.Tasks.
 func (s apiStore) TaskPage(ctx context.Context, q web.TaskQuery) ([]task.Task, error) {
-	filter := store.TaskFilter{States: q.States, Environments: q.Environments, Repository: q.Repository, Limit: q.Limit}
+	filter := store.TaskFilter{
+		States: q.States, Environments: q.Environments, Repository: q.Repository, Requester: q.Requester, Text: q.Text, Limit: q.Limit,
+	}
 	if filter.Environments == nil {
 		filter.Environments = []string{} // nil would be all
 	}
-	if q.Before != "" {
-		return s.TasksBefore(ctx, filter, q.Before)
-	}
-	return s.Tasks(ctx, filter)
+	return s.TaskList(ctx, filter, q.Before)
 }
 
 // CancelTask implements web.Tasks.

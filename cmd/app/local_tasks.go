@@ -86,7 +86,7 @@ func moment(t time.Time) *time.Time {
 }
 
 func (l local) tasks(ctx context.Context, f client.TaskFilter) ([]client.Task, error) {
-	filter := store.TaskFilter{Limit: f.Limit}
+	filter := store.TaskFilter{Requester: f.Requester, Text: f.Text, Limit: f.Limit}
 	if f.Environment != "" {
 		filter.Environments = []string{f.Environment}
 	}

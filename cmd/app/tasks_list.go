@@ -26,6 +26,8 @@ type tasksListCmd struct {
 	State       string `placeholder:"STATE,…" predictor:"state" help:"Only tasks in one of these states."`
 	Environment string `placeholder:"NAME" help:"Only tasks of this environment."`
 	Repository  string `placeholder:"HOST:ID" help:"Only tasks of this repository, by the forge's own id: github:1296269."`
+	Requester   string `placeholder:"WHO" help:"Only tasks that WHO asked for: github:583231, or the login that they had then."`
+	Search      string `placeholder:"TEXT" help:"Only tasks with each of these words in the title, or as id, or as number of the issue or pull request."`
 	Limit       int    `default:"50" help:"How many at the most, up to 1000."`
 }
 
@@ -35,6 +37,7 @@ func (tasksListCmd) Help() string {
 
   coderflow tasks
   coderflow tasks list --state queued,running --environment staging
+  coderflow tasks list --search 'login #7' --requester octocat
   coderflow tasks list --repository github:1296269 --limit 5 -o json`
 }
 
@@ -43,7 +46,7 @@ func (c tasksListCmd) Run(ctx context.Context, s streams) error {
 	if c.Limit < 1 || c.Limit > maxTasks {
 		return usage("--limit: want 1 to %d", maxTasks)
 	}
-	filter := client.TaskFilter{State: c.State, Environment: c.Environment, Repository: c.Repository, Limit: c.Limit}
+	filter := client.TaskFilter{State: c.State, Environment: c.Environment, Repository: c.Repository, Requester: c.Requester, Text: c.Search, Limit: c.Limit}
 	tasks, err := ask(ctx, c.whereFlags, s,
 		func(l local) ([]client.Task, error) { return l.tasks(ctx, filter) },
 		func(server *client.Client) ([]client.Task, error) { return server.Tasks(ctx, filter) })

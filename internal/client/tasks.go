@@ -65,6 +65,8 @@ type TaskFilter struct {
 	State       string // states, separated by commas
 	Environment string
 	Repository  string // HOST:ID
+	Requester   string // a subject or a login
+	Text        string // words to search for
 	Limit       int    // how many at the most; over all pages
 }
 
@@ -79,7 +81,7 @@ type page[T any] struct {
 
 // Tasks lists tasks, newest first.
 func (c *Client) Tasks(ctx context.Context, f TaskFilter) ([]Task, error) {
-	query := given("state", f.State, "environment", f.Environment, "repository", f.Repository)
+	query := given("state", f.State, "environment", f.Environment, "repository", f.Repository, "requester", f.Requester, "text", f.Text)
 	return list[Task](ctx, c, f.Limit, query, "tasks")
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -41,6 +42,9 @@ type taskRow struct {
 	LeaseUntil      instant
 	CreatedAt       instant
 	UpdatedAt       instant
+	// What lists show and search.
+	Title, TitleSearch           string
+	RequesterKey, RequesterLogin string
 }
 
 // savedColumns are what SaveTask writes. The rest of a task is what was asked
@@ -64,6 +68,8 @@ func toTaskRow(t task.Task) (*taskRow, error) {
 		ApprovalID: text(t.ApprovalID), LandedCommit: text(t.LandedCommit), PullRequestURL: text(t.PullRequestURL), CancelRequested: t.CancelRequested,
 		Judged: encode(&e, "the judged reviews", t.Judged), Reported: string(t.Reported),
 		CreatedAt: at(t.CreatedAt), UpdatedAt: at(t.UpdatedAt),
+		Title: text(t.Snapshot.Title), TitleSearch: searched(t.Snapshot.Title),
+		RequesterKey: text(t.Requester.Subject.String()), RequesterLogin: strings.ToLower(text(t.Requester.Login)),
 	}
 	return row, e.err
 }

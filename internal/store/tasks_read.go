@@ -57,7 +57,9 @@ type TaskFilter struct {
 	States       []task.State
 	Environments []string // names; nil selects all, an empty list none
 	Repository   forge.RepositoryRef
-	Limit        int // 0 means 100, at most 1000
+	Requester    string // a subject ("github:583231"), or the login that they had when they asked
+	Text         string // words, each in the title, or the task's id, or the number of its issue or pull request
+	Limit        int    // 0 means 100, at most 1000
 	Offset       int
 }
 
@@ -67,17 +69,8 @@ func (s *Store) Tasks(ctx context.Context, f TaskFilter) ([]task.Task, error) {
 		return nil, nil
 	}
 	var rows []taskRow
-	query := s.read.NewSelect().Model(&rows).Order("number DESC").
+	query := f.narrow(s.read.NewSelect().Model(&rows)).Order("number DESC").
 		Limit(limit(f.Limit)).Offset(int64(max(f.Offset, 0)))
-	if len(f.States) > 0 {
-		query.Where("state IN (?)", bun.List(f.States))
-	}
-	if f.Environments != nil {
-		query.Where("environment IN (?)", bun.List(cleaned(f.Environments)))
-	}
-	if f.Repository.ID != "" {
-		query.Where("repository_key = ?", text(f.Repository.Key()))
-	}
 	if err := s.fetch(ctx, query); err != nil {
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}

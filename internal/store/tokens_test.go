@@ -137,7 +137,7 @@ func TestPagesOfTasksStayWholeAndStayInTheirEnvironments(t *testing.T) {
 		for before, want := range map[task.ID][]task.ID{
 			mine[2]: {mine[1], mine[0]}, mine[1]: {mine[0]}, mine[0]: nil, other.ID: nil, "aaaaaaaaaaaa": nil,
 		} {
-			page, err := s.TasksBefore(t.Context(), filter, before)
+			page, err := s.TaskList(t.Context(), filter, before)
 			if err != nil || len(page) != len(want) {
 				t.Errorf("before %s: %d tasks, want %d, %v", before, len(page), len(want), err)
 				continue
@@ -148,7 +148,7 @@ func TestPagesOfTasksStayWholeAndStayInTheirEnvironments(t *testing.T) {
 				}
 			}
 		}
-		if page, err := s.TasksBefore(t.Context(), store.TaskFilter{}, mine[2]); err != nil || len(page) != 0 {
+		if page, err := s.TaskList(t.Context(), store.TaskFilter{Environments: []string{}}, mine[2]); err != nil || len(page) != 0 {
 			t.Errorf("no environments: %d tasks, %v", len(page), err)
 		}
 	})

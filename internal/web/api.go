@@ -35,6 +35,8 @@ type TaskQuery struct {
 	Environments []string // only of these
 	States       []task.State
 	Repository   forge.RepositoryRef // zero: any
+	Requester    string              // a subject or a login; empty: anybody
+	Text         string              // words of the title, the task's id, the number of its issue or pull request; empty: any
 	Before       task.ID             // only those before it; empty: from the newest
 	Limit        int
 }
@@ -51,6 +53,7 @@ type Cancellation struct {
 // task.ErrNotFound.
 type Tasks interface {
 	Task(ctx context.Context, id task.ID) (task.Task, error)
+	// TaskPage is a part of the list, newest first. Of a snapshot it has the title alone.
 	TaskPage(ctx context.Context, q TaskQuery) ([]task.Task, error)
 	// CancelTask marks the task and has the engine look at it, audited.
 	CancelTask(ctx context.Context, c Cancellation) error
@@ -168,7 +171,7 @@ func (s *server) apiRows() []apiRow {
 			query: []string{"permission", "resource"}, handle: whoHolds},
 		{method: get, path: "/environments", permission: policy.EnvironmentsView, on: onEnvironments, handle: listEnvironments},
 		{method: get, path: "/tasks", permission: policy.TasksView, on: onEnvironments,
-			query: []string{"state", "environment", "repository", "limit", "cursor"}, handle: listTasks},
+			query: []string{"state", "environment", "repository", "requester", "text", "limit", "cursor"}, handle: listTasks},
 		{method: get, path: "/tasks/:id", permission: policy.TasksView, on: onTask, handle: showTask},
 		{method: get, path: "/tasks/:id/log", permission: policy.TasksView, on: onTask,
 			query: []string{"offset", "limit", "follow"}, handle: writtenLog},

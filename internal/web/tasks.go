@@ -17,6 +17,9 @@ const (
 	maxPageLength = 200
 )
 
+// maxSearch bounds what a list is searched for, in bytes.
+const maxSearch = 200
+
 func listTasks(c *call) error {
 	q, err := c.taskQuery()
 	if err != nil {
@@ -56,6 +59,10 @@ func (c *call) taskQuery() (TaskQuery, error) {
 	}
 	if q.Repository, err = c.repositoryAsked(); err != nil {
 		return q, err
+	}
+	q.Requester, q.Text = c.query.Get("requester"), c.query.Get("text")
+	if len(q.Requester) > maxSearch || len(q.Text) > maxSearch {
+		return q, bad(fmt.Sprintf("requester, text: at most %d bytes", maxSearch))
 	}
 	if cursor := c.query.Get("cursor"); cursor != "" {
 		if q.Before, err = task.ParseID(cursor); err != nil {
