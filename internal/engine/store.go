@@ -27,7 +27,10 @@ type Reader interface {
 	DeployReader
 	// TaskLog is what the audit log says about a task, oldest first.
 	TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, error)
-	// Owner is the task of a task's or a deployment run's id.
+	// Examinations are all of a task's, of every revision, oldest first.
+	Examinations(ctx context.Context, id task.ID) ([]task.Examination, error)
+	Examination(ctx context.Context, id string) (task.Examination, error)
+	// Owner is the task of a task's, a deployment run's or an examination's id.
 	Owner(ctx context.Context, id string) (task.Task, error)
 	// EndedWithLogs lists tasks that ended before the time and whose output is still stored.
 	EndedWithLogs(ctx context.Context, before time.Time, limit int64) ([]task.Task, error)
@@ -86,6 +89,11 @@ type Tx interface {
 	// several over time: one that became void, and a new one. That only one is in
 	// force is the task's: its state, epoch and ApprovalID.)
 	InsertApproval(ctx context.Context, r approval.Record) (fresh bool, err error)
+	// InsertExamination reports false, and stores nothing, if the attempt is known.
+	InsertExamination(ctx context.Context, x task.Examination) (fresh bool, err error)
+	// SaveExamination writes its progress, which only goes forward: it fails with a
+	// *task.ExaminationStateError otherwise. What is examined stays as it was asked for.
+	SaveExamination(ctx context.Context, x task.Examination) error
 	DeployTx
 	EvidenceTx
 	// FreezesInForce are those in force, as the transaction sees them.

@@ -11,16 +11,17 @@ import (
 )
 
 // streamsOfTask are the names of a task's log streams as SQL: the output of its
-// container and its deployments, and its models' transcript.
+// container, its deployments and examinations, and its models' transcript.
 const streamsOfTask = `(s.stream IN ('task/' || t.id, 'model/' || t.id)
-	OR s.stream IN (SELECT 'deploy/' || r.id FROM deploy_runs AS r WHERE r.task = t.id))`
+	OR s.stream IN (SELECT 'deploy/' || r.id FROM deploy_runs AS r WHERE r.task = t.id)
+	OR s.stream IN (SELECT 'examination/' || x.id FROM examinations AS x WHERE x.task = t.id))`
 
-// Owner is the task of a task's or a deployment run's id, or task.ErrNotFound.
+// Owner is the task of a task's, a deployment run's or an examination's id, or task.ErrNotFound.
 func (s *Store) Owner(ctx context.Context, id string) (task.Task, error) {
 	var row taskRow
 	err := s.fetch(ctx, s.read.NewSelect().Model(&row).
-		Where("id = ? OR id = (SELECT r.task FROM deploy_runs AS r WHERE r.id = ?) OR id = (SELECT r.task FROM deploy_runs_removed AS r WHERE r.id = ?)",
-			text(id), text(id), text(id)))
+		Where("id = ? OR id = (SELECT r.task FROM deploy_runs AS r WHERE r.id = ?) OR id = (SELECT r.task FROM deploy_runs_removed AS r WHERE r.id = ?) OR id = (SELECT x.task FROM examinations AS x WHERE x.id = ?)",
+			text(id), text(id), text(id), text(id)))
 	if err != nil {
 		return task.Task{}, fmt.Errorf("find the task of %q: %w", id, err)
 	}
