@@ -36,6 +36,11 @@ type taskRow struct {
 	LandedCommit    string
 	PullRequestURL  string
 	CancelRequested bool
+	GroupID         string
+	Variant         string
+	Place           int
+	Places          int
+	ReplacedBy      string
 	Judged          string
 	Reported        string
 	LeaseOwner      string
@@ -66,6 +71,7 @@ func toTaskRow(t task.Task) (*taskRow, error) {
 		TriggerURL: text(t.TriggerURL), Snapshot: encode(&e, "the snapshot", t.Snapshot),
 		PolicyVersion: text(t.PolicyVersion), Failure: text(t.Failure), Run: encode(&e, "the run", t.Run),
 		ApprovalID: text(t.ApprovalID), LandedCommit: text(t.LandedCommit), PullRequestURL: text(t.PullRequestURL), CancelRequested: t.CancelRequested,
+		GroupID: text(string(t.Group)), Variant: text(t.Variant), Place: t.Place, Places: t.Places, ReplacedBy: text(string(t.ReplacedBy)),
 		Judged: encode(&e, "the judged reviews", t.Judged), Reported: string(t.Reported),
 		CreatedAt: at(t.CreatedAt), UpdatedAt: at(t.UpdatedAt),
 		Title: text(t.Snapshot.Title), TitleSearch: searched(t.Snapshot.Title),
@@ -81,6 +87,7 @@ func (r *taskRow) task() (task.Task, error) {
 		TriggerKey: r.TriggerKey, TriggerURL: r.TriggerURL, PolicyVersion: r.PolicyVersion,
 		Failure: r.Failure, PullRequest: r.PullRequest, ApprovalID: r.ApprovalID,
 		LandedCommit: r.LandedCommit, PullRequestURL: r.PullRequestURL, CancelRequested: r.CancelRequested, Reported: task.State(r.Reported),
+		Group: task.ID(r.GroupID), Variant: r.Variant, Place: r.Place, Places: r.Places, ReplacedBy: task.ID(r.ReplacedBy),
 		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
 	}
 	var d decoder
@@ -123,9 +130,12 @@ func (t *Tx) InsertTask(ctx context.Context, v task.Task) (fresh bool, err error
 // epoch is still v.Epoch and the stored state is v.State or one from which
 // task.Transitions leads there; then it raises v.Epoch and sets v.UpdatedAt. If
 // the transaction fails later, v is to be thrown away. A request to cancel is
-// never taken back; if one came in between, v shows it.
+// never taken back, nor is the mark of another task in its place; if one came in
+// between, v shows it.
 //
-// It fails with task.ErrStale, a *task.TransitionError or task.ErrNotFound.
+// It fails with task.ErrStale, a *task.TransitionError or task.ErrNotFound. A task
+// that becomes approved takes the place of the other variants of its group; one whose
+// place was taken is not approved: task.ErrReplaced.
 // A task that is, or comes back to, proposed is under no approval: the one in
 // force becomes void and never counts again.
 func (t *Tx) SaveTask(ctx context.Context, v *task.Task) error {
@@ -134,13 +144,22 @@ func (t *Tx) SaveTask(ctx context.Context, v *task.Task) error {
 	if err != nil {
 		return fmt.Errorf("save task %s: %w", v.ID, err)
 	}
+	if v.State == task.Approved {
+		if err := t.choose(ctx, *v); err != nil {
+			return fmt.Errorf("save task %s: %w", v.ID, err)
+		}
+	}
 	now := t.now()
 	row.Epoch, row.UpdatedAt = v.Epoch+1, at(now)
-	n, err := t.exec(ctx, t.tx.NewUpdate().Model(row).Column(savedColumns...).
+	update := t.tx.NewUpdate().Model(row).Column(savedColumns...).
 		Set("cancel_requested = (cancel_requested OR ?)", v.CancelRequested).
 		Where("id = ?", row.ID).Where("epoch = ?", v.Epoch).
 		Where("state IN (?)", bun.List(predecessors(v.State))).
-		Returning("cancel_requested"))
+		Returning("cancel_requested, replaced_by")
+	if v.State == task.Approved {
+		update.Where(unreplaced)
+	}
+	n, err := t.exec(ctx, update)
 	if err != nil {
 		return fmt.Errorf("save task %s: %w", v.ID, err)
 	}
@@ -152,7 +171,7 @@ func (t *Tx) SaveTask(ctx context.Context, v *task.Task) error {
 			return err
 		}
 	}
-	v.Epoch, v.UpdatedAt, v.CancelRequested = row.Epoch, now, row.CancelRequested
+	v.Epoch, v.UpdatedAt, v.CancelRequested, v.ReplacedBy = row.Epoch, now, row.CancelRequested, task.ID(row.ReplacedBy)
 	return nil
 }
 
@@ -188,12 +207,14 @@ func predecessors(to task.State) []string {
 
 func (t *Tx) whyNotSaved(ctx context.Context, v task.Task) error {
 	var stored taskRow
-	err := t.scan(ctx, t.tx.NewSelect().Model(&stored).Column("state", "epoch").Where("id = ?", text(string(v.ID))))
+	err := t.scan(ctx, t.tx.NewSelect().Model(&stored).Column("state", "epoch", "replaced_by").Where("id = ?", text(string(v.ID))))
 	switch {
 	case err != nil:
 		return err
 	case stored.Epoch != v.Epoch:
 		return task.ErrStale
+	case v.State == task.Approved && stored.ReplacedBy != "":
+		return task.ErrReplaced
 	}
 	return &task.TransitionError{From: task.State(stored.State), To: v.State}
 }

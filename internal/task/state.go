@@ -31,7 +31,7 @@ const (
 	Failed     State = "failed"     // something went wrong, named in the task
 	Cancelled  State = "cancelled"  // a permitted person cancelled it
 	Rejected   State = "rejected"   // its pull request was closed without landing
-	Superseded State = "superseded" // its proposal is void: the branch or base was changed by someone else
+	Superseded State = "superseded" // void: the branch or base was changed by someone else, or another task took its place
 	Expired    State = "expired"    // nobody decided in time
 )
 
@@ -42,36 +42,44 @@ type Transition struct {
 	When string
 }
 
+const byCancel = "/coderflow cancel, or the issue was closed"
+
+const tookPlace = "another task took its place: an approved variant, or a newer request"
+
 // Transitions is the whole state machine.
 var Transitions = []Transition{
 	{Queued, Preparing, "a worker takes the task"},
-	{Queued, Cancelled, "/coderflow cancel"},
+	{Queued, Cancelled, byCancel},
+	{Queued, Superseded, tookPlace},
 	{Queued, Failed, "it cannot be prepared"},
 	{Preparing, Running, "the container was started"},
-	{Preparing, Cancelled, "/coderflow cancel"},
+	{Preparing, Cancelled, byCancel},
+	{Preparing, Superseded, tookPlace},
 	{Preparing, Failed, "it cannot be prepared"},
 	{Preparing, Proposed, "a revision cannot be prepared; the former proposal stands"},
 	{Running, Collecting, "the agent ended with success"},
 	{Running, Failed, "the agent failed, timed out or broke a limit"},
 	{Running, Proposed, "the agent failed to make a revision; the former proposal stands"},
-	{Running, Cancelled, "/coderflow cancel"},
+	{Running, Cancelled, byCancel},
+	{Running, Superseded, tookPlace},
 	{Collecting, Proposed, "branch, carrier commit and draft pull request exist; or a revision came to nothing and the former proposal stands"},
 	{Collecting, NoChange, "the tree equals the base"},
 	{Collecting, Refused, "a path, size or file kind is not permitted"},
 	{Collecting, Failed, "collecting or proposing failed"},
-	{Collecting, Cancelled, "/coderflow cancel"},
+	{Collecting, Cancelled, byCancel},
+	{Collecting, Superseded, tookPlace},
 	{Proposed, Approved, "Gate.Record accepts an approving review"},
 	{Proposed, Preparing, "a revision was asked for: /coderflow revise, or a review that requests changes"},
 	{Proposed, Collecting, "/coderflow rebase: the same change on the tip of the base branch"},
-	{Proposed, Superseded, "the branch or the base of the pull request was changed"},
+	{Proposed, Superseded, "the branch or the base of the pull request was changed, or " + tookPlace},
 	{Proposed, Rejected, "the pull request was closed"},
-	{Proposed, Cancelled, "/coderflow cancel"},
+	{Proposed, Cancelled, byCancel},
 	{Proposed, Expired, "nobody decided in time"},
 	{Approved, Landing, "Gate.Redeem gives a grant"},
 	{Approved, Proposed, "Gate.Redeem refuses: the approval no longer stands"},
-	{Approved, Superseded, "the branch or the base of the pull request was changed"},
+	{Approved, Superseded, "the branch or the base of the pull request was changed, or " + tookPlace},
 	{Approved, Rejected, "the pull request was closed"},
-	{Approved, Cancelled, "/coderflow cancel"},
+	{Approved, Cancelled, byCancel},
 	{Landing, Landed, "the forge has the commit"},
 	{Landing, Proposed, "the approval no longer stands, the forge refused the push, or the commit was kept and not pushed"},
 	{Landing, Superseded, "somebody else moved the proposal branch"},

@@ -78,6 +78,15 @@ type Task struct {
 	LandedCommit string
 	// CancelRequested is set by /coderflow cancel and seen by the next step.
 	CancelRequested bool
+	// Variant names the agent of the environment that was asked for; empty: its first.
+	Variant string
+	// Group ties the variants of one request together: it is the id of the first. Empty: the task is alone.
+	Group ID
+	// Place is the variant's among the Places of its group, from 1. Both 0: the task is alone.
+	Place, Places int
+	// ReplacedBy is the task that was approved or started in the place of this one, which
+	// the next step ends. Once set, no approval of this task is taken any more.
+	ReplacedBy ID
 	// Judged are the reviews that the gate has looked at, so that each is answered once.
 	Judged []Judgement
 	// Reported is the state that people were last told at the forge. A task that
@@ -181,6 +190,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrStale is a write under an epoch that is no longer the task's.
 	ErrStale = errors.New("somebody else changed the task in between")
+	// ErrReplaced is an approval of a task in whose place another one was approved or started.
+	ErrReplaced = errors.New("another task took the place of this one")
 	// ErrLeased is a task that another worker is busy with; try again soon.
 	ErrLeased = errors.New("another worker holds the task")
 )
