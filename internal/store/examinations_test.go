@@ -33,8 +33,8 @@ func TestAnExaminationIsKeptWholeAndOnceForEachAttempt(t *testing.T) {
 		x := examinationOf(t, s)
 		same := x
 		same.ID = task.NewExaminationID()
-		again := same
-		again.Attempt = 2
+		again := x
+		again.ID, again.Attempt = task.NewExaminationID(), 2
 		if !insertExamination(t, s, x) || insertExamination(t, s, same) || !insertExamination(t, s, again) {
 			t.Error("an attempt is stored twice, or the next one is not")
 		}
