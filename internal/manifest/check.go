@@ -72,6 +72,8 @@ func (e *Environment) check(w wrong) {
 	e.Retention.check(w)
 	e.Deployments.check(w)
 	e.Gate.check(w)
+	e.checkJudges(w)
+	e.checkJudgeRules(w)
 	e.Landing.check(w)
 }
 

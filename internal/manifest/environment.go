@@ -32,7 +32,9 @@ type Environment struct {
 	Limits       Limits   `json:"limits" yaml:"limits"`
 	Proposal     Proposal `json:"proposal" yaml:"proposal"`
 	Gate         Gate     `json:"gate" yaml:"gate"`
-	Landing      Landing  `json:"landing,omitzero" yaml:"landing"`
+	// Judges are AI reviewers of what is proposed.
+	Judges  []Judge `json:"judges,omitempty" yaml:"judges"`
+	Landing Landing `json:"landing,omitzero" yaml:"landing"`
 	// Model is what the agent may use through the gateway. Nil: no model.
 	Model *Model `json:"model,omitempty" yaml:"model"`
 	// Network is what else it may reach.

@@ -41,9 +41,11 @@ type GateRule struct {
 	// Files is how many may change without the rule.
 	Files int `json:"files,omitempty" yaml:"files"`
 	// Lines is how many may change without the rule.
-	Lines     int   `json:"lines,omitempty" yaml:"lines"`
-	Approvals int   `json:"approvals,omitempty" yaml:"approvals"`
-	From      []Ask `json:"from,omitempty" yaml:"from"`
+	Lines int `json:"lines,omitempty" yaml:"lines"`
+	// Judges is what AI judges say.
+	Judges    *JudgeRule `json:"judges,omitempty" yaml:"judges"`
+	Approvals int        `json:"approvals,omitempty" yaml:"approvals"`
+	From      []Ask      `json:"from,omitempty" yaml:"from"`
 }
 
 const (
@@ -59,7 +61,7 @@ func (g Gate) Policy() policy.Gate {
 	}
 	for _, r := range g.Rules {
 		p.Rules = append(p.Rules, policy.GateRule{
-			Name: r.Name, Paths: r.Paths, Risks: r.Risks, Files: r.Files, Lines: r.Lines,
+			Name: r.Name, Paths: r.Paths, Risks: r.Risks, Files: r.Files, Lines: r.Lines, Judges: r.Judges.policy(),
 			Approvals: r.Approvals, From: asks(r.From),
 		})
 	}
@@ -100,8 +102,8 @@ func (g Gate) check(w wrong) {
 }
 
 func (r GateRule) check(w wrong, at string) {
-	if len(r.Paths) == 0 && len(r.Risks) == 0 && r.Files == 0 && r.Lines == 0 {
-		w(at, "matches nothing in particular: name paths, risks, files or lines, or ask for it of every change under gate")
+	if len(r.Paths) == 0 && len(r.Risks) == 0 && r.Files == 0 && r.Lines == 0 && r.Judges == nil {
+		w(at, "matches nothing in particular: name paths, risks, files, lines or judges, or ask for it of every change under gate")
 	}
 	if r.Approvals == 0 && len(r.From) == 0 {
 		w(at, "asks for nothing: name approvals or from")
@@ -110,6 +112,7 @@ func (r GateRule) check(w wrong, at string) {
 		w(at+".approvals", "want between 1 and %d", policy.MaxApprovals)
 	}
 	checkAsks(w, at+".from", r.From)
+	r.Judges.check(w, at+".judges")
 	if len(r.Paths) > maxRuleItems || len(r.Risks) > maxRuleItems {
 		w(at, "has more than %d paths or risks", maxRuleItems)
 	}

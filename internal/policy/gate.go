@@ -45,13 +45,15 @@ type Ask struct {
 }
 
 // GateRule raises what is needed for a change that has one of the paths, one of the
-// risks, or more files or lines.
+// risks, more files or lines, or of which a judge says one of the things.
 type GateRule struct {
 	Name  string
 	Paths []string // see CheckGlob
 	Risks []string
 	Files int // 0: any number
 	Lines int // 0: any number
+	// Judges makes it hold for what AI judges say, too.
+	Judges *JudgeRule
 
 	Approvals int
 	From      []Ask
@@ -65,7 +67,7 @@ func (g Gate) same(other Gate) bool {
 
 func (r GateRule) same(other GateRule) bool {
 	return r.Name == other.Name && slices.Equal(r.Paths, other.Paths) && slices.Equal(r.Risks, other.Risks) &&
-		r.Files == other.Files && r.Lines == other.Lines && r.Approvals == other.Approvals && slices.Equal(r.From, other.From)
+		r.Files == other.Files && r.Lines == other.Lines && r.Judges.same(other.Judges) && r.Approvals == other.Approvals && slices.Equal(r.From, other.From)
 }
 
 // Requirement is what one change needs: the gate's own demands and those of each

@@ -3,8 +3,8 @@ package policy
 import "github.com/coderflow/coderflow/internal/forge"
 
 // Replay is what an approval was decided by, kept with the decision so that it can
-// be made again under another policy. The change is not in it: it is the
-// proposal's, which is stored.
+// be made again under another policy. The change is not in it, but for what judges said
+// of it: it is the proposal's, which is stored.
 type Replay struct {
 	Facts QuorumFacts `json:"facts"`
 	// Problems of the review's words, which stand against it under any policy.
@@ -20,7 +20,7 @@ func NewReplay(f QuorumFacts, problems []string) *Replay {
 		return nil
 	}
 	kept := f
-	kept.Change = Change{}
+	kept.Change = Change{Judges: f.Change.Judges}
 	kept.Review = bare(f.Review)
 	kept.PullRequest = forge.PullRequest{
 		Number: f.PullRequest.Number, Open: f.PullRequest.Open, Merged: f.PullRequest.Merged,
@@ -46,6 +46,7 @@ func bare(r forge.Review) forge.Review {
 // it says about what the forge showed is as of then.
 func (r Replay) Decide(p *Policy, change Change) Quorum {
 	f := r.Facts
+	change.Judges = f.Change.Judges // as they stood then
 	f.Change = change
 	q := p.DecideQuorum(f)
 	for _, problem := range r.Problems {

@@ -9,13 +9,15 @@ import (
 )
 
 // Change is what a proposal changes, as it is stored: its path manifest, which is
-// part of what its digest pins, and its risks.
+// part of what its digest pins, and its risks; and what judges say of it, which its digest
+// does not pin and which can only raise what is asked for.
 type Change struct {
-	Paths []task.PathChange
-	Risks []task.Risk
+	Paths  []task.PathChange
+	Risks  []task.Risk
+	Judges Judges `json:",omitzero"`
 }
 
-// ChangeOf is the change that the proposal makes.
+// ChangeOf is the change that the proposal makes. What judges say of it is not known.
 func ChangeOf(p task.Proposal) Change { return Change{Paths: p.Manifest, Risks: p.Risks} }
 
 // bytesPerLine is how much of a file without lines counts as one line.
@@ -32,6 +34,8 @@ type looked struct {
 	paths []lookedPath
 	risks []task.Risk
 	lines int
+
+	judges Judges
 }
 
 type lookedPath struct {
@@ -41,7 +45,7 @@ type lookedPath struct {
 }
 
 func (c Change) look() looked {
-	l := looked{risks: c.Risks}
+	l := looked{risks: c.Risks, judges: c.Judges}
 	for _, p := range c.Paths {
 		l.lines += linesOf(p)
 		l.paths = append(l.paths, lookedPath{
@@ -66,7 +70,7 @@ func linesOf(p task.PathChange) int {
 // matches says what of the change the rule is about, or "". A rule without any
 // condition is about everything.
 func (r GateRule) matches(c looked) string {
-	if len(r.Paths) == 0 && len(r.Risks) == 0 && r.Files <= 0 && r.Lines <= 0 {
+	if len(r.Paths) == 0 && len(r.Risks) == 0 && r.Files <= 0 && r.Lines <= 0 && r.Judges == nil {
 		return "it has no condition"
 	}
 	if path, n := r.matchesPath(c); n > 0 {
@@ -81,7 +85,7 @@ func (r GateRule) matches(c looked) string {
 	if r.Lines > 0 && c.lines > r.Lines {
 		return fmt.Sprintf("%d lines are changed, more than %d", c.lines, r.Lines)
 	}
-	return ""
+	return r.Judges.matches(c.judges)
 }
 
 func others(n int) string {
