@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/uptrace/bun"
 
@@ -21,6 +22,7 @@ type proposalRow struct {
 	Diff      []byte
 	Carrier   string
 	CreatedAt instant
+	DroppedAt instant
 }
 
 // content is the rest of a proposal. Text that git or an agent chose need not
@@ -165,18 +167,40 @@ func (t *Tx) whyNoCarrier(ctx context.Context, id task.ID, revision int) error {
 	return task.ErrStale
 }
 
-// Proposal is the newest revision of the task's proposal, or task.ErrNotFound.
-// It is returned as stored: whoever acts on it verifies its digest.
+// DropProposal marks a proposal that could not be published: the one before it is the
+// newest again. One that was, or may have been, put up for review is never dropped.
+func (t *Tx) DropProposal(ctx context.Context, id task.ID, revision int) error {
+	n, err := t.exec(ctx, t.tx.NewUpdate().Model((*proposalRow)(nil)).Set("dropped_at = ?", at(t.now())).
+		Where("task = ?", text(string(id))).Where("revision = ?", revision).
+		Where("NOT EXISTS (SELECT 1 FROM approvals a WHERE a.task = p.task AND a.revision = p.revision)"))
+	if err == nil && n == 0 {
+		err = task.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("drop proposal %d of task %s: %w", revision, id, err)
+	}
+	return nil
+}
+
+// Proposal is the newest revision of the task's proposal that was not dropped, or
+// task.ErrNotFound. It is returned as stored: whoever acts on it verifies its digest.
 func (s *Store) Proposal(ctx context.Context, id task.ID) (task.Proposal, error) {
+	return s.ProposalBefore(ctx, id, math.MaxInt32)
+}
+
+// ProposalBefore is the newest revision before the numbered one that was not dropped,
+// or task.ErrNotFound.
+func (s *Store) ProposalBefore(ctx context.Context, id task.ID, number int) (task.Proposal, error) {
 	var row proposalRow
-	err := s.fetch(ctx, s.read.NewSelect().Model(&row).Where("task = ?", text(string(id))).Order("revision DESC").Limit(1))
+	err := s.fetch(ctx, s.read.NewSelect().Model(&row).Where("task = ?", text(string(id))).Where("dropped_at IS NULL").
+		Where("revision < ?", number).Order("revision DESC").Limit(1))
 	if err != nil {
 		return task.Proposal{}, fmt.Errorf("read the proposal of task %s: %w", id, err)
 	}
 	return row.proposal()
 }
 
-// Proposals lists every revision of the task's proposal, oldest first.
+// Proposals lists every revision of the task's proposal, oldest first, dropped ones too.
 func (s *Store) Proposals(ctx context.Context, id task.ID) ([]task.Proposal, error) {
 	var rows []proposalRow
 	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("task = ?", text(string(id))).Order("revision"))

@@ -36,6 +36,7 @@ type taskRow struct {
 	LandedCommit    string
 	PullRequestURL  string
 	CancelRequested bool
+	Revision        int
 	GroupID         string
 	Variant         string
 	Place           int
@@ -55,7 +56,7 @@ type taskRow struct {
 // savedColumns are what SaveTask writes. The rest of a task is what was asked
 // for, by whom and under which policy, and stays as it was inserted.
 var savedColumns = []string{
-	"state", "epoch", "base_branch", "base_commit", "failure", "run", "pull_request",
+	"state", "epoch", "base_branch", "base_commit", "failure", "run", "revision", "pull_request",
 	"approval_id", "landed_commit", "pull_request_url", "judged", "reported", "updated_at",
 }
 
@@ -69,7 +70,7 @@ func toTaskRow(t task.Task) (*taskRow, error) {
 		BaseBranch: text(t.BaseBranch), BaseCommit: text(t.BaseCommit),
 		Requester:  encode(&e, "the requester", t.Requester),
 		TriggerURL: text(t.TriggerURL), Snapshot: encode(&e, "the snapshot", t.Snapshot),
-		PolicyVersion: text(t.PolicyVersion), Failure: text(t.Failure), Run: encode(&e, "the run", t.Run),
+		PolicyVersion: text(t.PolicyVersion), Failure: text(t.Failure), Run: encode(&e, "the run", t.Run), Revision: t.Round(),
 		ApprovalID: text(t.ApprovalID), LandedCommit: text(t.LandedCommit), PullRequestURL: text(t.PullRequestURL), CancelRequested: t.CancelRequested,
 		GroupID: text(string(t.Group)), Variant: text(t.Variant), Place: t.Place, Places: t.Places, ReplacedBy: text(string(t.ReplacedBy)),
 		Judged: encode(&e, "the judged reviews", t.Judged), Reported: string(t.Reported),
@@ -85,7 +86,7 @@ func (r *taskRow) task() (task.Task, error) {
 		ID: task.ID(r.ID), State: task.State(r.State), Epoch: r.Epoch, Environment: r.Environment,
 		Issue: r.Issue, BaseBranch: r.BaseBranch, BaseCommit: r.BaseCommit,
 		TriggerKey: r.TriggerKey, TriggerURL: r.TriggerURL, PolicyVersion: r.PolicyVersion,
-		Failure: r.Failure, PullRequest: r.PullRequest, ApprovalID: r.ApprovalID,
+		Failure: r.Failure, Revision: r.Revision, PullRequest: r.PullRequest, ApprovalID: r.ApprovalID,
 		LandedCommit: r.LandedCommit, PullRequestURL: r.PullRequestURL, CancelRequested: r.CancelRequested, Reported: task.State(r.Reported),
 		Group: task.ID(r.GroupID), Variant: r.Variant, Place: r.Place, Places: r.Places, ReplacedBy: task.ID(r.ReplacedBy),
 		CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time,
