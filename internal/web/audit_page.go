@@ -2,31 +2,18 @@ package web
 
 import (
 	"bytes"
-	"embed"
 	"encoding/json"
-	"errors"
-	"html/template"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/coderflow/coderflow/internal/console"
 	"github.com/coderflow/coderflow/internal/policy"
 )
 
-//go:embed audit.html
-var auditFiles embed.FS
-
-var auditTemplates = template.Must(template.New("").Funcs(template.FuncMap{
-	"second": func(t time.Time) string { return t.UTC().Format(time.DateTime) }, "text": oneText, "pretty": pretty,
-	"brief": func(detail json.RawMessage) string { return brief(string(detail)) },
-}).ParseFS(auditFiles, "audit.html"))
-
 // auditPage is a part of the log.
 type auditPage struct {
-	Error         string
 	Entries       []auditView
 	Environments  []string // whose entries the viewer may see
 	Server        bool     // the viewer may see all of them
@@ -41,15 +28,48 @@ const entriesOnPage = 50
 // showAudit is the log as a page, newest entry first, within what the viewer may see.
 func showAudit(c *call) error {
 	view, err := c.auditPage()
-	status := http.StatusOK
-	if told := (*apiError)(nil); errors.As(err, &told) && told.status < http.StatusInternalServerError {
-		view, status, err = auditPage{Error: told.text}, told.status, nil
-	}
 	if err != nil {
 		return err
 	}
-	return c.renderFrom(auditTemplates, status, "audit.html", view)
+	return c.page("audit", console.Page{Title: "Audit log", Section: "audit", Body: view})
 }
+
+// pageExport is the export for a browser: entries of the page's question as a file.
+func pageExport(c *call) error {
+	c.row = apiRow{permission: policy.AuditView, on: onLog}
+	for name, values := range c.QueryParams() {
+		if !slices.Contains(auditParameters, name) && name != "format" || len(values) != 1 {
+			return bad("this takes each of " + strings.Join(auditParameters, ", ") + ", format once")
+		}
+		if values[0] = strings.TrimSpace(values[0]); values[0] != "" {
+			c.query.Set(name, values[0])
+		}
+	}
+	if err := c.permitAudit(); err != nil {
+		return err
+	}
+	return exportAudit(c)
+}
+
+// Export is the address of the page's question as a file.
+func (p auditPage) Export(format string) string {
+	query := url.Values{"format": {format}}
+	for name, value := range p.Asked {
+		if name != "cursor" {
+			query.Set(name, value)
+		}
+	}
+	return "/audit/export?" + query.Encode()
+}
+
+// ExportMost is how many entries a file has at the most.
+func (auditPage) ExportMost() int { return exportLength }
+
+// Short is the detail as a summary.
+func (v auditView) Short() string { return brief(string(v.Detail)) }
+
+// Pretty is the detail on several lines.
+func (v auditView) Pretty() string { return pretty(v.Detail) }
 
 func (c *call) auditPage() (auditPage, error) {
 	c.row = apiRow{permission: policy.AuditView, on: onLog}

@@ -2,15 +2,14 @@ package web
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/console"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -47,38 +46,31 @@ func taskChain(c *call) error {
 	return c.JSON(http.StatusOK, chain)
 }
 
-//go:embed chain.html
-var chainFiles embed.FS
-
-var chainTemplates = template.Must(template.New("").Funcs(template.FuncMap{
-	"minute": minute, "person": nameOf, "text": oneText, "title": stepTitle, "link": httpsOnly,
-	"receipt": func(path string) string { return strings.TrimPrefix(path, apiPrefix) }, // a browser's
-}).ParseFS(chainFiles, "chain.html"))
-
 // chainPage is the chain on one page.
 type chainPage struct {
-	Error string
 	taskView
 	audit.Chain
 }
 
+// StepTitle is a step in words.
+func (chainPage) StepTitle(step string) string { return stepTitle(step) }
+
+// ReceiptPath is where a browser finds what the API has at a path.
+func (chainPage) ReceiptPath(path string) string { return strings.TrimPrefix(path, apiPrefix) }
+
 // showChain is the page of one task's chain.
 func showChain(c *call) error {
 	c.row = apiRow{permission: policy.TasksView, on: onTask}
-	page := chainPage{}
-	err := c.permitTask()
-	if err == nil {
-		page.taskView = viewTask(c.task)
-		page.Chain, err = c.chain()
+	if err := c.permitTask(); err != nil {
+		return err
 	}
-	status := http.StatusOK
-	if told := (*apiError)(nil); errors.As(err, &told) && told.status < http.StatusInternalServerError {
-		page, status, err = chainPage{Error: told.text}, told.status, nil
-	}
+	chain, err := c.chain()
 	if err != nil {
 		return err
 	}
-	return c.renderFrom(chainTemplates, status, "chain.html", page)
+	return c.page("chain", console.Page{
+		Title: "Approval chain of task " + string(c.task.ID), Section: "tasks", Body: chainPage{viewTask(c.task), chain},
+	})
 }
 
 // stepTitles are the steps in words, in their order.
@@ -89,12 +81,4 @@ func stepTitle(step string) string {
 		return stepTitles[i]
 	}
 	return step
-}
-
-// httpsOnly is the address if it is one that a browser only opens; empty otherwise.
-func httpsOnly(address string) string {
-	if strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://") {
-		return address
-	}
-	return ""
 }

@@ -58,7 +58,10 @@ func TestTheChainIsOnOnePage(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	for _, hostile := range []string{"<b>comment", "\u202e", "javascript:", "production", "<script", "style="} {
+	if scripted(page) {
+		t.Error("the page has a script that is not ours")
+	}
+	for _, hostile := range []string{"<b>comment", "\u202e", "javascript:", "production", "style="} {
 		if strings.Contains(page, hostile) {
 			t.Errorf("the page has %q", hostile)
 		}

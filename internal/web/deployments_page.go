@@ -2,34 +2,24 @@ package web
 
 import (
 	"bytes"
-	"embed"
-	"errors"
+	"cmp"
 	"fmt"
-	"html/template"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/coderflow/coderflow/internal/console"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 )
 
-//go:embed deployments.html deployment.html
-var deploymentFiles embed.FS
-
-var deploymentTemplates = template.Must(template.New("").Funcs(template.FuncMap{
-	"state": stateWords, "trigger": triggerWords, "minute": minute, "person": nameOf, "short": shortCommit, "text": oneText, "brief": brief,
-}).ParseFS(deploymentFiles, "deployments.html", "deployment.html"))
-
 // runsPage is the history of deployments.
 type runsPage struct {
-	Error        string
 	Runs         []deploymentView
 	Environments []string // that the viewer sees
 	Profiles     []string // there
@@ -55,7 +45,14 @@ func (s *server) deploymentRoutes() []route {
 		{http.MethodGet, "/approvals/:id/receipt", session, asPage(s.withSession(pageReceipt), s)},
 		{http.MethodGet, "/tasks/:id/chain", session, asPage(s.withSession(showChain), s)},
 		{http.MethodGet, "/audit", session, asPage(s.withSession(showAudit), s)},
+		{http.MethodGet, "/audit/export", session, asPage(s.withSession(pageExport), s)},
 	}
+}
+
+// sectionOf is the part of the console that a path belongs to: its first part.
+func sectionOf(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first
 }
 
 // withSession gives a page the rights of the browser's session, or offers to sign in.
@@ -66,7 +63,7 @@ func (s *server) withSession(show func(*call) error) echo.HandlerFunc {
 			return err
 		}
 		if !ok {
-			return s.show(ec, http.StatusOK, signInView{Providers: s.SignIn.Flows.Providers(), Next: ec.Request().URL.RequestURI()})
+			return s.signInPage(ec, ec.Request().URL.RequestURI())
 		}
 		c := &call{Context: ec, s: s, token: k, user: forge.User{Subject: k.Owner, Kind: k.Owner.Kind()}, query: url.Values{}}
 		if wait := s.calls.take(k.Owner.String()); wait > 0 {
@@ -76,28 +73,11 @@ func (s *server) withSession(show func(*call) error) echo.HandlerFunc {
 			return fmt.Errorf("read the rules in force: %w", err)
 		}
 		ec.Set(viewerKey, c)
-		return c.tell(show(c))
+		if err := show(c); err != nil {
+			return c.problem(sectionOf(ec.Path()), err)
+		}
+		return nil
 	}
-}
-
-// tell shows what is wrong with a question as a page that one can go on from.
-func (c *call) tell(err error) error {
-	if told := (*apiError)(nil); errors.As(err, &told) && told.status < http.StatusInternalServerError {
-		return c.render(told.status, "deployments.html", runsPage{Error: told.text})
-	}
-	return err
-}
-
-func (c *call) render(status int, name string, view any) error {
-	return c.renderFrom(deploymentTemplates, status, name, view)
-}
-
-func (c *call) renderFrom(templates *template.Template, status int, name string, view any) error {
-	var out bytes.Buffer
-	if err := templates.ExecuteTemplate(&out, name, view); err != nil {
-		return fmt.Errorf("show the page: %w", err)
-	}
-	return c.HTMLBlob(status, c.s.banner(c, out.Bytes()))
 }
 
 // runsOnPage is how many deployments a page has.
@@ -132,7 +112,7 @@ func showRuns(c *call) error {
 		c.query.Set("before", next)
 		p.Older = "/deployments?" + c.query.Encode()
 	}
-	return c.render(http.StatusOK, "deployments.html", p)
+	return c.page("deployments", console.Page{Title: "Deployments", Section: "deployments", Body: p})
 }
 
 // profileNames are those of the environments that the viewer sees, and the one
@@ -173,7 +153,7 @@ func showRun(c *call) error {
 	if err := c.output(&p, "deploy/"+run.ID); err != nil {
 		return err
 	}
-	return c.render(http.StatusOK, "deployment.html", p)
+	return c.page("deployment", console.Page{Title: "Deployment " + run.ID, Section: "deployments", Body: p})
 }
 
 // output reads the end of a log, or what is before a byte of it.
@@ -201,24 +181,36 @@ func (c *call) output(p *runPage, stream string) error {
 	return nil
 }
 
-func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
-
-// nameOf is who somebody is to a reader; the subject where there is no login.
-func nameOf(login, subject string) string {
-	if login != "" {
-		return oneText(login)
-	}
-	return subject
-}
-
-func shortCommit(id string) string { return id[:min(12, len(id))] }
-
 // oneText is what somebody wrote, as one line that nothing acts on; a browser
 // obeys characters that turn the direction of text.
 func oneText(text string) string { return line(text, deploy.MaxValue) }
 
 // brief is oneText for a cell of a table.
 func brief(text string) string { return line(text, maxShownValue) }
+
+// Name is who somebody is to a reader; the subject where there is no login.
+func (u userView) Name() string { return cmp.Or(u.Login, u.Subject) }
+
+// Mood is the colour of the deployment's state.
+func (v deploymentView) Mood() string {
+	switch v.State {
+	case deploy.Succeeded:
+		return "good"
+	case deploy.Failed, deploy.Unknown:
+		return "bad"
+	case deploy.Withheld:
+		return "warn"
+	case deploy.Created, deploy.Running:
+		return "busy pulse"
+	}
+	return ""
+}
+
+// Words are the deployment's state.
+func (v deploymentView) Words() string { return stateWords(v.State, v.ExitCode) }
+
+// Cause is what began the deployment, in words.
+func (v deploymentView) Cause() string { return triggerWords(v.Trigger) }
 
 func stateWords(state deploy.RunState, exit *int) string {
 	words, known := map[deploy.RunState]string{

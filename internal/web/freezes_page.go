@@ -1,14 +1,9 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"html"
-	"strings"
 	"time"
-
-	"github.com/labstack/echo/v4"
 
 	"github.com/coderflow/coderflow/internal/freeze"
 )
@@ -41,16 +36,4 @@ func (s *server) frozen(ctx context.Context) (string, freeze.Set) {
 		return fmt.Sprintf("frozen: %d environments", len(set)), set
 	}
 	return "", nil
-}
-
-// banner puts above every page what is frozen; by whom and why for those who may see
-// the environment.
-func (s *server) banner(c echo.Context, page []byte) []byte {
-	lines := s.frozenLines(c)
-	if lines == nil {
-		return page
-	}
-	text := html.EscapeString(strings.Join(lines, "\n"))
-	const body = "<body>\n"
-	return bytes.Replace(page, []byte(body), []byte(body+`<p class="error" role="alert">`+strings.ReplaceAll(text, "\n", "<br>")+"</p>\n"), 1)
 }

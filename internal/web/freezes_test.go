@@ -228,7 +228,7 @@ func TestEveryPageSaysWhatIsFrozen(t *testing.T) {
 	}
 	for _, path := range []string{"/", "/deployments", "/deployments/" + runHere, "/deployments/" + runNone, "/tasks/" + string(here) + "/chain"} {
 		answer, page := w.get(c, w.server.URL+path)
-		if !strings.Contains(page, "CoderFlow is frozen: 2 environments<br>environment staging has been frozen by tom (github:1)") ||
+		if !strings.Contains(page, "<p>CoderFlow is frozen: 2 environments</p>\n<p>environment staging has been frozen by tom (github:1)") ||
 			!strings.Contains(page, "&lt;b&gt;a key&lt;/b&gt; leaked") || strings.Contains(page, "something else") || strings.Contains(page, "<b>") {
 			t.Errorf("%s: %d %s", path, answer.StatusCode, page)
 		}

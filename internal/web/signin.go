@@ -58,9 +58,8 @@ func (s *server) signInRoutes() []route {
 		{get, "/auth/login", anyone, asPage(limit(starts, s.startBrowser), s)},
 		{get, "/auth/:provider/callback", anyone, asPage(limit(starts, s.finishBrowser), s)},
 		{post, "/auth/logout", session, asPage(s.logOut, s)},
-		{get, "/auth/style.css", open, signInStyle},
 		{get, "/static/:hash/:name", open, static},
-		{get, "/", session, asPage(s.home, s)},
+		{get, "/", session, asPage(s.withSession(showHome), s)},
 	}, s.deploymentRoutes()...)
 }
 

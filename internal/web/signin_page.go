@@ -1,45 +1,34 @@
 package web
 
 import (
-	"bytes"
-	"embed"
-	"fmt"
-	"html/template"
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/coderflow/coderflow/internal/console"
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/signin"
-	"github.com/coderflow/coderflow/internal/token"
 )
-
-//go:embed signin.html signin.css
-var signInFiles embed.FS
-
-var signInTemplate = template.Must(template.ParseFS(signInFiles, "signin.html"))
 
 // pagePolicy is under what pages are shown.
 const pagePolicy = console.Policy
 
-// signInView is what the page shows.
+// signInView is the page that offers to sign in.
 type signInView struct {
 	Error     string
 	Providers []signin.Provider
-	Next      string
-	// Subject is who is signed in; empty: nobody.
+	Next      string // where to go then
+}
+
+// selfView is who is signed in and what they may.
+type selfView struct {
 	Subject string
 	Login   string // display text; may be empty
-	Token   token.Token
+	Until   time.Time
 	Rights  []rightsView
-	// Deployments: there are some that the viewer may see.
-	Deployments bool
-	// Audit: there is a part of the audit log that the viewer may see.
-	Audit bool
 }
 
 // asPage shows the errors of a row to a person: the API's answers are for programs.
@@ -59,47 +48,30 @@ func asPage(next echo.HandlerFunc, s *server) echo.HandlerFunc {
 }
 
 func (s *server) show(c echo.Context, status int, v signInView) error {
-	var out bytes.Buffer
-	if err := signInTemplate.Execute(&out, v); err != nil {
-		return fmt.Errorf("show the page: %w", err)
-	}
-	return c.HTMLBlob(status, s.banner(c, out.Bytes()))
+	return s.page(c, status, "signin", console.Page{Title: "Sign in", Body: v})
 }
 
-// home says who is signed in and what they may, or offers to sign in.
-func (s *server) home(c echo.Context) error {
-	k, ok, err := s.session(c)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return s.show(c, http.StatusOK, signInView{Providers: s.SignIn.Flows.Providers(), Next: "/"})
-	}
-	rules, err := s.API.Policies.Policy(c.Request().Context())
-	if err != nil {
-		return fmt.Errorf("read the rules in force: %w", err)
-	}
-	v := signInView{Subject: k.Owner.String(), Login: rules.LoginOf(k.Owner), Token: k}
-	who := &call{Context: c, s: s, token: k, rules: rules, user: forge.User{Subject: k.Owner, Kind: k.Owner.Kind()}}
-	c.Set(viewerKey, who)
+// signInPage offers to sign in, and to go on to an address then.
+func (s *server) signInPage(c echo.Context, next string) error {
+	return s.show(c, http.StatusOK, signInView{Providers: s.SignIn.Flows.Providers(), Next: next})
+}
+
+// showHome says who is signed in and what they may.
+func showHome(c *call) error {
+	return c.page("home", console.Page{Body: c.self()})
+}
+
+// self is the caller and what they may, where.
+func (c *call) self() selfView {
+	v := selfView{Subject: c.user.Subject.String(), Login: c.rules.LoginOf(c.user.Subject), Until: c.token.ExpiresAt}
 	resources := []string{policy.Server}
-	for _, name := range slices.Sorted(maps.Keys(rules.Environments)) {
+	for _, name := range slices.Sorted(maps.Keys(c.rules.Environments)) {
 		resources = append(resources, policy.EnvironmentResource(name))
 	}
 	for _, resource := range resources {
-		if held := who.rights(resource); len(held) > 0 {
+		if held := c.rights(resource); len(held) > 0 {
 			v.Rights = append(v.Rights, rightsView{resource, held})
 		}
 	}
-	v.Deployments = len(who.where(policy.DeploymentsView)) > 0
-	v.Audit = who.holds(policy.AuditView, policy.Server).OK || len(who.where(policy.AuditView)) > 0
-	return s.show(c, http.StatusOK, v)
-}
-
-func signInStyle(c echo.Context) error {
-	style, err := signInFiles.ReadFile("signin.css")
-	if err != nil {
-		return err
-	}
-	return c.Blob(http.StatusOK, "text/css; charset=utf-8", style)
+	return v
 }
