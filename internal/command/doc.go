@@ -41,9 +41,11 @@ func Names() []Name {
 
 // Options are the options of [Run]. An empty one was not given.
 type Options struct {
-	Env   string
-	Agent string
-	Base  string // a branch name by git's rules, without a leading dash
+	Env    string
+	Agents []string // by --agent one, by --agents several: each once, in their order
+	Base   string   // a branch name by git's rules, without a leading dash
+	// Supersede puts the new task in the place of one that is still open on the issue.
+	Supersede bool
 }
 
 // Command is one command as its author meant it. Its words are checked for

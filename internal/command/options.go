@@ -7,7 +7,13 @@ import (
 	"strings"
 )
 
-var optionNames = []string{"--env", "--agent", "--base"}
+var optionNames = []string{"--env", "--agent", "--agents", "--base", supersede}
+
+// supersede is the one option without a value.
+const supersede = "--supersede"
+
+// MaxAgents bounds how many agents one request sets to work side by side.
+const MaxAgents = 4
 
 // options reads the options at the start of s and returns the text behind them.
 // "--" ends them.
@@ -34,7 +40,12 @@ func options(s string) (o Options, rest string, err error) {
 		if !slices.Contains(optionNames, name) {
 			return o, "", unknownOption(name)
 		}
-		if !given {
+		if name == supersede {
+			if given {
+				return o, "", fmt.Errorf("%s takes no value", supersede)
+			}
+			value = "yes"
+		} else if !given {
 			v, ok, err := nextToken(s, at)
 			if err != nil {
 				return o, "", err
@@ -85,12 +96,39 @@ func (o *Options) set(name, value string) error {
 	case "--env":
 		o.Env = value
 		return checkName("an environment", value)
-	case "--agent":
-		o.Agent = value
-		return checkName("an agent", value)
+	case "--agent", "--agents":
+		if len(o.Agents) > 0 {
+			return errors.New("--agent and --agents stand for the same; give one of them")
+		}
+		names, err := agents(name, value)
+		o.Agents = names
+		return err
+	case supersede:
+		o.Supersede = true
+		return nil
 	case "--base":
 		o.Base = value
 		return CheckBranch(value)
 	}
 	return errors.New("unknown option")
+}
+
+// agents reads NAME, or for --agents also NAME,NAME….
+func agents(option, value string) ([]string, error) {
+	names := []string{value}
+	if option == "--agents" {
+		names = strings.Split(value, ",")
+	}
+	if len(names) > MaxAgents {
+		return nil, fmt.Errorf("--agents names %d agents; at most %d work on a request side by side", len(names), MaxAgents)
+	}
+	for i, n := range names {
+		if err := checkName("an agent", n); err != nil {
+			return nil, err
+		}
+		if slices.Contains(names[:i], n) {
+			return nil, fmt.Errorf("agent %s is named twice", show(n))
+		}
+	}
+	return names, nil
 }

@@ -68,6 +68,7 @@ func (e *Environment) check(w wrong) {
 	e.Limits.check(w)
 	e.Proposal.check(w)
 	e.checkModel(w)
+	e.checkAgents(w)
 	e.Network.check(w)
 	e.Retention.check(w)
 	e.Deployments.check(w)
@@ -189,6 +190,7 @@ func (p Proposal) check(w wrong) {
 	if p.MaxTotalBytes < 1 || p.MaxTotalBytes > maxProposalFile {
 		w("spec.proposal.maxTotalBytes", "want between 1 byte and %s", sy.Size(maxProposalFile))
 	}
+	checkExpiry(w, p.ExpiresAfter)
 	p.SecretPatterns.check(w)
 }
 

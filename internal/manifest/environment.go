@@ -27,11 +27,15 @@ type Environment struct {
 	// BaseBranches may be named with --base. Empty: the default branch only.
 	BaseBranches []string `json:"baseBranches,omitempty" yaml:"baseBranches"`
 	Agent        Agent    `json:"agent" yaml:"agent,required"`
-	Scripts      Scripts  `json:"scripts,omitzero" yaml:"scripts"`
-	Sandbox      Sandbox  `json:"sandbox,omitzero" yaml:"sandbox"`
-	Limits       Limits   `json:"limits" yaml:"limits"`
-	Proposal     Proposal `json:"proposal" yaml:"proposal"`
-	Gate         Gate     `json:"gate" yaml:"gate"`
+	// Agents are others that a request can choose with --agent NAME, or several of with --agents.
+	Agents map[string]NamedAgent `json:"agents,omitempty" yaml:"agents"`
+	// StateLabels shows the state of tasks by labels on their issues.
+	StateLabels bool     `json:"stateLabels" yaml:"stateLabels"`
+	Scripts     Scripts  `json:"scripts,omitzero" yaml:"scripts"`
+	Sandbox     Sandbox  `json:"sandbox,omitzero" yaml:"sandbox"`
+	Limits      Limits   `json:"limits" yaml:"limits"`
+	Proposal    Proposal `json:"proposal" yaml:"proposal"`
+	Gate        Gate     `json:"gate" yaml:"gate"`
 	// Judges are AI reviewers of what is proposed.
 	Judges  []Judge `json:"judges,omitempty" yaml:"judges"`
 	Landing Landing `json:"landing,omitzero" yaml:"landing"`
@@ -132,6 +136,8 @@ type Proposal struct {
 	MaxFiles      int     `json:"maxFiles" yaml:"maxFiles"`
 	MaxFileBytes  sy.Size `json:"maxFileBytes" yaml:"maxFileBytes"`
 	MaxTotalBytes sy.Size `json:"maxTotalBytes" yaml:"maxTotalBytes"`
+	// ExpiresAfter is how long a proposal waits for a decision.
+	ExpiresAfter sy.Duration `json:"expiresAfter" yaml:"expiresAfter"`
 	// SecretPatterns says where what looks like a secret may stand.
 	SecretPatterns SecretPatterns `json:"secretPatterns,omitzero" yaml:"secretPatterns"`
 }
@@ -205,9 +211,9 @@ func (p Proposal) Collect() guestproto.Limits {
 // defaultEnvironment holds the value of every key that a manifest leaves out.
 func defaultEnvironment() Environment {
 	return Environment{
-		Label:     "coderflow",
+		Label: "coderflow", StateLabels: true,
 		Limits:    limitsOf(sandbox.DefaultLimits()),
-		Proposal:  Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20},
+		Proposal:  Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20, ExpiresAfter: sy.Duration(DefaultExpiry)},
 		Gate:      Gate{CommitMessage: policy.MessageProposed, Approvals: 1},
 		Retention: DefaultRetention(), Deployments: Deployments{Keep: DefaultKeep},
 	}

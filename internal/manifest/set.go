@@ -190,6 +190,7 @@ func (s *Set) WithImage(image string) *Set {
 	for name, e := range c.Environments {
 		preset, _ := agent.Lookup(e.Agent.Preset) // checked when it was applied
 		e.Agent.Image = cmp.Or(e.Agent.Image, preset.Image, image)
+		e.Agents = e.withAgentImages(image)
 		e.Judges = e.withJudgeImages(image)
 		c.Environments[name] = e
 	}
