@@ -25,6 +25,7 @@ const (
 	BundlePath  = Dir + "/bundle"
 
 	Workspace = "/workspace"
+	BeforeDir = "/base" // what the workspace was before, in a container that compares
 	Home      = "/home/coder"
 	Tmp       = "/tmp"
 	SocketDir = "/run/coderflow"

@@ -22,7 +22,9 @@ type Spec struct {
 	Argv      []string          // what is run, in /workspace
 	Env       map[string]string // no secrets: the agent and the engine can read it
 	Workspace Workspace
-	Inputs    Inputs
+	// Base is a second workspace volume, at /base, always read-only; empty for none.
+	Base   string `json:",omitempty"`
+	Inputs Inputs
 	// Secrets are files below /run/secrets by their names, in memory, for the container's user to read. Only their names
 	// are part of the digest: a value has no other form than its name.
 	Secrets   []secret.Value `json:",omitempty"`
@@ -88,6 +90,8 @@ func (s Spec) Validate() error {
 		problems.check(passable(value), "env."+key, "holds NUL or is longer than %d bytes", maxArgument)
 	}
 	problems.check(nameRule.MatchString(s.Workspace.Volume), "workspace.volume", "%q must match %s", s.Workspace.Volume, nameRule)
+	problems.check(s.Base == "" || nameRule.MatchString(s.Base) && s.Base != s.Workspace.Volume, "base",
+		"%q must match %s and be another volume than the workspace", s.Base, nameRule)
 	problems.check(s.Network == NetworkNone, "network", "%q is not supported, only %q", s.Network, NetworkNone)
 	problems.check(s.Runtime == "" || RuntimeRule.MatchString(s.Runtime), "runtime", "%q must match %s", s.Runtime, RuntimeRule)
 	problems.check(s.SocketDir == "" || strings.HasPrefix(s.SocketDir, "/"), "socketDir", "must be absolute")

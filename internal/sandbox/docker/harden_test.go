@@ -50,6 +50,8 @@ func TestEveryContainerIsExactlyAsHardenedAsWritten(t *testing.T) {
 	runner := offline(t)
 	deployment := taskSpec()
 	deployment.Name, deployment.SocketDir, deployment.Workspace.ReadOnly = "deploy-1", "", true
+	judge := deployment
+	judge.Name, judge.Base = "judge-1", "ws-1-base"
 	collect := sandbox.CollectSpec{Volume: "ws-1", Labels: sandbox.Labels{Task: "1", Purpose: "task"}}
 	for name, make := range map[string]func() (*container.Config, *container.HostConfig){
 		"task": func() (*container.Config, *container.HostConfig) {
@@ -57,6 +59,9 @@ func TestEveryContainerIsExactlyAsHardenedAsWritten(t *testing.T) {
 		},
 		"deployment": func() (*container.Config, *container.HostConfig) {
 			return runner.taskContainer(deployment, "sha256:IMAGE", overlay)
+		},
+		"judge": func() (*container.Config, *container.HostConfig) {
+			return runner.taskContainer(judge, "sha256:IMAGE", overlay)
 		},
 		"collect": func() (*container.Config, *container.HostConfig) {
 			return runner.collectContainer("collect-ws-1", "sha256:IMAGE", collect, overlay)

@@ -124,6 +124,11 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 	if err != nil {
 		return err
 	}
+	if spec.Base != "" {
+		if _, err := r.openWorkspace(caller, spec.Base); err != nil {
+			return err
+		}
+	}
 	if err := r.writeSpecInputs(spec, spec.Digest(imageID), w); err != nil {
 		return err
 	}
@@ -173,6 +178,9 @@ func (r *Runner) fitEngine(ctx context.Context, host *container.HostConfig) erro
 func (r *Runner) taskContainer(spec sandbox.Spec, imageID string, w workspace) (*container.Config, *container.HostConfig) {
 	digest := spec.Digest(imageID)
 	mounts := append(r.inputMounts(r.inputsDir(spec.Name, digest)), r.workspaceMounts(w, spec.Workspace.ReadOnly)...)
+	if spec.Base != "" {
+		mounts = append(mounts, layerMount(r.engineName(spec.Base), guestproto.BeforeDir))
+	}
 	if spec.SocketDir != "" {
 		mounts = append(mounts, readOnlyBind(spec.SocketDir, guestproto.SocketDir))
 	}
