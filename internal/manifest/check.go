@@ -24,6 +24,8 @@ const (
 	maxLabel = 50
 	// maxProposalFiles is how many files GitHub lists of a pull request.
 	maxProposalFiles = 3000
+	// maxRevisions bounds the rounds of one task.
+	maxRevisions = 100
 	// maxProposalFile is the largest file that GitHub takes in a push.
 	maxProposalFile = 100 << 20
 )
@@ -73,6 +75,7 @@ func (e *Environment) check(w wrong) {
 	e.Retention.check(w)
 	e.Deployments.check(w)
 	e.Gate.check(w)
+	e.checkChecks(w)
 	e.checkJudges(w)
 	e.checkJudgeRules(w)
 	e.Landing.check(w)
@@ -189,6 +192,9 @@ func (p Proposal) check(w wrong) {
 	}
 	if p.MaxTotalBytes < 1 || p.MaxTotalBytes > maxProposalFile {
 		w("spec.proposal.maxTotalBytes", "want between 1 byte and %s", sy.Size(maxProposalFile))
+	}
+	if p.MaxRevisions < 1 || p.MaxRevisions > maxRevisions {
+		w("spec.proposal.maxRevisions", "want between 1, which is none but the first, and %d", maxRevisions)
 	}
 	checkExpiry(w, p.ExpiresAfter)
 	p.SecretPatterns.check(w)

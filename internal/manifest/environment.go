@@ -36,6 +36,8 @@ type Environment struct {
 	Limits      Limits   `json:"limits" yaml:"limits"`
 	Proposal    Proposal `json:"proposal" yaml:"proposal"`
 	Gate        Gate     `json:"gate" yaml:"gate"`
+	// Checks are commands that are run on what is proposed.
+	Checks []Check `json:"checks,omitempty" yaml:"checks"`
 	// Judges are AI reviewers of what is proposed.
 	Judges  []Judge `json:"judges,omitempty" yaml:"judges"`
 	Landing Landing `json:"landing,omitzero" yaml:"landing"`
@@ -138,9 +140,16 @@ type Proposal struct {
 	MaxTotalBytes sy.Size `json:"maxTotalBytes" yaml:"maxTotalBytes"`
 	// ExpiresAfter is how long a proposal waits for a decision.
 	ExpiresAfter sy.Duration `json:"expiresAfter" yaml:"expiresAfter"`
+	// MaxRevisions bounds how often it is made anew because somebody asked for it.
+	MaxRevisions int `json:"maxRevisions" yaml:"maxRevisions"`
+	// ReviseOnReview makes a review that requests changes ask for a revision.
+	ReviseOnReview bool `json:"reviseOnReview" yaml:"reviseOnReview"`
 	// SecretPatterns says where what looks like a secret may stand.
 	SecretPatterns SecretPatterns `json:"secretPatterns,omitzero" yaml:"secretPatterns"`
 }
+
+// DefaultRevisions bounds the revisions of a task where its environment says nothing.
+const DefaultRevisions = 20
 
 // SecretPatterns are exceptions from the rule that a proposal with something in it
 // that looks like somebody's secret is refused: keys made for tests. What they let
@@ -212,8 +221,11 @@ func (p Proposal) Collect() guestproto.Limits {
 func defaultEnvironment() Environment {
 	return Environment{
 		Label: "coderflow", StateLabels: true,
-		Limits:    limitsOf(sandbox.DefaultLimits()),
-		Proposal:  Proposal{MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20, ExpiresAfter: sy.Duration(DefaultExpiry)},
+		Limits: limitsOf(sandbox.DefaultLimits()),
+		Proposal: Proposal{
+			MaxFiles: 500, MaxFileBytes: 1 << 20, MaxTotalBytes: 4 << 20, ExpiresAfter: sy.Duration(DefaultExpiry),
+			MaxRevisions: DefaultRevisions, ReviseOnReview: true,
+		},
 		Gate:      Gate{CommitMessage: policy.MessageProposed, Approvals: 1},
 		Retention: DefaultRetention(), Deployments: Deployments{Keep: DefaultKeep},
 	}

@@ -7,9 +7,6 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 )
 
-// DefaultMaxRevisions bounds the revisions of a task where its environment says nothing.
-const DefaultMaxRevisions = 20
-
 // FeedbackKind is what somebody asks of a proposal that is up for review.
 type FeedbackKind string
 
