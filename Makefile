@@ -48,7 +48,7 @@ test: setup-test ## Set everything up, run gofmt, go vet and all tests
 	@$(MAKE) vet
 	@scripts/test
 
-race: setup-test build ## Every package but the program with the race detector, also those that make test leaves out
+race: setup-test build ## Every package but the program with the race detector, and every input of the property tests
 	@CGO_ENABLED=1 $(GO) test -race -timeout 60m $$($(GO) list ./... | grep -v '/cmd/app$$')
 
 test-agents: setup-test build ## Run every agent's own program, driven by a scripted model
@@ -56,8 +56,8 @@ test-agents: setup-test build ## Run every agent's own program, driven by a scri
 	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m ./internal/agent/agenttest
 	@CODERFLOW_TEST_AGENTS=all $(GO) test -count=1 -timeout 30m -run Agent ./cmd/app
 
-soak: setup-test build ## Random kills of server, forge and an engine of its own (TEST_SOAK=10m), and two approvals at once a hundred times
-	@TEST_SOAK=$${TEST_SOAK:-10m} TEST_REPETITIONS=100 $(GO) test -count=1 -timeout 180m -run 'TestSoak|Threat51ManyTimes' -v ./cmd/app
+soak: setup-test build ## Random kills of server, forge and an engine of its own (TEST_SOAK=10m), a kill at every place on both databases, and two approvals at once a hundred times
+	@TEST_SOAK=$${TEST_SOAK:-10m} TEST_REPETITIONS=100 $(GO) test -count=1 -timeout 180m -run 'TestSoak|TestFault01To18AKill|Threat51ManyTimes' -v ./cmd/app
 
 bench: setup ## Measure what is claimed: ratios against a floor, in one run
 	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/sandbox

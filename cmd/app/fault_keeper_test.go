@@ -15,28 +15,43 @@ import (
 	"github.com/coderflow/coderflow/internal/engine"
 )
 
+// share is a part of the places where a server is killed: of the whole list, in its
+// order, every nth from the given one on. The zero share has none of them.
+type share struct{ every, from int }
+
+func (s share) has(i int) bool { return s.every > 0 && i%s.every == s.from }
+
 // keeper starts the server again whenever it was killed, as an operator's service
-// manager does. The server kills itself at every named place, the first time that it
-// comes there.
+// manager does. The server kills itself at each place of its share, the first time that
+// it comes there.
 type keeper struct {
 	w      *world
-	places string // has a file for each place where the server was killed
+	share  share
+	places string // has a file for each place where the server is not killed (any more)
 	kills  atomic.Int64
 	pid    atomic.Int64  // of the server that runs
 	asked  chan struct{} // closed: no more starts
 	ended  chan error
 }
 
-// keep starts the first server. If everywhere, each dies at the first place where
-// none before it did.
-func (w *world) keep(everywhere bool, environment ...string) *keeper {
+// keep starts the first server. Each of the next ones dies at the first place of the
+// share where none before it did.
+func (w *world) keep(killed share, environment ...string) *keeper {
 	w.t.Helper()
-	k := &keeper{w: w, places: filepath.Join(w.dir, "places"), asked: make(chan struct{}), ended: make(chan error, 1)}
+	k := &keeper{w: w, share: killed, places: filepath.Join(w.dir, "places"), asked: make(chan struct{}), ended: make(chan error, 1)}
 	if err := os.Mkdir(k.places, 0o700); err != nil {
 		w.t.Fatal(err)
 	}
+	for i, place := range engine.Failpoints() {
+		if killed.has(i) {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(k.places, string(place)), nil, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	w.start(environment...)
-	if everywhere {
+	if killed != (share{}) {
 		environment = append(environment, "CODERFLOW_FAILPOINT=*@"+k.places)
 	}
 	w.reconciled() // what is older than its first look is history
@@ -97,8 +112,8 @@ func (k *keeper) stop() {
 // again has the next servers die once more at places, which may be beginnings of names.
 func (k *keeper) again(places ...engine.Failpoint) {
 	k.w.t.Helper()
-	for _, place := range engine.Failpoints() {
-		if !slices.ContainsFunc(places, func(p engine.Failpoint) bool { return strings.HasPrefix(string(place), string(p)) }) {
+	for i, place := range engine.Failpoints() {
+		if !k.share.has(i) || !slices.ContainsFunc(places, func(p engine.Failpoint) bool { return strings.HasPrefix(string(place), string(p)) }) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(k.places, string(place))); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -119,4 +134,14 @@ func (k *keeper) missed(t *testing.T) (missed []engine.Failpoint) {
 		}
 	}
 	return missed
+}
+
+// visited is the number of places of its share, but for those that another test comes to.
+func (k *keeper) visited() (n int) {
+	for i, place := range engine.Failpoints() {
+		if k.share.has(i) && elsewhere[place] == "" {
+			n++
+		}
+	}
+	return n
 }

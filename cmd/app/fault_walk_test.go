@@ -28,24 +28,29 @@ var elsewhere = map[engine.Failpoint]string{
 }
 
 // One day's work, three times: nobody disturbs the first server; the second, and the
-// third on PostgreSQL, are killed with SIGKILL at every named place and started again.
+// third on PostgreSQL, are killed with SIGKILL and started again, each at every second
+// of the named places, in turn. (With TEST_SOAK, as in make soak, each at every one.)
 // What all three leave behind, at the forge, in the database, in the audit log and on
 // the Docker engine, is the same.
 func TestFault01To18AKillAtEveryPlaceLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	var undisturbed, sqlite, postgres []string
+	one, other := share{every: 2}, share{every: 2, from: 1}
+	if os.Getenv("TEST_SOAK") != "" {
+		one, other = share{every: 1}, share{every: 1}
+	}
 	t.Run("day", func(t *testing.T) {
 		t.Run("undisturbed", func(t *testing.T) {
 			t.Parallel()
-			undisturbed = aDay(t, "", false)
+			undisturbed = aDay(t, "", share{})
 		})
 		t.Run("sqlite", func(t *testing.T) {
 			t.Parallel()
-			sqlite = aDay(t, "", true)
+			sqlite = aDay(t, "", one)
 		})
 		t.Run("postgres", func(t *testing.T) {
 			t.Parallel()
-			postgres = aDay(t, "database: "+storetest.PostgresOptions(t).DSN, true)
+			postgres = aDay(t, "database: "+storetest.PostgresOptions(t).DSN, other)
 		})
 	})
 	if t.Failed() {
@@ -91,7 +96,7 @@ const daysSpec = `landing: {targets: ["release/*"]}
 ` + onMergeOnly
 
 // aDay plays the day and says what it left behind.
-func aDay(t *testing.T, database string, killed bool) []string {
+func aDay(t *testing.T, database string, killed share) []string {
 	w := newStoppedWorld(t, withExtra(looksOften+"\n"+database), func(_ *emulator.Options, s *settings) {
 		s.Agent, s.Script, s.Spec = daysAgent, once("deployment"), daysSpec
 	})
@@ -105,14 +110,14 @@ func aDay(t *testing.T, database string, killed bool) []string {
 	w.atRest()
 	trace := w.trace()
 	w.cleaned()
-	w.everyPlace(k, killed)
+	w.everyPlace(k)
 	trace = append(trace, w.auditTrace()...)
 	k.stop()
 	if out, said, err := w.cli("audit", "verify", "-c", w.in.config); err != nil {
 		t.Errorf("the audit log: %v: %s%s", err, out, said)
 	}
-	if killed {
-		t.Logf("%d kills at %d places in %s, nothing was lost or doubled", k.kills.Load(), len(engine.Failpoints())-len(elsewhere), time.Since(began).Round(time.Second))
+	if killed != (share{}) {
+		t.Logf("%d kills at %d of %d places in %s, nothing was lost or doubled", k.kills.Load(), k.visited(), len(engine.Failpoints())-len(elsewhere), time.Since(began).Round(time.Second))
 	}
 	return trace
 }
@@ -270,11 +275,11 @@ func (w *world) cleaned() {
 	})
 }
 
-// everyPlace waits until a server was killed at every place. What was lost on the way
-// is delivered again, and then everything is once more.
-func (w *world) everyPlace(k *keeper, killed bool) {
+// everyPlace waits until a server was killed at every place of its share. What was lost
+// on the way is delivered again, and then everything is once more.
+func (w *world) everyPlace(k *keeper) {
 	w.t.Helper()
-	if !killed {
+	if k.share == (share{}) {
 		return
 	}
 	var left []engine.Failpoint

@@ -77,7 +77,7 @@ func newSoak(t *testing.T) *soak {
 		s.engine = newOwnEngine(t, s.w)
 		environment = append(environment, "CODERFLOW_DOCKER_HOST="+s.engine.host())
 	}
-	s.k = s.w.keep(false, environment...)
+	s.k = s.w.keep(share{}, environment...)
 	return s
 }
 
