@@ -28,6 +28,8 @@ const (
 	ProposalRecorded  Action = "proposal.recorded"
 	ProposalIntent    Action = "proposal.publish_intended"
 	ProposalPublished Action = "proposal.published"
+	CheckAsked        Action = "check.asked"
+	CheckEnded        Action = "check.ended"
 	ApprovalRefused   Action = "approval.refused"
 	ApprovalCounted   Action = "approval.counted" // nothing wrong with it, but others are missing
 	ApprovalRecorded  Action = "approval.recorded"

@@ -192,6 +192,7 @@ func (s *Set) WithImage(image string) *Set {
 		e.Agent.Image = cmp.Or(e.Agent.Image, preset.Image, image)
 		e.Agents = e.withAgentImages(image)
 		e.Judges = e.withJudgeImages(image)
+		e.Checks = e.withCheckImages()
 		c.Environments[name] = e
 	}
 	return &c

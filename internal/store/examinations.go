@@ -132,11 +132,27 @@ func (s *Store) Examinations(ctx context.Context, id task.ID) ([]task.Examinatio
 	if err != nil {
 		return nil, fmt.Errorf("list the examinations of task %s: %w", id, err)
 	}
+	return examinations(rows), nil
+}
+
+func examinations(rows []examinationRow) []task.Examination {
 	list := make([]task.Examination, 0, len(rows))
 	for i := range rows {
 		list = append(list, rows[i].examination())
 	}
-	return list, nil
+	return list
+}
+
+// OpenExaminations lists those of all tasks that have not ended, oldest first, at most
+// 1000.
+func (s *Store) OpenExaminations(ctx context.Context) ([]task.Examination, error) {
+	var rows []examinationRow
+	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).
+		Where("state IN (?)", bun.List([]task.ExaminationState{task.ExaminationQueued, task.ExaminationRunning})).Order("number").Limit(1000))
+	if err != nil {
+		return nil, fmt.Errorf("list the examinations that have not ended: %w", err)
+	}
+	return examinations(rows), nil
 }
 
 // Examination is one, or task.ErrNotFound.

@@ -46,6 +46,10 @@ func TestAnExaminationIsKeptWholeAndOnceForEachAttempt(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].ID != x.ID || list[1].ID != again.ID {
 			t.Errorf("%+v: %v", list, err)
 		}
+		open, err := s.OpenExaminations(t.Context())
+		if err != nil || len(open) != 2 {
+			t.Errorf("%d have not ended: %v", len(open), err)
+		}
 		if owner, err := s.Owner(t.Context(), x.ID); err != nil || owner.ID != x.Task {
 			t.Errorf("the examination belongs to task %q: %v", owner.ID, err)
 		}
