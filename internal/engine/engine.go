@@ -82,6 +82,8 @@ type Options struct {
 	PagesURL string
 	// MaxRunning is how many agents run at once on this node.
 	MaxRunning int
+	// MaxExaminations is how many checks and judges run at once on this node; less than 1: as many as agents.
+	MaxExaminations int
 	// Failpoint, if set, is called at each of [Failpoints]; tests kill the process there.
 	Failpoint func(Failpoint)
 }
@@ -111,6 +113,9 @@ func New(o Options) *Engine {
 	if o.MaxRunning <= 0 {
 		o.MaxRunning = 2
 	}
+	if o.MaxExaminations <= 0 {
+		o.MaxExaminations = o.MaxRunning
+	}
 	if o.Freezes == nil {
 		o.Freezes = neverFrozen()
 	}
@@ -139,7 +144,7 @@ func (e *Engine) Advance(ctx context.Context, key string) error {
 				return errors.Join(err, e.report(ctx, w))
 			}
 			if !moved {
-				return e.report(ctx, w)
+				return errors.Join(e.unexamined(ctx, w), e.report(ctx, w))
 			}
 		}
 	})

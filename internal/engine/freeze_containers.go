@@ -27,6 +27,8 @@ const (
 	purposeDeploy = "deploy"
 )
 
+var pausedPurposes = []string{purposeTask, purposeDeploy, string(task.Check), string(task.Judge)}
+
 // pauseAndResume holds the containers of this node to what is frozen, until ctx ends.
 // It goes on looking while anything is frozen, for containers that a step started at
 // the last moment, and stops when all that may go on goes on.
@@ -89,7 +91,7 @@ func (e *Engine) holdContainers(ctx context.Context, hands *pauseHands, set free
 	}
 	var scope int64
 	for _, c := range list {
-		if c.State != sandbox.StateRunning || c.Labels.Purpose != purposeTask && c.Labels.Purpose != purposeDeploy {
+		if c.State != sandbox.StateRunning || !slices.Contains(pausedPurposes, c.Labels.Purpose) {
 			continue
 		}
 		in := blind && c.Labels.Purpose == purposeDeploy || e.inScope(ctx, set, c.Labels.Task)
@@ -150,6 +152,11 @@ func (e *Engine) environmentsOf(ctx context.Context, id string) ([]string, error
 	} else if !errors.Is(err, task.ErrNotFound) {
 		return nil, err
 	}
+	if x, err := e.Store.Examination(ctx, id); err == nil {
+		owner = x.Task
+	} else if !errors.Is(err, task.ErrNotFound) {
+		return nil, err
+	}
 	t, err := e.Store.Task(ctx, owner)
 	if err != nil {
 		return nil, err
@@ -185,6 +192,9 @@ func (e *Engine) reopen(ctx context.Context, of sandbox.Labels) error {
 			return err
 		}
 		return e.keepWay(ctx, &run)
+	}
+	if of.Purpose != purposeTask {
+		return e.reopenExamination(ctx, of.Task)
 	}
 	t, err := e.Store.Task(ctx, task.ID(of.Task))
 	if err == nil {

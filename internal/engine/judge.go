@@ -48,6 +48,11 @@ func (e *Engine) judge(ctx context.Context, w *work) error {
 	if err := e.proposalStands(ctx, w); err != nil {
 		return err
 	}
+	examined := e.examine(ctx, w) // an engine that does not answer holds up no review: the gate looks at what is known
+	return errors.Join(e.judgeReviews(ctx, w), examined)
+}
+
+func (e *Engine) judgeReviews(ctx context.Context, w *work) error {
 	reviews, err := e.Forge.Reviews(ctx, w.t.Repository, w.t.PullRequest)
 	if err != nil {
 		return fmt.Errorf("read the reviews: %w", err)

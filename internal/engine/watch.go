@@ -196,6 +196,9 @@ func (e *Engine) ContainerChanged(ctx context.Context, event sandbox.Event) erro
 	if run, isRun := strings.CutPrefix(event.Name, deploy.ContainerPrefix); isRun {
 		return e.runChanged(ctx, run)
 	}
+	if exam, isExam := strings.CutPrefix(event.Name, task.ExaminationPrefix); isExam {
+		return e.examinationChanged(ctx, exam)
+	}
 	if _, err := task.ParseID(id); !isTask || err != nil {
 		return nil //nolint:nilerr // a helper
 	}
