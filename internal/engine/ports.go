@@ -39,6 +39,8 @@ type Git interface {
 	Mirrors
 	EvidenceGit
 	BuildTree(ctx context.Context, r gitops.BuildRequest) (gitops.Result, error)
+	// ResultCommit is a commit of a proposal's result tree, to fill workspaces with; it is never pushed.
+	ResultCommit(ctx context.Context, r gitops.ResultRequest) (commit string, err error)
 	Carrier(ctx context.Context, r gitops.CarrierRequest) (commit string, err error)
 	PublishProposal(ctx context.Context, remote gitops.Remote, id task.ID, carrier, expectedOld string) error
 	// IsAncestor reports whether commit is of, or a predecessor of it; gitops.ErrObjectMissing if one is not in the mirror.

@@ -30,6 +30,8 @@ type Reader interface {
 	// Examinations are all of a task's, of every revision, oldest first.
 	Examinations(ctx context.Context, id task.ID) ([]task.Examination, error)
 	Examination(ctx context.Context, id string) (task.Examination, error)
+	// OpenExaminations are those of all tasks that have not ended, oldest first.
+	OpenExaminations(ctx context.Context) ([]task.Examination, error)
 	// Owner is the task of a task's, a deployment run's or an examination's id.
 	Owner(ctx context.Context, id string) (task.Task, error)
 	// EndedWithLogs lists tasks that ended before the time and whose output is still stored.

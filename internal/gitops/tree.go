@@ -93,10 +93,7 @@ func (q *quarantine) compareIndex(ctx context.Context, env []string, manifest []
 // admitTree moves the tree into the mirror inside a commit that exists only to
 // keep it and its base from being collected. That commit is never pushed.
 func (q *quarantine) admitTree(ctx context.Context, req BuildRequest, tree string) error {
-	keeper, err := q.writeCommit(ctx, commitText{
-		tree: tree, parent: req.Base, author: q.g.opts.Committer, committer: q.g.opts.Committer,
-		message: "CoderFlow keeps this tree\n",
-	})
+	keeper, err := q.writeCommit(ctx, q.g.keeper(req.Base, tree))
 	if err != nil {
 		return err
 	}
