@@ -76,7 +76,6 @@ func (e *Environment) check(w wrong) {
 	e.Deployments.check(w)
 	e.Gate.check(w)
 	e.checkChecks(w)
-	e.checkChecks(w)
 	e.checkJudges(w)
 	e.checkJudgeRules(w)
 	e.Landing.check(w)

@@ -38,8 +38,6 @@ type Environment struct {
 	Gate        Gate     `json:"gate" yaml:"gate"`
 	// Checks are commands that are run on what is proposed.
 	Checks []Check `json:"checks,omitempty" yaml:"checks"`
-	// Checks are commands that are run on what is proposed.
-	Checks []Check `json:"checks,omitempty" yaml:"checks"`
 	// Judges are AI reviewers of what is proposed.
 	Judges  []Judge `json:"judges,omitempty" yaml:"judges"`
 	Landing Landing `json:"landing,omitzero" yaml:"landing"`
