@@ -177,7 +177,7 @@ func TestThreat43To48NothingIsDeployedUnderAnApprovalThatFell(t *testing.T) {
 			}
 		})
 	}
-	for _, call := range []string{"Task", "Proposal", "Approval", "Policy", "PullRequest", "Review", "Reviews", "HeadChanges", "AccessOf", "Self"} {
+	for _, call := range []string{"Task", "Proposal", "Approval", "Examinations", "Policy", "PullRequest", "Review", "Reviews", "HeadChanges", "AccessOf", "Self"} {
 		w, r := deployable(t)
 		w.broken[call] = errors.New("out of order")
 		if g, err := w.gate().RedeemDeployment(t.Context(), r.ID, asked(r, "staging", landed, false)); err == nil || g.Check() == nil {

@@ -42,6 +42,8 @@ type Ledger interface {
 	Task(ctx context.Context, id task.ID) (task.Task, error)
 	Proposal(ctx context.Context, id task.ID) (task.Proposal, error)
 	Approval(ctx context.Context, id string) (Record, error)
+	// Examinations are all of a task's, oldest first.
+	Examinations(ctx context.Context, id task.ID) ([]task.Examination, error)
 }
 
 // Policies gives the policy in force now.

@@ -43,6 +43,8 @@ type world struct {
 	text     approval.Directives
 	branches map[string]string // at the forge
 	contains map[string]bool   // commits that History finds on a branch
+
+	examinations []task.Examination
 }
 
 func newWorld() *world {
@@ -85,6 +87,10 @@ func (w *world) Task(context.Context, task.ID) (task.Task, error) { return w.tas
 
 func (w *world) Proposal(context.Context, task.ID) (task.Proposal, error) {
 	return w.proposal, w.broken["Proposal"]
+}
+
+func (w *world) Examinations(context.Context, task.ID) ([]task.Examination, error) {
+	return w.examinations, w.broken["Examinations"]
 }
 
 func (w *world) Approval(_ context.Context, id string) (approval.Record, error) {
@@ -274,7 +280,7 @@ func TestRecordRefuses(t *testing.T) {
 // Invariant 5: an error while deciding is a refusal.
 func TestErrorsNeverGrant(t *testing.T) {
 	t.Parallel()
-	for _, port := range []string{"Task", "Proposal", "Approval", "Policy", "PullRequest", "Review", "Reviews", "HeadChanges", "AccessOf", "Self"} {
+	for _, port := range []string{"Task", "Proposal", "Approval", "Examinations", "Policy", "PullRequest", "Review", "Reviews", "HeadChanges", "AccessOf", "Self"} {
 		t.Run(port, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld()

@@ -24,7 +24,7 @@ type look struct {
 func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose policy.Purpose) (look, error) {
 	l := look{t: t, p: p, facts: policy.ApprovalFacts{
 		Purpose: purpose, Environment: t.Environment, Repository: t.Repository, Requester: t.Requester,
-		ProposedHead: p.Carrier, BaseBranch: p.BaseBranch, Restored: g.Restored,
+		ProposedHead: p.Carrier, Digest: p.Digest, BaseBranch: p.BaseBranch, Restored: g.Restored,
 	}}
 	if purpose != policy.ToRecord {
 		l.facts.LandedHead = t.LandedCommit
@@ -33,6 +33,11 @@ func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose p
 	if l.rules, err = g.Policies.Policy(ctx); err != nil {
 		return l, fmt.Errorf("read the policy: %w", err)
 	}
+	examinations, err := g.Ledger.Examinations(ctx, t.ID)
+	if err != nil {
+		return l, fmt.Errorf("read the examinations of task %s: %w", t.ID, err)
+	}
+	l.facts.Checks = policy.CheckedOf(examinations, p.Digest)
 	if l.facts.PullRequest, err = g.Forge.PullRequest(ctx, t.Repository, t.PullRequest); err != nil {
 		return l, fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
 	}

@@ -88,6 +88,11 @@ func (s *Set) policyEnvironment(name string, e Environment) policy.Environment {
 	for _, r := range e.Repositories {
 		rules.Repositories = append(rules.Repositories, r.Ref().Key())
 	}
+	for _, c := range e.Checks {
+		if c.Required {
+			rules.Checks = append(rules.Checks, policy.RequiredCheck{Name: c.Name, Definition: e.CheckDefinition(c)})
+		}
+	}
 	for profile, content := range s.Profiles[name] {
 		rules.Profiles[profile] = content.Digest()
 	}

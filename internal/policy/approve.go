@@ -29,6 +29,9 @@ type ApprovalFacts struct {
 	Requester  forge.User
 	// ProposedHead is the carrier commit that was put up for review.
 	ProposedHead string
+	// Digest is the proposal's, and Checks are those that ran for the task.
+	Digest string    `json:",omitempty"`
+	Checks []Checked `json:",omitempty"`
 	// LandedHead is the commit made of this approval; empty before it is made.
 	LandedHead  string
 	BaseBranch  string

@@ -78,6 +78,8 @@ type Environment struct {
 	Name         string
 	Repositories []string // RepositoryRef.Key of each
 	Gate         Gate
+	// Checks are those without which nothing is approved.
+	Checks []RequiredCheck
 	// Targets are patterns of the branches that a review may name to land on; see CheckGlob.
 	Targets []string
 	// Configuration is a hash of the whole environment, Profiles one of each of

@@ -61,12 +61,15 @@ func (p *Policy) DecideQuorum(f QuorumFacts) Quorum {
 	required := p.Environments[f.Environment].Gate.Require(f.Change)
 	missing := p.missing(f.ApprovalFacts, required, counted)
 	reasons = append(reasons, enough(f, required, counted, fallen, missing))
+	checked, waiting := p.checkReasons(f.ApprovalFacts)
+	reasons, missing = append(reasons, checked...), cmp.Or(missing, waiting)
 	if f.Purpose == ToRecord { // afterwards each deployment is judged at its time
 		into, lacking := p.elsewhere(f)
 		reasons, missing = append(reasons, into...), cmp.Or(missing, lacking)
 	}
 	all := p.decision(All(approves, reasons...))
-	return Quorum{Decision: all, Waiting: f.Purpose == ToRecord && missing != "", Missing: missing, Counted: counted}
+	forGood := waiting == "" && !All("", append(checked, Yes(""))...).OK // a check has ended and not passed
+	return Quorum{Decision: all, Waiting: f.Purpose == ToRecord && missing != "" && !forGood, Missing: missing, Counted: counted}
 }
 
 const approves = "the review approves this proposal"
