@@ -11,6 +11,7 @@ type EventKind string
 const (
 	EventCommentCreated    EventKind = "comment_created"
 	EventIssueLabeled      EventKind = "issue_labeled"
+	EventIssueClosed       EventKind = "issue_closed"
 	EventPullRequestPushed EventKind = "pull_request_pushed"
 	EventPullRequestClosed EventKind = "pull_request_closed"
 	EventPullRequestEdited EventKind = "pull_request_edited"

@@ -78,6 +78,25 @@ type Conversation interface {
 	ReactToIssue(ctx context.Context, ref RepositoryRef, number int, reaction Reaction) error
 }
 
+// StateLabelPrefix begins the labels by which CoderFlow shows states. None of them
+// starts a task: a label that does has no space behind the colon.
+const StateLabelPrefix = "coderflow: "
+
+// Label is a label of a repository.
+type Label struct {
+	Name        string
+	Color       string // six hexadecimal digits
+	Description string
+}
+
+// Labels shows states on issues.
+type Labels interface {
+	// SetStateLabel makes want the only one of ours on the issue, making it if the
+	// repository does not have it. Without a name all of ours are taken off. Other
+	// labels are left alone.
+	SetStateLabel(ctx context.Context, ref RepositoryRef, number int, want Label, ours []string) error
+}
+
 // NewPullRequest is what [PullRequests.Open] needs.
 type NewPullRequest struct {
 	Title, Body, Head, Base string
@@ -166,6 +185,7 @@ type Forge interface {
 	Repositories
 	Issues
 	Conversation
+	Labels
 	PullRequests
 	Reviews
 	Checks

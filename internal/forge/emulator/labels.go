@@ -122,6 +122,13 @@ func (c *call) listRepoLabels() (response, error) {
 	return pages(c.f.labelsJSON(c.repo, all))
 }
 
+func (c *call) getLabel() (response, error) {
+	if l := c.repo.labels[strings.ToLower(c.vars["name"])]; l != nil {
+		return ok(c.f.labelJSON(c.repo, l))
+	}
+	return response{}, notFound()
+}
+
 func (c *call) createLabel() (response, error) {
 	var in struct {
 		Name        string `json:"name"`

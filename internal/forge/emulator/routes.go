@@ -97,6 +97,7 @@ func issueRoutes() []route {
 		{method: remove, pattern: inRepo + "/issues/{n:number}/labels/{name}", access: write, serve: (*call).removeLabel},
 		{method: get, pattern: inRepo + "/issues/{n:number}/events", access: read, serve: (*call).listIssueEvents},
 		{method: get, pattern: inRepo + "/labels", access: read, serve: (*call).listRepoLabels},
+		{method: get, pattern: inRepo + "/labels/{name}", access: read, serve: (*call).getLabel},
 		{method: post, pattern: inRepo + "/labels", access: write, level: levelWrite, serve: (*call).createLabel},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v62/github"
@@ -75,15 +76,35 @@ func issueComment(e *gh.IssueCommentEvent) (forge.Event, error) {
 }
 
 func issues(e *gh.IssuesEvent) (forge.Event, error) {
-	if e.GetAction() != "labeled" {
+	switch e.GetAction() {
+	case "labeled":
+	case "closed":
+		return issueClosed(e)
+	default:
 		return forge.Event{}, nil
 	}
 	if e.Issue == nil || e.GetLabel().GetName() == "" {
 		return forge.Event{}, errIncomplete
 	}
+	if strings.HasPrefix(e.GetLabel().GetName(), forge.StateLabelPrefix) { // CoderFlow's own, which trigger nothing
+		return forge.Event{}, nil
+	}
 	issue := issueOf(e.Issue)
 	decoded := eventOf(forge.EventIssueLabeled, e.Repo, e.Sender, issue.UpdatedAt)
 	decoded.Issue, decoded.Label = &issue, e.GetLabel().GetName()
+	return decoded, nil
+}
+
+func issueClosed(e *gh.IssuesEvent) (forge.Event, error) {
+	if e.Issue == nil {
+		return forge.Event{}, errIncomplete
+	}
+	issue, at := issueOf(e.Issue), e.Issue.GetClosedAt().Time
+	if at.IsZero() {
+		at = issue.UpdatedAt
+	}
+	decoded := eventOf(forge.EventIssueClosed, e.Repo, e.Sender, at)
+	decoded.Issue = &issue
 	return decoded, nil
 }
 

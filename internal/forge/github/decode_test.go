@@ -2,6 +2,7 @@ package github_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ func webhook(t testing.TB) *github.Webhook {
 var kindOf = map[string]forge.EventKind{
 	"issue_comment created":         forge.EventCommentCreated,
 	"issues labeled":                forge.EventIssueLabeled,
+	"issues closed":                 forge.EventIssueClosed,
 	"pull_request synchronize":      forge.EventPullRequestPushed,
 	"pull_request closed":           forge.EventPullRequestClosed,
 	"pull_request edited":           forge.EventPullRequestEdited,
@@ -61,8 +63,9 @@ func TestEveryPublishedExampleDecodes(t *testing.T) {
 		seen[want]++
 		checkExample(t, name, events[0])
 	}
+	unpublished := []forge.EventKind{forge.EventPullRequestEdited, forge.EventIssueClosed}
 	for name, kind := range kindOf {
-		if seen[kind] == 0 && kind != forge.EventPullRequestEdited { // none is published
+		if seen[kind] == 0 && !slices.Contains(unpublished, kind) {
 			t.Errorf("no published example of %s", name)
 		}
 	}
@@ -96,6 +99,36 @@ func checkExample(t *testing.T, name string, e forge.Event) {
 		if strings.HasPrefix(string(e.Kind), "review") && (e.Review == nil || len(e.Review.Commit) != 40) {
 			t.Errorf("%s: review %+v", name, e.Review)
 		}
+	}
+}
+
+// An issue that is closed is told with the moment at which it was; a label of
+// CoderFlow's own is no event.
+func TestAClosedIssueAndOwnLabels(t *testing.T) {
+	t.Parallel()
+	const body = `{"action":"ACTION","label":{"name":"LABEL"},"sender":{"login":"ann","id":3,"type":"User"},
+ "issue":{"number":7,"state":"closed","closed_at":"2026-01-02T03:04:05Z","updated_at":"2026-02-02T03:04:05Z","html_url":"https://github.com/o/r/issues/7"},
+ "repository":{"id":42,"name":"r","owner":{"login":"o","id":5}}}`
+	decode := func(action, label string) []forge.Event {
+		events, err := webhook(t).Decode("issues", []byte(strings.NewReplacer("ACTION", action, "LABEL", label).Replace(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events
+	}
+	events := decode("closed", "")
+	if len(events) != 1 || events[0].Kind != forge.EventIssueClosed || events[0].Issue.Number != 7 || events[0].Issue.Open ||
+		!events[0].At.Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) || events[0].Actor.Login != "ann" {
+		t.Errorf("%+v", events)
+	}
+	if events := decode("labeled", forge.StateLabelPrefix+"review"); len(events) != 0 {
+		t.Errorf("a label of ours is told: %+v", events)
+	}
+	if events := decode("labeled", "coderflow:review"); len(events) != 1 {
+		t.Errorf("a label that starts tasks is not told: %+v", events)
+	}
+	if events := decode("reopened", ""); len(events) != 0 {
+		t.Errorf("reopening is told: %+v", events)
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 	opListIssues       operation = "list issues"
 	opWriteComment     operation = "write the comment"
 	opReact            operation = "add a reaction"
+	opSetLabel         operation = "set a label"
 	opReadPullRequest  operation = "read the pull request"
 	opWritePullRequest operation = "write the pull request"
 	opMarkReady        operation = "mark the pull request ready for review"
@@ -62,6 +63,7 @@ var permissionsOf = map[operation]permissions{
 	opListIssues:       {"metadata": read, "issues": read},
 	opWriteComment:     {"metadata": read, "issues": write, "pull_requests": write},
 	opReact:            {"metadata": read, "issues": write},
+	opSetLabel:         {"metadata": read, "issues": write},
 	opReadPullRequest:  {"metadata": read, "pull_requests": read},
 	opWritePullRequest: {"metadata": read, "pull_requests": write},
 	opMarkReady:        {"metadata": read, "pull_requests": write, "contents": write},
