@@ -156,21 +156,30 @@ const (
 	ReactionConfused Reaction = "confused"
 )
 
-// CheckStatus is the state of the gate's check run.
+// CheckStatus is the state of a check run.
 type CheckStatus string
 
-// States of the gate's check. Everything but CheckSuccess keeps a pull request
-// that requires the check from being merged.
+// States of check runs. Everything but CheckSuccess and CheckNeutral keeps a pull
+// request that requires the check from being merged; the gate's is never neutral.
 const (
 	CheckPending        CheckStatus = "in_progress"
 	CheckActionRequired CheckStatus = "action_required"
 	CheckSuccess        CheckStatus = "success"
 	CheckFailure        CheckStatus = "failure"
 	CheckCancelled      CheckStatus = "cancelled"
+	CheckNeutral        CheckStatus = "neutral"
 )
 
-// GateCheck is the content of the check run "coderflow/gate" on one commit.
+// Names of CoderFlow's check runs. Branch protection can require them.
+const (
+	GateRun   = "coderflow/gate"
+	ChecksRun = "coderflow/checks"
+	JudgesRun = "coderflow/judges"
+)
+
+// GateCheck is the content of one of CoderFlow's check runs on one commit.
 type GateCheck struct {
+	Name       string // empty: GateRun
 	Commit     string
 	ExternalID string // task id; the run is found again by it
 	Status     CheckStatus

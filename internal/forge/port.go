@@ -128,9 +128,9 @@ type Reviews interface {
 	HeadChanges(ctx context.Context, ref RepositoryRef, number int) ([]HeadChange, error)
 }
 
-// Checks writes the gate's check run.
+// Checks writes CoderFlow's check runs.
 type Checks interface {
-	// SetGate creates or updates the check run "coderflow/gate" on the commit.
+	// SetGate creates or updates the check run of the name on the commit.
 	SetGate(ctx context.Context, ref RepositoryRef, check GateCheck) error
 }
 

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -11,8 +12,8 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 )
 
-// GateName is the name of the check run that branch protection can require.
-const GateName = "coderflow/gate"
+// GateName is the name of the gate's check run.
+const GateName = forge.GateRun
 
 // maxSummary is GitHub's limit for a check run's summary, in characters; bytes are
 // never fewer.
@@ -32,9 +33,13 @@ var commitShape = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 // SetGate implements [forge.Checks]. The run is found again by name, App and
 // external id; what GitHub then says about it has to be what was asked for.
 func (a *Adapter) SetGate(ctx context.Context, ref forge.RepositoryRef, check forge.GateCheck) error {
-	doing := fmt.Sprintf("set %s on %s of %s", GateName, check.Commit, ref.FullName())
+	check.Name = cmp.Or(check.Name, GateName)
+	doing := fmt.Sprintf("set %s on %s of %s", check.Name, check.Commit, ref.FullName())
 	if !commitShape.MatchString(check.Commit) || check.ExternalID == "" {
 		return fmt.Errorf("%s: a commit and a task are needed to find the check run again", doing)
+	}
+	if check.Name == GateName && check.Status == forge.CheckNeutral {
+		return fmt.Errorf("%s: the gate is never neutral: GitHub would merge", doing)
 	}
 	status, conclusion, err := checkWords(check.Status)
 	if err != nil {
@@ -90,7 +95,7 @@ func (a *Adapter) findGate(ctx context.Context, client *gh.Client, ref forge.Rep
 	check forge.GateCheck) (*gh.CheckRun, error) {
 	runs, err := pages(doing, func(page gh.ListOptions) ([]*gh.CheckRun, *gh.Response, error) {
 		found, res, err := client.Checks.ListCheckRunsForRef(ctx, ref.Owner, ref.Name, check.Commit, &gh.ListCheckRunsOptions{
-			CheckName: gh.String(GateName), Filter: gh.String("all"), AppID: &a.appID, ListOptions: page,
+			CheckName: gh.String(check.Name), Filter: gh.String("all"), AppID: &a.appID, ListOptions: page,
 		})
 		if err != nil {
 			return nil, res, err
@@ -102,7 +107,7 @@ func (a *Adapter) findGate(ctx context.Context, client *gh.Client, ref forge.Rep
 	}
 	var newest *gh.CheckRun
 	for _, run := range runs {
-		ours := run.GetName() == GateName && run.GetExternalID() == check.ExternalID &&
+		ours := run.GetName() == check.Name && run.GetExternalID() == check.ExternalID &&
 			run.GetHeadSHA() == check.Commit && run.GetApp().GetID() == a.appID
 		if ours && run.GetID() > newest.GetID() {
 			newest = run
@@ -111,15 +116,15 @@ func (a *Adapter) findGate(ctx context.Context, client *gh.Client, ref forge.Rep
 	return newest, nil
 }
 
-// checkWords are GitHub's status and conclusion for a state of the gate.
+// checkWords are GitHub's status and conclusion for a state.
 func checkWords(s forge.CheckStatus) (status, conclusion string, err error) {
 	switch s {
 	case forge.CheckPending:
 		return "in_progress", "", nil
-	case forge.CheckActionRequired, forge.CheckSuccess, forge.CheckFailure, forge.CheckCancelled:
+	case forge.CheckActionRequired, forge.CheckSuccess, forge.CheckFailure, forge.CheckCancelled, forge.CheckNeutral:
 		return "completed", string(s), nil
 	default:
-		return "", "", fmt.Errorf("unknown state of the gate %q", s)
+		return "", "", fmt.Errorf("unknown state of a check run %q", s)
 	}
 }
 
@@ -166,14 +171,14 @@ func clipRunes(s string, most int) string {
 
 func (r gateRun) create() gh.CreateCheckRunOptions {
 	return gh.CreateCheckRunOptions{
-		Name: GateName, HeadSHA: r.check.Commit, ExternalID: &r.check.ExternalID, DetailsURL: set(r.check.DetailsURL),
+		Name: r.check.Name, HeadSHA: r.check.Commit, ExternalID: &r.check.ExternalID, DetailsURL: set(r.check.DetailsURL),
 		Status: &r.status, Conclusion: set(r.conclusion), Output: r.output(0),
 	}
 }
 
 func (r gateRun) update(had int) gh.UpdateCheckRunOptions {
 	return gh.UpdateCheckRunOptions{
-		Name: GateName, ExternalID: &r.check.ExternalID, DetailsURL: set(r.check.DetailsURL),
+		Name: r.check.Name, ExternalID: &r.check.ExternalID, DetailsURL: set(r.check.DetailsURL),
 		Status: &r.status, Conclusion: set(r.conclusion), Output: r.output(had),
 	}
 }

@@ -114,10 +114,25 @@ func TestGateIsOneCheckRunThatChanges(t *testing.T) {
 			t.Errorf("%s: got %s, %v", state, got, run)
 		}
 	}
+	beside := gate
+	beside.Name, beside.Status = forge.ChecksRun, forge.CheckNeutral
+	for range 2 {
+		w.must(w.adapter.SetGate(ctx, w.ref, beside))
+	}
+	runs, _, err := w.as("anna").Checks.ListCheckRunsForRef(ctx, "acme", "shop", pr.Head.Commit, &gh.ListCheckRunsOptions{Filter: gh.String("all")})
+	w.must(err)
+	if len(runs.CheckRuns) != 2 {
+		t.Errorf("%d check runs, want the gate's and the one beside it", len(runs.CheckRuns))
+	}
+	gate.Status = forge.CheckNeutral
+	if err := w.adapter.SetGate(ctx, w.ref, gate); err == nil {
+		t.Error("the gate's run is neutral")
+	}
+	gate.Status = forge.CheckSuccess
 	gate.ExternalID = "t2"
 	w.must(w.adapter.SetGate(ctx, w.ref, gate))
-	if n := w.ledger.count("POST", "/repos/acme/shop/check-runs"); n != 2 {
-		t.Errorf("%d check runs created, want 2", n)
+	if n := w.ledger.count("POST", "/repos/acme/shop/check-runs"); n != 3 {
+		t.Errorf("%d check runs created, want 3", n)
 	}
 	gate.Commit = strings.Repeat("0", 40)
 	if err := w.adapter.SetGate(ctx, w.ref, gate); err == nil {
