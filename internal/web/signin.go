@@ -60,7 +60,7 @@ func (s *server) signInRoutes() []route {
 		{post, "/auth/logout", session, asPage(s.logOut, s)},
 		{get, "/static/:hash/:name", open, static},
 		{get, "/", session, asPage(s.withSession(showHome), s)},
-	}, s.deploymentRoutes()...)
+	}, append(s.deploymentRoutes(), s.environmentRoutes()...)...)
 }
 
 func limit(l *limiter, next echo.HandlerFunc) echo.HandlerFunc {

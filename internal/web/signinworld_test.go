@@ -56,7 +56,7 @@ func newSignInWorld(t *testing.T, secure bool) *signInWorld {
 		Name: "own", Title: "Own <b>", Issuer: w.issuer.URL, ClientID: "flow", ClientSecret: "hush", SubjectClaim: "sub", HTTP: signin.NewHTTPClient(), Now: time.Now,
 	})
 	handler = New(Options{
-		Inbox: &inbox{}, Logger: log, Now: time.Now, API: &API{Tokens: signInTokens{w.store}, Policies: w.api, Tasks: w.api, Manifests: w.api, Deployments: w.api, Chains: w.api, Records: w.api, Freezes: w.api.options.API.Freezes},
+		Inbox: &inbox{}, Logger: log, Now: time.Now, API: &API{Tokens: signInTokens{w.store}, Policies: w.api, Tasks: w.api, Manifests: w.api, Deployments: w.api, Chains: w.api, Records: w.api, TokenDesk: w.api, SecretDesk: w.api, Freezes: w.api.options.API.Freezes},
 		SignIn: &SignIn{
 			Flows:  signin.New(signin.Options{Providers: []signin.Provider{provider}, Store: w.store, Policies: w.api, PublicURL: w.server.URL, Logger: log, Now: time.Now}),
 			End:    w.end,
