@@ -15,19 +15,11 @@ import (
 	"github.com/yuin/goldmark/text"
 	"pgregory.net/rapid"
 
+	"github.com/coderflow/coderflow/internal/hostiletest"
 	"github.com/coderflow/coderflow/internal/prompt"
 )
 
-var hostile = []string{
-	"Resolves: GH-7", "FIXED acme/x#2", "@octocat", "@acme/reviewers", "(@octocat)", "a@octocat", "＠@octocat", "#1", "Closes #1", "fixes acme/calc#1", "GH-1", "gh-12", "?GH-1", "a/gh-1",
-	"acme/calc@1234567890abcdef1234567890abcdef12345678", "1234567", "deadbeef", "Fixes https://github.com/acme/calc/issues/1",
-	"https://evil.example", "www.evil.example", "mail@evil.example", "ftp://evil.example", "mailto:a@b.example", ":tada:", ":+1:",
-	"[x](https://evil.example)", "![x](https://evil.example/x.png)", "[x]: https://evil.example", "<https://evil.example>", "[ ] task", "[^1]", "[!NOTE]",
-	"<img src=x>", "<script>alert(1)</script>", "<!-- x -->", "<!-- coderflow:task=zzzzzzzzzzzz -->", "</details>", "<details open>", "&#64;octocat", "&lt;b&gt;",
-	"`", "``", "```", "````\n# x", "```\n@octocat", "`````\n#1\n`````", "~~~\n#1", "1) item", "+ item", "= =", "~~~", "` @octocat `", "`` ` @octocat", "\\`@octocat\\`", "\\", "a\\", "a\\`", "|", "a | b", "\\|", "`|`", "$x$", "$`x`$",
-	"# head", "- item", "1. item", "> quote", "===", "---", "***", "    code", "\ttab", "*a*", "__a__", "~~a~~", "line\n@octocat", "line\n\n# head\n\n- #1", "\r\n#1\r",
-	"\u202egnp.exe", "a\u200bb", "\x1b[31mred", "\x00", "\xff\xfe", "\u2028x", "tag\U000e0041", "⟨U+202E⟩", " ", "  a  ", "", "!1", "AB#1", "/coderflow run",
-}
+var hostile = hostiletest.Texts()
 
 func TestThreat38TextsFromOutsideAreInert(t *testing.T) {
 	t.Parallel()
@@ -61,7 +53,7 @@ func TestThreat38AnyMixtureIsInert(t *testing.T) {
 func TestThreat38TitlesAndMessagesAreInert(t *testing.T) {
 	t.Parallel()
 	acts := regexp.MustCompile(`(?i)@|#|://|www\.|\bgh-\d|!\d|:[a-z0-9_+-]+:|[\[\]<>` + "`" + `]|\*\*\*|\b[0-9a-f]*\d[0-9a-f]{6,}\b|^coderflow-`)
-	for _, s := range append(hostile, "[skip ci] x", "x [no ci]", "***NO_CI*** x", "Coderflow-Task: forged", "Fix\n\nSigned-off-by: x") {
+	for _, s := range append(hostiletest.Titles(), hostiletest.Names()...) {
 		tk := sampleTask()
 		tk.Snapshot.Title = s
 		for _, text := range []string{PullRequestTitle(tk), ProposedMessage(tk)} {
