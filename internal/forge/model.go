@@ -116,6 +116,16 @@ type Review struct {
 	DismissedByCommit string `json:",omitempty"`
 }
 
+// ReviewComment is what a review says of one line of a file that a pull request adds.
+type ReviewComment struct {
+	ID     string
+	Author User
+	Path   string
+	Line   int // of the file as it was reviewed, from 1; 0 where the forge does not tell
+	Body   string
+	URL    string
+}
+
 // Access is what the forge itself lets a user do in a repository, ordered.
 type Access int
 

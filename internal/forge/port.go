@@ -124,6 +124,8 @@ type Reviews interface {
 	Review(ctx context.Context, ref RepositoryRef, number int, id string) (Review, error)
 	// Reviews returns all submitted reviews, oldest first.
 	Reviews(ctx context.Context, ref RepositoryRef, number int) ([]Review, error)
+	// ReviewComments returns what one review says of lines, oldest first.
+	ReviewComments(ctx context.Context, ref RepositoryRef, number int, review string) ([]ReviewComment, error)
 	// HeadChanges returns the recorded force-pushes of the pull request's head, oldest first.
 	HeadChanges(ctx context.Context, ref RepositoryRef, number int) ([]HeadChange, error)
 }

@@ -11,9 +11,10 @@ var reviewStates = map[string]string{"APPROVE": "APPROVED", "REQUEST_CHANGES": "
 
 func (c *call) createReview() (response, error) {
 	var in struct {
-		CommitID string `json:"commit_id"`
-		Body     string `json:"body"`
-		Event    string `json:"event"`
+		CommitID string               `json:"commit_id"`
+		Body     string               `json:"body"`
+		Event    string               `json:"event"`
+		Comments []reviewCommentInput `json:"comments"`
 	}
 	p, err := c.wantedPull()
 	if err != nil {
@@ -36,6 +37,9 @@ func (c *call) createReview() (response, error) {
 		if err := checkReview(rv, in.Event, in.Body); err != nil {
 			return response{}, err
 		}
+	}
+	if rv.comments, err = c.f.reviewComments(p, rv.commit, in.Comments); err != nil {
+		return response{}, err
 	}
 	rv.id = c.f.newID()
 	p.reviews = append(p.reviews, rv)

@@ -115,6 +115,7 @@ func pullRoutes() []route {
 		{method: post, pattern: one + "/reviews", access: write, serve: (*call).createReview},
 		{method: get, pattern: one + "/reviews", access: read, serve: (*call).listReviews},
 		{method: get, pattern: one + "/reviews/{n:review_id}", access: read, serve: (*call).getReview},
+		{method: get, pattern: one + "/reviews/{n:review_id}/comments", access: read, serve: (*call).listReviewComments},
 		{method: put, pattern: one + "/reviews/{n:review_id}", access: write, serve: (*call).updateReview},
 		{method: remove, pattern: one + "/reviews/{n:review_id}", access: write, serve: (*call).deletePending},
 		{method: post, pattern: one + "/reviews/{n:review_id}/events", access: write, serve: (*call).submitReview},

@@ -176,6 +176,7 @@ type review struct {
 	author    *user
 	body      string
 	state     string // PENDING, APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED
+	comments  []*reviewComment
 	commit    string
 	submitted time.Time
 }

@@ -70,6 +70,20 @@ var pullSteps = []step{
 		}))
 		must(w.bot.PullRequests.GetReview(w.ctx, owner, repo, w.pull, approval.GetID()))
 		must(w.bot.PullRequests.ListReviews(w.ctx, owner, repo, w.pull, nil))
+		onLine := must(w.bob.PullRequests.CreateReview(w.ctx, owner, repo, w.pull, &github.PullRequestReviewRequest{
+			Body: github.String("One thing"), Event: github.String("COMMENT"),
+			Comments: []*github.DraftReviewComment{{Path: github.String("src/feature.go"), Line: github.Int(1), Side: github.String("RIGHT"), Body: github.String("Why?")}},
+		}))
+		if said := must(w.bot.PullRequests.ListReviewComments(w.ctx, owner, repo, w.pull, onLine.GetID(), nil)); len(said) != 1 || said[0].GetBody() != "Why?" || said[0].GetOriginalPosition() != 1 {
+			w.t.Errorf("the review says of lines: %+v", said)
+		}
+		for _, wrong := range []*github.DraftReviewComment{
+			{Path: github.String("src/feature.go"), Line: github.Int(99), Body: github.String("x")}, {Path: github.String("README.md"), Line: github.Int(1), Body: github.String("x")},
+		} {
+			refused[*github.PullRequestReview](422)(w.bob.PullRequests.CreateReview(w.ctx, owner, repo, w.pull, &github.PullRequestReviewRequest{
+				Body: github.String("x"), Event: github.String("COMMENT"), Comments: []*github.DraftReviewComment{wrong},
+			}))
+		}
 		must(w.alice.PullRequests.DismissReview(w.ctx, owner, repo, w.pull, approval.GetID(), &github.PullRequestReviewDismissalRequest{Message: github.String("Stale")}))
 		refused[*github.PullRequestReview](422)(w.bot.PullRequests.CreateReview(w.ctx, owner, repo, w.pull, &github.PullRequestReviewRequest{Event: github.String("APPROVE")}))
 		must(w.alice.PullRequests.CreateReview(w.ctx, owner, repo, w.pull, &github.PullRequestReviewRequest{Event: github.String("APPROVE")}))
