@@ -116,7 +116,10 @@ func bootstrapped(cfg config.Config) ([]doctor.Environment, error) {
 func environmentsOf(set *manifest.Set) []doctor.Environment {
 	var list []doctor.Environment
 	for name, e := range set.Environments {
-		list = append(list, doctor.Environment{Name: name, Image: e.Agent.Image, Runtime: e.Sandbox.Runtime, Preset: e.Agent.Preset})
+		for _, agent := range e.AgentNames() {
+			as, _ := e.WithAgent(agent)
+			list = append(list, doctor.Environment{Name: name, Image: as.Agent.Image, Runtime: as.Sandbox.Runtime, Preset: as.Agent.Preset})
+		}
 	}
 	slices.SortFunc(list, func(a, b doctor.Environment) int { return strings.Compare(a.Name, b.Name) })
 	return list

@@ -22,10 +22,12 @@ var classes = map[string]Class{
 	"delivery": Productive, "task": Productive, "base": Productive, "container": Productive, "proposal": Productive,
 	"commit": Productive, "push": Productive, "deployment": Productive, "check": Productive, "gateway": Productive, "canary": Productive,
 
+	"revision": Productive, string(RevisionAsked): Decision,
+
 	"judge": Advisory,
 
 	"request": Decision, "approval": Decision, "freeze": Decision,
-	string(DeliveryRefused): Decision, string(TaskCreated): Decision, string(TaskCancelWanted): Decision,
+	string(DeliveryRefused): Decision, string(TaskCreated): Decision, string(TaskCancelWanted): Decision, string(TaskReplaced): Decision,
 	string(DeployRequested): Decision, string(DeployRefused): Decision,
 
 	"manifests": Administrative, "storage": Administrative, "secret": Administrative, "token": Administrative, "git_token": Administrative, "audit": Administrative,

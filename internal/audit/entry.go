@@ -21,6 +21,7 @@ const (
 	TaskCreated       Action = "task.created"
 	TaskMoved         Action = "task.moved"
 	TaskCancelWanted  Action = "task.cancel_requested"
+	TaskReplaced      Action = "task.replaced" // another variant was approved, or a newer request took its place
 	BaseFetched       Action = "base.fetched"
 	ContainerIntent   Action = "container.start_intended"
 	ContainerStarted  Action = "container.started"
@@ -30,6 +31,12 @@ const (
 	ProposalPublished Action = "proposal.published"
 	CheckAsked        Action = "check.asked"
 	CheckEnded        Action = "check.ended"
+	JudgeAsked        Action = "judge.asked"
+	JudgeAnswered     Action = "judge.answered"
+	JudgeCalibrated   Action = "judge.calibrated"
+	RevisionAsked     Action = "revision.asked"   // who asked for what, by a command or a review
+	RevisionStarted   Action = "revision.started" // of which feedback; what was approved before is void
+	RevisionEnded     Action = "revision.ended"   // put up for review, or come to nothing
 	ApprovalRefused   Action = "approval.refused"
 	ApprovalCounted   Action = "approval.counted" // nothing wrong with it, but others are missing
 	ApprovalRecorded  Action = "approval.recorded"

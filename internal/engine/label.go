@@ -81,14 +81,17 @@ func (e *Engine) handleLabel(ctx context.Context, event forge.Event) error {
 			trigger: "label:" + act.ID, triggerURL: event.Issue.URL, event: event, at: act.CreatedAt,
 			environment: environment, policy: decision.PolicyVersion,
 		}
-		t, err := e.build(ctx, n, canRun(rules, environment))
+		write, no, err := e.accept(ctx, set.Environments[environment], request{newTask: n, decision: decision}, rules)
 		if err != nil {
 			return nil, err
+		}
+		if no != nil {
+			return nil, e.answerLabel(ctx, event, act, no.words)
 		}
 		if err := e.Forge.ReactToIssue(ctx, event.Repository, event.Issue.Number, forge.ReactionEyes); err != nil {
 			e.Logger.WarnContext(ctx, "reaction not set", "issue", event.Issue.URL, "error", err)
 		}
-		return func(tx Tx) error { return e.create(ctx, tx, t, decision) }, nil
+		return write, nil
 	})
 }
 
@@ -113,10 +116,17 @@ func (e *Engine) lastLabelling(ctx context.Context, event forge.Event) (act forg
 
 func (e *Engine) refuseLabel(ctx context.Context, event forge.Event, act forge.LabelEvent, d policy.Decision) (func(Tx) error, error) {
 	if act.Actor.Kind == forge.Person {
-		marker := "<!-- coderflow:reply=label-" + act.ID + " -->"
-		if _, err := e.Forge.UpsertComment(ctx, event.Repository, event.Issue.Number, marker, marker+"\n"+present.Refusal(d)); err != nil {
-			return nil, fmt.Errorf("answer the label: %w", err)
+		if err := e.answerLabel(ctx, event, act, present.Refusal(d)); err != nil {
+			return nil, err
 		}
 	}
 	return e.refusedRequest(ctx, event, d), nil
+}
+
+func (e *Engine) answerLabel(ctx context.Context, event forge.Event, act forge.LabelEvent, words string) error {
+	marker := "<!-- coderflow:reply=label-" + act.ID + " -->"
+	if _, err := e.Forge.UpsertComment(ctx, event.Repository, event.Issue.Number, marker, marker+"\n"+words); err != nil {
+		return fmt.Errorf("answer the label: %w", err)
+	}
+	return nil
 }

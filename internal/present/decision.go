@@ -136,11 +136,13 @@ Comment on an issue, at the start of a line, outside quotes and code:
 
 | command | effect |
 | --- | --- |
-| ` + "`/coderflow run [--env E] [--base BRANCH] [text…]`" + ` | start a task; the text goes to the agent |
+| ` + "`/coderflow run [--env E] [--agent A] [--base BRANCH] [text…]`" + ` | start a task; the text goes to the agent |
+| ` + "`/coderflow run --agents A,B [text…]`" + ` | let several agents work on it side by side, each with a pull request of its own |
+| ` + "`/coderflow run --supersede [text…]`" + ` | start anew in the place of what is open here |
 | ` + "`/coderflow status`" + ` | show the newest task |
 | ` + "`/coderflow why`" + ` | show why it stands where it does |
-| ` + "`/coderflow retry`" + ` | start again, with the issue as it is now |
-| ` + "`/coderflow cancel`" + ` | stop the task |
+| ` + "`/coderflow retry`" + ` | start again what ended, with the issue as it is now |
+| ` + "`/coderflow cancel`" + ` | stop the task; closing the issue or the pull request does it too |
 | ` + "`/coderflow help`" + ` | this text |
 
 On the draft pull request, submit a review with **Approve**. Its text becomes the commit message; lines in it such as ` + "`/coderflow deploy PROFILE key=value…`" + ` and ` + "`/coderflow no-deploy`" + ` say what to deploy, and ` + "`/coderflow target BRANCH`" + ` and ` + "`/coderflow no-push`" + ` where the commit goes.`

@@ -95,6 +95,14 @@ func GateCancelled(s task.State) forge.GateCheck {
 	}
 }
 
+// GateReplaced tells that another task took the place of this one.
+func GateReplaced(why string) forge.GateCheck {
+	return forge.GateCheck{
+		Status: forge.CheckCancelled, Title: "Superseded",
+		Summary: Say("Nothing of this proposal lands: %s.", Plain(why)).markdown,
+	}
+}
+
 // Gate is the check for a task as it stands. The caller uses [GateRefused] while
 // the last approval was refused.
 func Gate(t task.Task, p task.Proposal, approvers ...forge.User) forge.GateCheck {
@@ -104,6 +112,9 @@ func Gate(t task.Task, p task.Proposal, approvers ...forge.User) forge.GateCheck
 	case task.Landed, task.Deploying, task.Done:
 		return GateLanded(t.LandedCommit, p.Digest, approvers)
 	case task.Superseded:
+		if t.ReplacedBy != "" {
+			return GateReplaced(t.Failure)
+		}
 		return GateVoid(t.Failure)
 	case task.Failed:
 		return GateFailed(t.Failure)

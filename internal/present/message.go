@@ -14,8 +14,11 @@ import (
 // maxSubject bounds the first line of a commit message, in characters.
 const maxSubject = 72
 
-// PullRequestTitle is the title of the issue, without effect.
-func PullRequestTitle(t task.Task) string { return subject(t, 200) }
+// PullRequestTitle is the title of the issue, without effect, and which variant of several it is.
+func PullRequestTitle(t task.Task) string {
+	suffix := variantSuffix(t)
+	return subject(t, 200-utf8.RuneCountInString(suffix)) + suffix
+}
 
 // ProposedMessage is the commit message that a reviewer accepts by writing none.
 // Landed on a default branch, a message can close issues, notify people and

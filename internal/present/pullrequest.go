@@ -99,6 +99,9 @@ func (v PullRequestView) opening() string {
 	text := Say("**This pull request holds one inert file: a patch, for you to review.** "+
 		"No line of the change itself is in the repository yet. CoderFlow commits exactly this change to %s, in the approver's name, once somebody permitted approves.",
 		v.Task.ID.Branch()).markdown
+	if note := variantNote(v.Task); note != "" {
+		text += "\n\n" + note
+	}
 	if v.DraftRefused {
 		text += "\n\nThis repository does not take drafts, so this looks like an ordinary pull request. The check `coderflow/gate` keeps it from being merged where it is required; do not merge it before it is approved."
 	}

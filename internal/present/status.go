@@ -46,6 +46,10 @@ type StatusView struct {
 	Refused *policy.Decision
 	// Models is what the agent did through the gateway.
 	Models ModelView
+	// Revision is the one that is up for review, 0 before there is one, and Examinations
+	// what checks and judges made of it.
+	Revision     int
+	Examinations []task.Examination
 	// Output is the end of the agent's output, shown if the task failed.
 	Output string
 	// Server has the work of a task that has not ended, if it is another one than asked.
@@ -63,6 +67,9 @@ func Status(v StatusView) string {
 	sections := []string{v.heading()}
 	if v.Task.Failure != "" && v.Task.State != task.Done {
 		sections = append(sections, Block(v.Task.Failure, 4_000).markdown)
+	}
+	if line := v.examined(); line != "" {
+		sections = append(sections, line)
 	}
 	if v.Counted != nil {
 		sections = append(sections, counting(v.Task, *v.Counted))
@@ -90,7 +97,7 @@ func Status(v StatusView) string {
 func (v StatusView) heading() string {
 	t := v.Task
 	text := Say("### %s %s\n\nCoderFlow task %s in environment %s, requested by %s: %s.",
-		Inert{stateMark(t.State)}, capitalised(stateName(t.State)), string(t.ID), t.Environment, t.Requester, Inert{stateWords(t.State)}).markdown
+		Inert{stateMark(t.State)}, capitalised(closedName(t)), string(t.ID), t.Environment, t.Requester, Inert{wordsOf(t)}).markdown
 	var links []string
 	if v.PullRequestURL != "" {
 		links = append(links, Link(words(fmt.Sprintf("pull request %d", t.PullRequest)), v.PullRequestURL).markdown)
@@ -133,7 +140,12 @@ func (v StatusView) nextStep() string {
 		return v.afterLanding()
 	case task.NoChange, task.Refused, task.Failed:
 		return "improve the description or comment what to do differently on " + issue + ", then `/coderflow retry`."
-	case task.Superseded, task.Expired:
+	case task.Superseded:
+		if t.ReplacedBy != "" {
+			return "nothing; the task that took its place goes on."
+		}
+		return "comment `/coderflow retry` on " + issue + " for a new proposal."
+	case task.Expired:
 		return "comment `/coderflow retry` on " + issue + " for a new proposal."
 	}
 	return "nothing. `/coderflow run` on " + issue + " starts a new task."
