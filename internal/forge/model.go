@@ -222,6 +222,24 @@ type Annotation struct {
 	Message string
 }
 
+// Remark is what is said about one line of a file of a pull request, in Markdown that is
+// already made inert.
+type Remark struct {
+	Path string
+	Line int // from 1, in the head
+	Body string
+}
+
+// NewRemarks are remarks that are posted together, as one review that neither approves nor
+// requests changes.
+type NewRemarks struct {
+	Commit string // the head that they are about
+	// Marker begins the body of the review, by which it is found again.
+	Marker  string
+	Body    string
+	Remarks []Remark
+}
+
 // DeploymentState is the state of a deployment in the forge's own view.
 type DeploymentState string
 

@@ -136,6 +136,13 @@ type Checks interface {
 	SetGate(ctx context.Context, ref RepositoryRef, check GateCheck) error
 }
 
+// Remarks writes remarks on lines.
+type Remarks interface {
+	// PostRemarks posts them once: where a review of ours begins with the marker, nothing
+	// is posted. It fails with *RefusedError if a line is not one that the forge shows.
+	PostRemarks(ctx context.Context, ref RepositoryRef, number int, r NewRemarks) error
+}
+
 // Deployments mirrors deployments to the forge.
 type Deployments interface {
 	// EnsureDeployment finds the deployment by (commit, environment, task) or creates it.
@@ -190,6 +197,7 @@ type Forge interface {
 	Labels
 	PullRequests
 	Reviews
+	Remarks
 	Checks
 	Deployments
 	DeploymentHistory

@@ -27,6 +27,7 @@ const (
 	opWritePullRequest operation = "write the pull request"
 	opMarkReady        operation = "mark the pull request ready for review"
 	opReadReviews      operation = "read reviews"
+	opPostRemarks      operation = "post remarks on lines"
 	opSetGate          operation = "set the check run"
 	opDeployments      operation = "write the deployment"
 	opReadDeployments  operation = "read deployments"
@@ -68,6 +69,7 @@ var permissionsOf = map[operation]permissions{
 	opWritePullRequest: {"metadata": read, "pull_requests": write},
 	opMarkReady:        {"metadata": read, "pull_requests": write, "contents": write},
 	opReadReviews:      {"metadata": read, "pull_requests": read},
+	opPostRemarks:      {"metadata": read, "pull_requests": write},
 	opSetGate:          {"metadata": read, "checks": write},
 	opDeployments:      {"metadata": read, "deployments": write},
 	opReadDeployments:  {"metadata": read, "deployments": read},
