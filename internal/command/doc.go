@@ -30,13 +30,14 @@ const (
 	Cancel Name = "cancel"
 	Retry  Name = "retry"
 	Rebase Name = "rebase"
+	Check  Name = "check"
 	Judge  Name = "judge"
 	Why    Name = "why"
 )
 
 // Names returns every command, in the order of the help text.
 func Names() []Name {
-	return []Name{Run, Revise, Rebase, Retry, Cancel, Status, Why, Judge, Help}
+	return []Name{Run, Revise, Rebase, Retry, Cancel, Status, Why, Check, Judge, Help}
 }
 
 // Options are the options of [Run]. An empty one was not given.
@@ -53,8 +54,8 @@ type Options struct {
 type Command struct {
 	Name    Name
 	Options Options
-	// Judges are the names after judge; none means all.
-	Judges []string
+	// Checks are the names after check, and Judges those after judge; none means all.
+	Checks, Judges []string
 	// Text is what follows run or revise: the rest of the line and the text
 	// below it up to the next command, without block quotes and HTML comments.
 	Text string

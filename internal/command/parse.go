@@ -71,7 +71,9 @@ func (l *layout) command(i int) (Command, error) {
 			err = fmt.Errorf("%s revise needs to be told what to change: write it after the word", word)
 		}
 	case Judge:
-		c.Judges, err = judges(rest)
+		c.Judges, err = named("judge", rest)
+	case Check:
+		c.Checks, err = named("check", rest)
 	default:
 		if strings.TrimSpace(rest) != "" {
 			err = fmt.Errorf("%s %s takes nothing after it, but there is %s", word, name, show(strings.TrimSpace(rest)))
@@ -108,17 +110,18 @@ func (l *layout) textBelow(i int, rest string) string {
 	return strings.TrimSpace(strings.TrimSpace(rest) + below)
 }
 
-func judges(rest string) ([]string, error) {
+// named reads the names of what is asked for again.
+func named(what, rest string) ([]string, error) {
 	names, err := tokens(rest)
 	if err != nil {
 		return nil, err
 	}
 	for i, n := range names {
-		if err := checkName("a judge", n); err != nil {
+		if err := checkName("a "+what, n); err != nil {
 			return nil, err
 		}
 		if slices.Contains(names[:i], n) {
-			return nil, fmt.Errorf("judge %s is named twice", show(n))
+			return nil, fmt.Errorf("%s %s is named twice", what, show(n))
 		}
 	}
 	return names, nil

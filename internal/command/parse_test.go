@@ -40,6 +40,7 @@ func TestParseReadsCommands(t *testing.T) {
 		"text with code":            {"/coderflow revise\n```go\n<!-- kept -->\n```", Command{Name: Revise, Line: 1, Text: "```go\n<!-- kept -->\n```"}},
 		"hidden words on the line":  {"/coderflow status <!-- x -->", Command{Name: Status, Line: 1}},
 		"judges":                    {"/coderflow judge security style", Command{Name: Judge, Line: 1, Judges: []string{"security", "style"}}},
+		"checks":                    {"/coderflow check tests lint", Command{Name: Check, Line: 1, Checks: []string{"tests", "lint"}}},
 		"every judge":               {"/coderflow judge", Command{Name: Judge, Line: 1}},
 		"strikethrough on the line": {"~~old~~\n/coderflow rebase", Command{Name: Rebase, Line: 2}},
 	} {

@@ -116,6 +116,8 @@ func (c *conversation) follow(ctx context.Context, cmd command.Command) error {
 		return c.run(ctx, cmd)
 	case command.Retry:
 		return c.retry(ctx)
+	case command.Check, command.Judge:
+		return c.examineAgain(ctx, cmd)
 	case command.Status, command.Why, command.Cancel:
 		return c.about(ctx, cmd)
 	}

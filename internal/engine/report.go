@@ -30,6 +30,9 @@ func (e *Engine) report(ctx context.Context, w *work) error {
 	if err := e.answerReviews(ctx, w); err != nil {
 		return err
 	}
+	if err := e.reportChecks(ctx, &w.t); err != nil {
+		return err
+	}
 	view, err := e.statusView(ctx, &w.t)
 	if err != nil {
 		return err

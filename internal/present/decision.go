@@ -140,6 +140,8 @@ Comment on an issue, at the start of a line, outside quotes and code:
 | ` + "`/coderflow run --agents A,B [text…]`" + ` | let several agents work on it side by side, each with a pull request of its own |
 | ` + "`/coderflow run --supersede [text…]`" + ` | start anew in the place of what is open here |
 | ` + "`/coderflow status`" + ` | show the newest task |
+| ` + "`/coderflow check [NAME…]`" + ` | on the pull request: run its checks again |
+| ` + "`/coderflow judge [NAME…]`" + ` | on the pull request: ask its judges again |
 | ` + "`/coderflow why`" + ` | show why it stands where it does |
 | ` + "`/coderflow retry`" + ` | start again what ended, with the issue as it is now |
 | ` + "`/coderflow cancel`" + ` | stop the task; closing the issue or the pull request does it too |
