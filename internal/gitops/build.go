@@ -131,7 +131,11 @@ func (b *build) receiveAll(ctx context.Context, ignorer *ignorer, blobs *blobWri
 	for _, e := range b.base { // unchanged files may be sent too; what changed is counted in plan
 		maxTotal += e.Size
 	}
-	for change, err := range b.req.Changes {
+	changes, err := b.fromStart(ctx)
+	if err != nil {
+		return err
+	}
+	for change, err := range changes {
 		if err != nil {
 			return fmt.Errorf("read the changes: %w", err)
 		}

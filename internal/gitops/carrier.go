@@ -21,9 +21,25 @@ type CarrierRequest struct {
 	Base       string // commit
 	Task       task.ID
 	Revision   int
-	Patch      []byte // the proposal's diff
-	Subject    string // one line
-	Date       time.Time
+	// Previous is the carrier of the revision before, PreviousBase what that one was
+	// based on; empty for the first. The new carrier follows it, so that the branch
+	// only ever goes forward: nobody's force-push is CoderFlow's own.
+	Previous, PreviousBase string
+	Patch                  []byte // the proposal's diff
+	Subject                string // one line
+	Date                   time.Time
+}
+
+// parents are the commits that the carrier follows. One on another base than the
+// carrier before has that as its second parent, so that a forge compares with it.
+func (r CarrierRequest) parents() (first, second string) {
+	switch {
+	case r.Previous == "":
+		return r.Base, ""
+	case r.PreviousBase == r.Base:
+		return r.Previous, ""
+	}
+	return r.Previous, r.Base
 }
 
 // Carrier makes the inert commit of a proposal: the base tree and one text file
@@ -43,6 +59,11 @@ func (g *Git) Carrier(ctx context.Context, req CarrierRequest) (commit string, e
 	if err := g.requireObject(ctx, m, "commit", req.Base); err != nil {
 		return "", err
 	}
+	if req.Previous != "" {
+		if _, err := g.inertBase(ctx, m, req.Task, req.Previous, maxCarriers); err != nil {
+			return "", fmt.Errorf("follow the carrier before: %w", err)
+		}
+	}
 	q, err := g.newQuarantine(ctx, m)
 	if err != nil {
 		return "", err
@@ -52,8 +73,9 @@ func (g *Git) Carrier(ctx context.Context, req CarrierRequest) (commit string, e
 	if err != nil {
 		return "", fmt.Errorf("make the proposal commit: %w", err)
 	}
+	first, second := req.parents()
 	commit, err = q.writeCommit(ctx, commitText{
-		tree: tree, parent: req.Base, author: g.opts.Committer, committer: g.opts.Committer,
+		tree: tree, parent: first, merges: second, author: g.opts.Committer, committer: g.opts.Committer,
 		unix: req.Date.Unix(), message: oneLine(req.Subject) + " " + skipCI + "\n",
 	})
 	if err != nil {
@@ -94,9 +116,10 @@ func oneLine(text string) string {
 }
 
 // PublishProposal pushes a carrier commit to its task's own branch. There is no
-// other place that it can push to, and nothing but an inert commit that it can
-// push: one commit on a base that was fetched from the forge, which differs from
-// it by the patch file alone. expectedOld is where the branch must be; empty
+// other place that it can push to, and nothing but inert commits that it can
+// push: each is on a base that was fetched from the forge, differs from that by the
+// patch file alone, and follows nothing but such commits of the same task.
+// expectedOld is where the branch must be; empty
 // means that it must not exist. A branch that is there already is success. It
 // fails with *MovedError, *PushRefusedError or *RemoteError.
 func (g *Git) PublishProposal(ctx context.Context, remote Remote, id task.ID, carrier, expectedOld string) error {
@@ -107,48 +130,13 @@ func (g *Git) PublishProposal(ctx context.Context, remote Remote, id task.ID, ca
 	if err != nil {
 		return err
 	}
-	if err := g.requireInert(ctx, m, id, carrier); err != nil {
+	if _, err := g.inertBase(ctx, m, id, carrier, maxCarriers); err != nil {
 		return fmt.Errorf("publish the proposal of %s: %w", id, err)
 	}
 	_, err = g.push(ctx, m, pushRequest{
 		remote: remote, commit: carrier, ref: branchPrefix + id.Branch(), expectedOld: expectedOld,
 	})
 	return err
-}
-
-// ErrNotInert is a commit that is not an inert proposal commit.
-var ErrNotInert = errors.New("not an inert proposal commit")
-
-func (g *Git) requireInert(ctx context.Context, m mirror, id task.ID, carrier string) error {
-	if err := g.requireObject(ctx, m, "commit", carrier); err != nil {
-		return err
-	}
-	line, err := g.output(ctx, invocation{
-		gitDir: m.dir, args: []string{"rev-list", "--parents", "--max-count=1", "--end-of-options", carrier},
-	})
-	if err != nil {
-		return fmt.Errorf("read the commit's parents: %w", err)
-	}
-	ids := strings.Fields(line)
-	if len(ids) != 2 || ids[0] != carrier {
-		return fmt.Errorf("commit %s has not exactly one parent: %w", carrier, ErrNotInert)
-	}
-	// Only Fetch makes such a ref. A commit on another one of ours, which holds
-	// the agent's tree, would take that along.
-	base, err := g.output(ctx, invocation{gitDir: m.dir, args: []string{"rev-parse", "--verify", "--quiet", "--end-of-options", baseRefs + ids[1]}})
-	if err != nil || base != ids[1] {
-		return fmt.Errorf("the parent of commit %s did not come from the forge: %w", carrier, ErrNotInert)
-	}
-	args := append([]string{"diff-tree", "--raw", "-z"}, diffFlags...)
-	out, err := g.run(ctx, invocation{gitDir: m.dir, args: append(args, "--end-of-options", base+"^{tree}", carrier+"^{tree}")})
-	if err != nil {
-		return fmt.Errorf("compare the commit with its base: %w", err)
-	}
-	fields := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
-	if len(fields) != 2 || fields[1] != task.ProposalPath(id) || !isPlainChange(fields[0]) {
-		return fmt.Errorf("commit %s does not change %s alone: %w", carrier, task.ProposalPath(id), ErrNotInert)
-	}
-	return nil
 }
 
 // isPlainChange reports whether a raw line says that a regular file was added or changed.

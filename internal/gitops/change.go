@@ -76,8 +76,10 @@ type BuildRequest struct {
 	Base       string // commit
 	Task       task.ID
 	Revision   int
-	Changes    Changes
-	Limits     Limits
+	// Start is the commit that Changes differ from; empty: Base.
+	Start   string
+	Changes Changes
+	Limits  Limits
 	// AllowSecrets says that a file may hold what looks like a secret of somebody
 	// else: it is a risk there, and no problem. Nil: none may.
 	AllowSecrets func(path string) bool

@@ -13,7 +13,8 @@ import (
 // commitText is everything that a commit of ours says. Its id follows from it.
 type commitText struct {
 	tree, parent      string
-	root              bool // it has no parent
+	merges            string // a second parent; only proposal commits of a rebase have one
+	root              bool   // it has no parent
 	author, committer Identity
 	unix              int64 // both dates, in UTC
 	message           string
@@ -24,6 +25,9 @@ func (c commitText) String() string {
 	parent := "parent " + c.parent + "\n"
 	if c.root {
 		parent = ""
+	}
+	if c.merges != "" {
+		parent += "parent " + c.merges + "\n"
 	}
 	return fmt.Sprintf("tree %s\n%sauthor %s <%s> %d +0000\ncommitter %s <%s> %d +0000\n\n%s",
 		c.tree, parent, c.author.Name, c.author.Email, c.unix, c.committer.Name, c.committer.Email, c.unix, c.message)
@@ -38,8 +42,10 @@ func (c commitText) id() string {
 
 func (c commitText) check() error {
 	switch {
-	case c.root && c.parent != "":
+	case c.root && c.parent+c.merges != "":
 		return errors.New("the first commit of a branch has a parent")
+	case c.merges != "" && (checkID("second parent", c.merges) != nil || c.merges == c.parent):
+		return fmt.Errorf("the second parent %.80q is no other commit", c.merges)
 	case checkID("tree", c.tree) != nil || !c.root && checkID("parent", c.parent) != nil:
 		return errors.Join(checkID("tree", c.tree), checkID("parent", c.parent))
 	case c.author != cleanIdentity(c.author) || c.author.Name == "" || c.author.Email == "":
@@ -76,6 +82,9 @@ func (q *quarantine) writeCommit(ctx context.Context, c commitText) (string, err
 	args := []string{"commit-tree", c.tree}
 	if !c.root {
 		args = append(args, "-p", c.parent)
+	}
+	if c.merges != "" {
+		args = append(args, "-p", c.merges)
 	}
 	out, err := q.run(ctx, invocation{
 		args: args, env: c.environment(), stdin: strings.NewReader(c.message),
