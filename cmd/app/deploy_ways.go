@@ -26,14 +26,14 @@ func (m *models) OpenRun(ctx context.Context, run deploy.Run, hosts []string) (s
 	return m.gateway.Open(ctx, s)
 }
 
-// openWays are the sessions of tasks and deployments, by their ids.
+// openWays are the sessions of tasks, deployments and examinations, by their ids.
 type openWays struct{ *models }
 
 // List implements engine.OpenWays.
 func (w openWays) List() []string {
 	list := w.gateway.Sessions()
 	for i, session := range list {
-		list[i] = strings.TrimPrefix(session, runSession)
+		list[i] = strings.TrimPrefix(strings.TrimPrefix(session, runSession), examSession)
 	}
 	return list
 }
@@ -41,7 +41,7 @@ func (w openWays) List() []string {
 // Suspend implements engine.OpenWays.
 func (w openWays) Suspend(ids []string) {
 	for _, id := range ids {
-		w.gateway.Suspend(id, runSession+id)
+		w.gateway.Suspend(id, runSession+id, examSession+id)
 	}
 }
 

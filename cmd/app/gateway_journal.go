@@ -18,14 +18,25 @@ import (
 // has the task's id.
 const runSession = "deploy/"
 
+// examSession is how the session of an examination is called.
+const examSession = "examination/"
+
 // atGateway is whose container a session of the gateway belongs to.
 type atGateway struct {
 	task        task.ID
-	deployment  string // empty: the task's own container
+	deployment  string // or examination, whose container it is; empty: the task's own
+	examination bool
 	environment string // empty for a task, whose environment nobody has read
 }
 
 func ownerAt(ctx context.Context, db *store.Store, session string) (atGateway, error) {
+	if id, isExam := strings.CutPrefix(session, examSession); isExam {
+		x, err := db.Examination(ctx, id)
+		if err != nil {
+			return atGateway{}, fmt.Errorf("find examination %s of the gateway: %w", id, err)
+		}
+		return atGateway{x.Task, x.ID, true, x.Environment}, nil
+	}
 	id, isRun := strings.CutPrefix(session, runSession)
 	if !isRun {
 		return atGateway{task: task.ID(session)}, nil
@@ -34,7 +45,7 @@ func ownerAt(ctx context.Context, db *store.Store, session string) (atGateway, e
 	if err != nil {
 		return atGateway{}, fmt.Errorf("find deployment %s of the gateway: %w", id, err)
 	}
-	return atGateway{run.Task, run.ID, run.Environment}, nil
+	return atGateway{run.Task, run.ID, false, run.Environment}, nil
 }
 
 // journal keeps what happened at the gateway.
@@ -55,7 +66,10 @@ func (j journal) owner(ctx context.Context, session string) (atGateway, error) {
 }
 
 func (w atGateway) entry(action audit.Action, data map[string]any) (audit.Entry, error) {
-	if w.deployment != "" {
+	switch {
+	case w.examination:
+		data["examination"] = w.deployment
+	case w.deployment != "":
 		data["deployment"] = w.deployment
 	}
 	entry, err := audit.New(time.Now(), audit.System, action, data)

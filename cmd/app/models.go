@@ -92,7 +92,21 @@ type modelsOf struct{ *models }
 
 // Open implements engine.Models.
 func (m modelsOf) Open(ctx context.Context, t task.Task, env manifest.Environment) (string, error) {
-	s := gateway.Session{Task: string(t.ID), Environment: env.Name, Hosts: env.Network.Hosts}
+	return m.open(ctx, string(t.ID), env)
+}
+
+// OpenExamination implements engine.Models.
+func (m modelsOf) OpenExamination(ctx context.Context, x task.Examination, env manifest.Environment) (string, error) {
+	return m.open(ctx, examSession+x.ID, env)
+}
+
+// CloseExamination implements engine.Models.
+func (m modelsOf) CloseExamination(_ context.Context, id string) error {
+	return m.gateway.Close(examSession + id)
+}
+
+func (m modelsOf) open(ctx context.Context, session string, env manifest.Environment) (string, error) {
+	s := gateway.Session{Task: session, Environment: env.Name, Hosts: env.Network.Hosts}
 	for _, provider := range m.providers { // nothing that another environment's agent may not see either
 		s.Secrets = append(s.Secrets, provider.Key)
 	}
@@ -188,7 +202,12 @@ type ledger struct {
 
 // Spent implements gateway.Ledger.
 func (l ledger) Spent(ctx context.Context, id, environment string, day time.Time) (byTask, byEnvironment gateway.Usage, err error) {
-	ofTask, err := l.db.ModelUsage(ctx, task.ID(id))
+	spent := l.db.ContainerUsage
+	exam, isExam := strings.CutPrefix(id, examSession)
+	if !isExam {
+		spent = func(ctx context.Context, id string) (task.Usage, error) { return l.db.ModelUsage(ctx, task.ID(id)) }
+	}
+	ofTask, err := spent(ctx, exam)
 	if err != nil {
 		return byTask, byEnvironment, err
 	}

@@ -28,7 +28,7 @@ var table = []row{
 	{"internal/web", "webhooks, API, pages: thin handlers",
 		plus(domain, "internal/agent/activity", "internal/console", "internal/engine", "internal/manifest", "internal/queue", "internal/receipt", "internal/secret", "internal/signin", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
 	{"internal/engine", "the steps, the reconciler, the ports they need",
-		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/manifest",
+		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/judge", "internal/manifest",
 			"internal/present", "internal/prompt", "internal/queue", "internal/receipt", "internal/sandbox", "internal/secret"), []string{"golang.org/x/sync"}},
 
 	{"internal/approval", "Gate, Grant, quorum", []string{"internal/forge", "internal/freeze", "internal/policy", "internal/task"}, nil},
@@ -43,7 +43,7 @@ var table = []row{
 	{"internal/command", "what people write to the bot",
 		[]string{"internal/approval", "internal/deploy", "internal/forge", "internal/policy", "internal/task"}, []string{"github.com/yuin/goldmark"}},
 	{"internal/present", "what the bot writes to people, made inert",
-		[]string{"internal/approval", "internal/command", "internal/deploy", "internal/forge", "internal/freeze", "internal/policy", "internal/prompt", "internal/risk", "internal/task"}, nil},
+		[]string{"internal/approval", "internal/command", "internal/deploy", "internal/forge", "internal/freeze", "internal/judge", "internal/policy", "internal/prompt", "internal/risk", "internal/task"}, nil},
 	{"internal/console", "what people see in a browser, made inert", []string{"internal/agent/activity", "internal/task"},
 		[]string{"github.com/alecthomas/chroma/v2"}},
 	{"internal/prompt", "what the agent is told",

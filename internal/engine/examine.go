@@ -36,7 +36,7 @@ type examiner interface {
 }
 
 // examiners are all kinds.
-func (e *Engine) examiners() []examiner { return []examiner{checks{e}} }
+func (e *Engine) examiners() []examiner { return []examiner{checks{e}, judges{e}} }
 
 // wantedExamination is one that an environment defines.
 type wantedExamination struct {

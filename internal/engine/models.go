@@ -23,6 +23,10 @@ type Models interface {
 	Open(ctx context.Context, t task.Task, env manifest.Environment) (socketDir string, err error)
 	// Close ends the task's way. One that is not open is fine.
 	Close(ctx context.Context, id task.ID) error
+	// OpenExamination and CloseExamination do so for the container of an examination,
+	// which has a way and a budget of its own, whatever its task spends.
+	OpenExamination(ctx context.Context, x task.Examination, env manifest.Environment) (socketDir string, err error)
+	CloseExamination(ctx context.Context, id string) error
 }
 
 // UnusableError says for people why an environment cannot be used on this server.

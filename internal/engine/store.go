@@ -54,6 +54,9 @@ type ModelReader interface {
 	ModelUsage(ctx context.Context, id task.ID) (task.Usage, error)
 	ModelRefusals(ctx context.Context, id task.ID) ([]task.Refusal, error)
 	HostUses(ctx context.Context, id task.ID) ([]task.HostUse, error)
+	// ContainerUsage is what one container other than a task's own spent: a deployment's, an
+	// examination's.
+	ContainerUsage(ctx context.Context, id string) (task.Usage, error)
 	// Reached is what a deployment talked to, and what it was refused.
 	Reached(ctx context.Context, run string) ([]task.HostUse, []task.Refusal, error)
 }

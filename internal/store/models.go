@@ -88,6 +88,16 @@ func (s *Store) ModelUsage(ctx context.Context, id task.ID) (task.Usage, error) 
 	return u, nil
 }
 
+// ContainerUsage is what one container other than a task's own has spent on models: an
+// examination's.
+func (s *Store) ContainerUsage(ctx context.Context, id string) (task.Usage, error) {
+	u, err := s.usage(ctx, ofRun(id)(s.read.NewSelect()))
+	if err != nil {
+		return u, fmt.Errorf("read what %s spent on models: %w", id, err)
+	}
+	return u, nil
+}
+
 // ModelUsageOfDay is what all tasks of an environment have spent on models on
 // the day (UTC) of the time.
 func (s *Store) ModelUsageOfDay(ctx context.Context, environment string, when time.Time) (task.Usage, error) {

@@ -14,7 +14,8 @@ import (
 // container, its deployments and examinations, and its models' transcript.
 const streamsOfTask = `(s.stream IN ('task/' || t.id, 'model/' || t.id)
 	OR s.stream IN (SELECT 'deploy/' || r.id FROM deploy_runs AS r WHERE r.task = t.id)
-	OR s.stream IN (SELECT 'examination/' || x.id FROM examinations AS x WHERE x.task = t.id))`
+	OR s.stream IN (SELECT 'examination/' || x.id FROM examinations AS x WHERE x.task = t.id)
+	OR s.stream IN (SELECT 'model/examination/' || x.id FROM examinations AS x WHERE x.task = t.id))`
 
 // Owner is the task of a task's, a deployment run's or an examination's id, or task.ErrNotFound.
 func (s *Store) Owner(ctx context.Context, id string) (task.Task, error) {

@@ -29,7 +29,7 @@ func (u Usage) Tokens() int64 {
 type ModelRequest struct {
 	ID          string // unique
 	Task        ID
-	Deployment  string // whose container asked; empty: the task's own
+	Deployment  string // whose container asked, or the examination; empty: the task's own
 	Environment string
 	At          time.Time
 	Provider    string
