@@ -183,12 +183,14 @@ func checkProviders(set *manifest.Set, configured map[string]config.Model) error
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(set.Environments)) {
-		env := set.Environments[name]
-		if env.Model == nil {
-			continue
-		}
-		if _, why := usable(env, providers); why != "" {
-			errs = append(errs, fmt.Errorf("environment %s cannot be used: %s", name, why))
+		for _, agent := range set.Environments[name].AgentNames() {
+			env, _ := set.Environments[name].WithAgent(agent)
+			if env.Model == nil {
+				continue
+			}
+			if _, why := usable(env, providers); why != "" {
+				errs = append(errs, fmt.Errorf("environment %s cannot be used: %s", name, why))
+			}
 		}
 	}
 	return errors.Join(errs...)

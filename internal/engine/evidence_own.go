@@ -58,7 +58,7 @@ func (l *look) ownBranch(ctx context.Context, branch, tip string) error {
 	switch {
 	case slices.Contains(of.chain.Carriers(), tip), made != nil && made.Pushed, underWay(of.task):
 		return nil
-	case of.chain.State() == string(task.Superseded): // the log says that somebody pushed
+	case of.chain.State() == string(task.Superseded) && of.task.ReplacedBy == "": // the log says that somebody pushed
 		return nil
 	case made != nil && made.Ref != "":
 		d.Entry = made.Entry

@@ -63,6 +63,8 @@ func (e *Engine) handle(ctx context.Context, event forge.Event) error {
 		return e.handleComment(ctx, event)
 	case forge.EventIssueLabeled:
 		return e.handleLabel(ctx, event)
+	case forge.EventIssueClosed:
+		return e.issueWasClosed(ctx, event)
 	case forge.EventPullRequestPushed, forge.EventPullRequestClosed, forge.EventPullRequestEdited,
 		forge.EventReviewSubmitted, forge.EventReviewDismissed:
 		return e.wake(ctx, event)
@@ -85,6 +87,9 @@ func (e *Engine) wake(ctx context.Context, event forge.Event) error {
 	}
 	if err != nil {
 		return fmt.Errorf("read task %s: %w", id, err)
+	}
+	if err := e.pullWasClosed(ctx, t, event); err != nil {
+		return err
 	}
 	return e.enqueue(ctx, afterEvent(t))
 }
@@ -162,10 +167,17 @@ func (e *Engine) create(ctx context.Context, tx Tx, t task.Task, decision any) e
 	if err != nil || !fresh {
 		return err
 	}
-	err = e.audit(ctx, tx, &t, t.Requester.Subject.String(), audit.TaskCreated, map[string]any{
+	detail := map[string]any{
 		"trigger": t.TriggerKey, "url": t.TriggerURL, "repository": t.Repository.Key(), "issue": t.Issue, "decision": decision,
 		"text": t.Snapshot.Digest(),
-	})
+	}
+	if t.Variant != "" {
+		detail["agent"] = t.Variant
+	}
+	if t.Group != "" {
+		detail["group"], detail["variant"] = t.Group, fmt.Sprintf("%d of %d", t.Place, t.Places)
+	}
+	err = e.audit(ctx, tx, &t, t.Requester.Subject.String(), audit.TaskCreated, detail)
 	if err != nil {
 		return err
 	}

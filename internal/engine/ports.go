@@ -16,6 +16,7 @@ type Forge interface {
 	forge.Repositories
 	forge.Issues
 	forge.Conversation
+	forge.Labels
 	forge.PullRequests
 	forge.Reviews
 	forge.Checks

@@ -103,7 +103,7 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 		return fmt.Errorf("read the manifests: %w", err)
 	}
 	seen := map[string]bool{}
-	var errs []error
+	errs := []error{e.missedClosings(ctx)}
 	if teams := set.ForgeTeams(); e.Teams != nil && len(teams) > 0 {
 		errs = append(errs, e.Teams.Refresh(ctx, teams))
 	}

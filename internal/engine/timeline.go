@@ -43,6 +43,7 @@ type momentDetail struct {
 	Digest   string `json:"digest"`
 	Review   string `json:"review"`
 	Paths    int    `json:"paths"`
+	Why      string `json:"why"`
 }
 
 func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Inert, bool) {
@@ -85,7 +86,12 @@ func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Ine
 		return present.Say("deployment %s started", d.Profile), true
 	case audit.DeployEnded:
 		return present.Say("deployment %s ended: %s, exit status %s", d.Profile, d.State, d.ExitCode), true
+	case audit.TaskReplaced:
+		return present.Say("void: %s", present.Plain(d.Why)), true
 	case audit.TaskCancelWanted:
+		if d.Why != "" {
+			return present.Say("to be stopped: %s", present.Plain(d.Why)), true
+		}
 		return present.Say("%s asked to cancel", who), true
 	}
 	return present.Inert{}, false

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	gh "github.com/google/go-github/v62/github"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+const threeAgents = `agents:
+  plain: {preset: exec, command: [/bin/sh, -c, "sed -i 's/total += \\$3/total += $2 * $3/' receipt.awk"]}
+  other: {preset: exec, command: [/bin/sh, -c, "sed -i 's/total += \\$3/total += $3 * $2/' receipt.awk; echo more > notes.txt"]}
+  slow: {preset: exec, command: [/bin/sh, -c, "echo started; sleep 300"]}`
+
+// Several agents work on one request side by side; one is approved, and the others are
+// void. What was closed, replaced or expired never comes back by itself.
+func TestOneOfSeveralVariantsIsApprovedAndTheOthersAreVoid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(_ *emulator.Options, s *settings) { s.Spec = threeAgents; s.Extra = "worker: {concurrency: 4}" })
+	w.variants()
+	w.closings()
+	w.nothingMentioned()
+}
+
+func (w *world) variants() {
+	w.t.Helper()
+	issue := w.issue(maria).GetNumber()
+	w.say(maria, issue, "/coderflow run --agents plain,other,slow")
+	var all []task.Task
+	w.wait("two proposals and an agent at work", func(context.Context) (bool, error) {
+		all = w.tasksOf(issue)
+		slices.SortFunc(all, func(a, b task.Task) int { return a.Place - b.Place })
+		return len(all) == 3 && all[0].State == task.Proposed && all[1].State == task.Proposed && all[2].State == task.Running, nil
+	})
+	for i, v := range all {
+		if v.Group != all[0].ID || v.Places != 3 || v.Variant != []string{"plain", "other", "slow"}[i] || v.Run.Container != "coderflow-task-"+string(v.ID) {
+			w.t.Errorf("variant %d: %+v", i+1, v)
+		}
+	}
+	w.labelled(issue, "coderflow: working")
+	w.waitSaid(issue, "3 variants of one request")
+	pr, err := w.pullRequest(w.t.Context(), all[1].PullRequest)
+	if err != nil || !strings.HasSuffix(pr.GetTitle(), "(variant 2 of 3, other)") {
+		w.t.Errorf("pull request %q, %v", pr.GetTitle(), err)
+	}
+	w.approve(tom, all[1].PullRequest, "")
+	ends := map[int]task.State{0: task.Superseded, 1: task.Done, 2: task.Superseded}
+	w.wait("one to land and the others to be void", func(context.Context) (bool, error) {
+		for i, state := range ends {
+			if now := w.stored(all[i].ID); now.State != state || now.Reported != state {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	w.landedExactly(w.stored(all[1].ID))
+	w.auditHas(all[0].ID, map[audit.Action]int{audit.TaskReplaced: 1, audit.ApprovalRecorded: 0})
+	w.auditHas(all[2].ID, map[audit.Action]int{audit.TaskReplaced: 1, audit.ContainerEnded: 1, audit.ProposalRecorded: 0})
+	w.waitSaid(all[0].PullRequest, "variant 2 of 3 (other) was approved instead")
+	w.waitSaid(all[1].PullRequest, "The variants side by side")
+	w.waitSaid(issue, "The variants side by side")
+	w.labelled(issue, "coderflow: done")
+	if pr, err := w.pullRequest(w.t.Context(), all[0].PullRequest); err != nil || pr.GetState() != "closed" {
+		w.t.Errorf("the pull request of the void variant is %s, %v", pr.GetState(), err)
+	}
+	w.reopenAndApprove(all[0])
+	if said := w.botComments(issue); said != 2 {
+		w.t.Errorf("%d comments on the issue, want the status and the comparison", said)
+	}
+}
+
+// reopenAndApprove opens a closed pull request again and approves it, which does nothing.
+func (w *world) reopenAndApprove(old task.Task) {
+	w.t.Helper()
+	w.setState(old.PullRequest, "open")
+	w.approve(tom, old.PullRequest, "")
+	w.handled()
+	w.noCommit(old)
+}
+
+func (w *world) closings() {
+	w.t.Helper()
+	issue := w.issue(maria).GetNumber()
+	w.say(maria, issue, "/coderflow run --agent slow")
+	running := w.taskOf(issue, task.Running)
+	w.setState(issue, "closed")
+	if ended := w.taskOf(issue, task.Cancelled); ended.Failure != "its issue was closed" {
+		w.t.Errorf("it ended with %q", ended.Failure)
+	}
+	w.auditHas(running.ID, map[audit.Action]int{audit.ContainerEnded: 1, audit.ProposalRecorded: 0})
+	w.labelled(issue, "coderflow: stopped")
+	w.say(maria, issue, "/coderflow retry")
+	w.waitSaid(issue, "is closed; reopen it first")
+	w.setState(issue, "open")
+	w.handled()
+	if n := len(w.tasksOf(issue)); n != 1 {
+		w.t.Fatalf("opening the issue again left %d tasks, want the one that ended", n)
+	}
+
+	w.say(maria, issue, "/coderflow retry")
+	w.waitSaid(issue, "Starting again")
+	again := w.taskOf(issue, task.Running)
+	if again.Variant != "slow" || again.ID == running.ID {
+		w.t.Errorf("the retry is %+v", again)
+	}
+	w.say(maria, issue, "/coderflow run --agent plain")
+	w.waitSaid(issue, "Nothing was started")
+	w.say(maria, issue, "/coderflow run --agent nobody")
+	w.waitSaid(issue, "it has: exec, other, plain, slow")
+	w.say(maria, issue, "/coderflow run --agent plain --supersede")
+	proposed := w.taskOf(issue, task.Proposed)
+	if old := w.stored(again.ID); old.State != task.Superseded || old.ReplacedBy != proposed.ID {
+		w.t.Errorf("the replaced task is %s, by %q", old.State, old.ReplacedBy)
+	}
+	w.setState(proposed.PullRequest, "closed")
+	w.setState(proposed.PullRequest, "open") // before or after it was seen
+	w.taskOf(issue, task.Rejected)
+	w.reopenAndApprove(proposed)
+}
+
+func (w *world) stored(id task.ID) task.Task {
+	w.t.Helper()
+	t, err := w.db().Task(w.t.Context(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return t
+}
+
+// setState closes or reopens an issue or a pull request.
+func (w *world) setState(number int, state string) {
+	w.t.Helper()
+	if _, _, err := w.as(tom).Issues.Edit(w.t.Context(), sampleOwner, sampleName, number, &gh.IssueRequest{State: &state}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// labelled waits until the issue has this one of CoderFlow's labels and no other.
+func (w *world) labelled(issue int, want string) {
+	w.t.Helper()
+	w.wait(fmt.Sprintf("label %q on %d", want, issue), func(ctx context.Context) (bool, error) {
+		labels, _, err := w.as(tom).Issues.ListLabelsByIssue(ctx, sampleOwner, sampleName, issue, nil)
+		return len(labels) == 1 && labels[0].GetName() == want, err
+	})
+}
+
+func (w *world) botComments(number int) (n int) {
+	w.t.Helper()
+	comments, err := w.comments(w.t.Context(), number)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range comments {
+		if c.GetUser().GetType() == "Bot" {
+			n++
+		}
+	}
+	return n
+}
