@@ -18,6 +18,15 @@ type look struct {
 	rules *policy.Policy
 	// facts are those that do not depend on the review.
 	facts policy.ApprovalFacts
+	// judges is what was said of the proposal; it can only raise what is needed.
+	judges policy.Judges
+}
+
+// change is what the proposal changes, with what judges said of it.
+func (l look) change() policy.Change {
+	c := policy.ChangeOf(l.p)
+	c.Judges = l.judges
+	return c
 }
 
 // look reads the policy, and at the forge everything but the reviews that count.
@@ -38,6 +47,8 @@ func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose p
 		return l, fmt.Errorf("read the examinations of task %s: %w", t.ID, err)
 	}
 	l.facts.Checks = policy.CheckedOf(examinations, p.Digest)
+	l.judges = policy.JudgedOf(examinations, p.Digest, l.rules.Environments[t.Environment].Judges)
+	l.judges.Landed = purpose == policy.ToDeploy
 	if l.facts.PullRequest, err = g.Forge.PullRequest(ctx, t.Repository, t.PullRequest); err != nil {
 		return l, fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
 	}
@@ -86,7 +97,7 @@ func (g *Gate) assess(ctx context.Context, l look, reviewID string, with []strin
 	}
 	directives := g.Read(own.Review.Body)
 	armed, problems := g.arm(ctx, l.t.Environment, directives)
-	f := policy.QuorumFacts{ApprovalFacts: l.facts, Change: policy.ChangeOf(l.p)}
+	f := policy.QuorumFacts{ApprovalFacts: l.facts, Change: l.change()}
 	f.Review, f.Access, f.Deploys = own.Review, own.Access, environments(armed)
 	if f.Target, err = g.target(ctx, l, directives.Target, directives.NewTarget); err != nil {
 		return assessment{}, err
@@ -162,7 +173,7 @@ func (a assessment) record(l look, now time.Time) Record {
 
 // reread reads every review of a recorded approval again.
 func (g *Gate) reread(ctx context.Context, l look, r Record) (policy.QuorumFacts, error) {
-	f := policy.QuorumFacts{ApprovalFacts: l.facts, Change: policy.ChangeOf(l.p)}
+	f := policy.QuorumFacts{ApprovalFacts: l.facts, Change: l.change()}
 	own, err := g.sameReview(ctx, l, Reviewed{ID: r.ReviewID, Author: r.Approver})
 	if err != nil {
 		return f, err

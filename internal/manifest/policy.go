@@ -88,6 +88,9 @@ func (s *Set) policyEnvironment(name string, e Environment) policy.Environment {
 	for _, r := range e.Repositories {
 		rules.Repositories = append(rules.Repositories, r.Ref().Key())
 	}
+	for _, j := range e.Judges {
+		rules.Judges = append(rules.Judges, policy.AskedJudge{Name: j.Name, Definition: e.JudgeDefinition(j)})
+	}
 	for _, c := range e.Checks {
 		if c.Required {
 			rules.Checks = append(rules.Checks, policy.RequiredCheck{Name: c.Name, Definition: e.CheckDefinition(c)})

@@ -1,10 +1,13 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/coderflow/coderflow/internal/task"
 )
 
 // JudgeRule is when a rule of the gate matches because of what AI judges say. A rule that
@@ -51,8 +54,58 @@ type JudgeVerdict struct {
 // Judges is what the environment's judges said. The zero value is that nothing is known of
 // them: a rule that names judges holds then.
 type Judges struct {
-	Known  bool     `json:",omitempty"`
+	Known bool `json:",omitempty"`
+	// Landed tells that the change has landed, and none is asked any more: a verdict that
+	// is missing, of a judge that came later perhaps, keeps nothing from being deployed.
+	Landed bool     `json:",omitempty"`
 	Judged []Judged `json:",omitempty"`
+}
+
+// AskedJudge is a judge of an environment.
+type AskedJudge struct {
+	Name       string
+	Definition string // "sha256:…" of what the admin says of it now
+}
+
+// JudgedOf is what the judges of an environment said of the proposal of the digest. A valid
+// verdict counts whatever became of another try; one that was given under another definition
+// still counts against the change, and is missing all the same.
+func JudgedOf(all []task.Examination, digest string, asked []AskedJudge) Judges {
+	judges := Judges{Known: true}
+	for _, a := range asked {
+		one := Judged{Name: a.Name, Missing: true}
+		for _, x := range all {
+			if x.Kind != task.Judge || x.Name != a.Name || digest == "" || x.Digest != digest || x.State != task.ExaminationPassed {
+				continue
+			}
+			v, ok := verdictOf(x.Result)
+			if !ok {
+				continue
+			}
+			one.Verdicts = append(one.Verdicts, v)
+			one.Missing = one.Missing && x.Definition != a.Definition
+		}
+		judges.Judged = append(judges.Judged, one)
+	}
+	return judges
+}
+
+// verdictOf reads what a decision needs of a stored verdict.
+func verdictOf(result json.RawMessage) (JudgeVerdict, bool) {
+	var stored struct {
+		Recommendation string `json:"recommendation"`
+		Scores         map[string]struct {
+			Score int `json:"score"`
+		} `json:"scores"`
+	}
+	if json.Unmarshal(result, &stored) != nil || stored.Recommendation == "" {
+		return JudgeVerdict{}, false
+	}
+	v := JudgeVerdict{Recommend: stored.Recommendation, Scores: map[string]int{}}
+	for aspect, s := range stored.Scores {
+		v.Scores[aspect] = s.Score
+	}
+	return v, true
 }
 
 // matches says why the rule holds, or "".
@@ -62,7 +115,7 @@ func (r *JudgeRule) matches(j Judges) string {
 		return ""
 	case !j.Known:
 		return "no judge's verdict is known"
-	case len(j.Judged) == 0:
+	case len(j.Judged) == 0 && !j.Landed:
 		return "the environment has no judge"
 	}
 	for _, one := range j.Judged {
@@ -78,7 +131,7 @@ func (r *JudgeRule) matches(j Judges) string {
 			missing = append(missing, fmt.Sprintf("%q", one.Name))
 		}
 	}
-	if len(missing) > 0 {
+	if len(missing) > 0 && !j.Landed {
 		return "there is no valid verdict of judge " + strings.Join(missing, ", ")
 	}
 	return ""

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"encoding/json"
 	"maps"
 	"strings"
 	"testing"
@@ -94,7 +95,9 @@ func TestARuleOnJudgesHoldsForWhatTheySayAndWhileTheyAreSilent(t *testing.T) {
 	scores := map[string]int{"security": 5, "quality": 0}
 	low := maps.Clone(scores)
 	low["security"] = 4
-	said := func(name string, v ...policy.JudgeVerdict) policy.Judged { return policy.Judged{Name: name, Verdicts: v} }
+	said := func(name string, v ...policy.JudgeVerdict) policy.Judged {
+		return policy.Judged{Name: name, Verdicts: v}
+	}
 	for why, judges := range map[string]policy.Judges{
 		"":                                       {Known: true, Judged: []policy.Judged{said("a", policy.JudgeVerdict{"approve", scores}), said("b", policy.JudgeVerdict{"revise", scores})}},
 		"no judge's verdict is known":            {},
@@ -109,5 +112,41 @@ func TestARuleOnJudgesHoldsForWhatTheySayAndWhileTheyAreSilent(t *testing.T) {
 		if got := strings.Join(r.Because, "\n"); (r.Approvals == 2) != (why != "") || !strings.Contains(got, why) {
 			t.Errorf("want %q: %d approvals, %s", why, r.Approvals, got)
 		}
+	}
+}
+
+// What stands in the database is read for the digest that is approved and the definition of now.
+func TestVerdictsCountForExactlyTheProposalAndTheJudgeAsItIs(t *testing.T) {
+	t.Parallel()
+	said := func(name, digest, definition string, state task.ExaminationState, result string) task.Examination {
+		return task.Examination{Kind: task.Judge, Name: name, Digest: digest, Definition: definition, State: state, Result: json.RawMessage(result)}
+	}
+	const reject, approve = `{"recommendation":"reject","scores":{"security":{"score":1}}}`, `{"recommendation":"approve","scores":{}}`
+	asked := []policy.AskedJudge{{Name: "a", Definition: "now"}}
+	passed, broken := task.ExaminationPassed, task.ExaminationBroken
+	for name, row := range map[string]struct {
+		all      []task.Examination
+		missing  bool
+		verdicts int
+	}{
+		"nothing":                    {nil, true, 0},
+		"a verdict":                  {[]task.Examination{said("a", "d", "now", passed, approve)}, false, 1},
+		"of another revision":        {[]task.Examination{said("a", "e", "now", passed, approve)}, true, 0},
+		"of another judge":           {[]task.Examination{said("b", "d", "now", passed, approve)}, true, 0},
+		"of the judge as it was":     {[]task.Examination{said("a", "d", "then", passed, reject)}, true, 1},
+		"broken":                     {[]task.Examination{said("a", "d", "now", broken, `{"problem":"x"}`)}, true, 0},
+		"another try that broke":     {[]task.Examination{said("a", "d", "now", passed, reject), said("a", "d", "now", broken, `{}`)}, false, 1},
+		"another try that is kinder": {[]task.Examination{said("a", "d", "now", passed, reject), said("a", "d", "now", passed, approve)}, false, 2},
+		"a result that is none":      {[]task.Examination{said("a", "d", "now", passed, `[]`), said("a", "d", "now", passed, `{}`)}, true, 0},
+		"a check of the name":        {[]task.Examination{{Kind: task.Check, Name: "a", Digest: "d", Definition: "now", State: passed, Result: json.RawMessage(approve)}}, true, 0},
+		"one that has not ended":     {[]task.Examination{said("a", "d", "now", task.ExaminationRunning, approve)}, true, 0},
+	} {
+		got := policy.JudgedOf(row.all, "d", asked)
+		if !got.Known || len(got.Judged) != 1 || got.Judged[0].Missing != row.missing || len(got.Judged[0].Verdicts) != row.verdicts {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := policy.JudgedOf([]task.Examination{said("a", "", "now", passed, approve)}, "", asked); !got.Judged[0].Missing {
+		t.Errorf("a proposal without a digest is judged: %+v", got)
 	}
 }

@@ -80,6 +80,8 @@ type Environment struct {
 	Gate         Gate
 	// Checks are those without which nothing is approved.
 	Checks []RequiredCheck
+	// Judges are those whose verdicts the gate's rules can read.
+	Judges []AskedJudge
 	// Targets are patterns of the branches that a review may name to land on; see CheckGlob.
 	Targets []string
 	// Configuration is a hash of the whole environment, Profiles one of each of
