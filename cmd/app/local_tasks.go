@@ -63,6 +63,7 @@ func reportTask(t task.Task) client.Task {
 		Repository: client.Repository{Key: t.Repository.Key(), Name: t.Repository.FullName()}, Title: t.Snapshot.Title, Issue: t.Issue,
 		TriggerURL: t.TriggerURL, PullRequest: t.PullRequest, PullRequestURL: t.PullRequestURL, BaseBranch: t.BaseBranch,
 		BaseCommit: t.BaseCommit, LandedCommit: t.LandedCommit, Failure: t.Failure, PolicyVersion: t.PolicyVersion,
+		Variant: t.Variant, Group: string(t.Group), Place: t.Place, Places: t.Places, ReplacedBy: string(t.ReplacedBy),
 		Requester: client.User{Subject: t.Requester.Subject.String(), Login: t.Requester.Login},
 		CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 	}

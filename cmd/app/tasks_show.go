@@ -64,6 +64,12 @@ func drawTask(out *table, t client.Task) {
 	line("issue", fmt.Sprint(t.Issue))
 	line("triggered by", t.TriggerURL)
 	line("requested by", fmt.Sprintf("%s (%s)", t.Requester.Login, t.Requester.Subject))
+	if t.Places > 0 {
+		line("variant", fmt.Sprintf("%d of %d, %s, in group %s", t.Place, t.Places, t.Variant, t.Group))
+	} else {
+		line("variant", t.Variant)
+	}
+	line("replaced by", t.ReplacedBy)
 	line("base", t.BaseBranch+" "+t.BaseCommit)
 	line("pull request", t.PullRequestURL)
 	line("landed as", t.LandedCommit)

@@ -127,6 +127,9 @@ func (g *Gate) Record(ctx context.Context, id task.ID, reviewID string) (Record,
 	if t.State != task.Proposed {
 		return Record{}, refuse(policy.No(fmt.Sprintf("the task is %s, not waiting for an approval", t.State)))
 	}
+	if t.ReplacedBy != "" {
+		return Record{}, refuse(replaced(t))
+	}
 	if t.UsedUp(reviewID) {
 		return Record{}, refuse(policy.No("the approval was carried out already: its commit was made and kept; it takes a new review"))
 	}
@@ -220,6 +223,10 @@ func (g *Gate) proposal(ctx context.Context, id task.ID) (task.Task, task.Propos
 // again because it was not learnt that it was.
 func mayLand(s task.State) bool { return s == task.Approved || s.CarriedOut() }
 
+func replaced(t task.Task) policy.Reason {
+	return policy.No(fmt.Sprintf("task %s took the place of this one: another variant was approved, or a newer request replaced it", t.ReplacedBy))
+}
+
 // consistent proves that an approval is for exactly this proposal of this task.
 func consistent(r Record, t task.Task, p task.Proposal, while func(task.State) bool) error {
 	switch {
@@ -229,6 +236,8 @@ func consistent(r Record, t task.Task, p task.Proposal, while func(task.State) b
 		return refuse(policy.No("the approval is of another revision of the proposal"))
 	case r.Repository.Key() != t.Repository.Key() || r.PullRequest != t.PullRequest || r.Environment != t.Environment:
 		return refuse(policy.No("the approval is of another pull request"))
+	case t.ReplacedBy != "" && t.State == task.Approved: // what is being landed already is not stopped
+		return refuse(replaced(t))
 	case !while(t.State):
 		return refuse(policy.No(fmt.Sprintf("the task is %s", t.State)))
 	}

@@ -52,12 +52,19 @@ type Task struct {
 	BaseCommit      string     `json:"baseCommit,omitempty"`
 	LandedCommit    string     `json:"landedCommit,omitempty"`
 	Requester       User       `json:"requester"`
-	Failure         string     `json:"failure,omitempty"`
-	PolicyVersion   string     `json:"policyVersion"`
-	Run             Run        `json:"run"`
-	CreatedAt       time.Time  `json:"createdAt"`
-	UpdatedAt       time.Time  `json:"updatedAt"`
-	Frozen          *Freeze    `json:"frozen,omitempty"` // what holds it up; only of one task, not in lists
+	// Variant is the agent that was asked for by name. Group is the first of several that
+	// work on one request, of which this is the Place of Places.
+	Variant       string    `json:"variant,omitempty"`
+	Group         string    `json:"group,omitempty"`
+	Place         int       `json:"place,omitempty"`
+	Places        int       `json:"places,omitempty"`
+	ReplacedBy    string    `json:"replacedBy,omitempty"` // the task that was approved or started in its place
+	Failure       string    `json:"failure,omitempty"`
+	PolicyVersion string    `json:"policyVersion"`
+	Run           Run       `json:"run"`
+	CreatedAt     time.Time `json:"createdAt"`
+	UpdatedAt     time.Time `json:"updatedAt"`
+	Frozen        *Freeze   `json:"frozen,omitempty"` // what holds it up; only of one task, not in lists
 }
 
 // TaskFilter narrows a list of tasks.

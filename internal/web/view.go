@@ -49,11 +49,18 @@ type taskView struct {
 	BaseCommit      string         `json:"baseCommit,omitempty"`
 	LandedCommit    string         `json:"landedCommit,omitempty"`
 	Requester       userView       `json:"requester"`
-	Failure         string         `json:"failure,omitempty"`
-	PolicyVersion   string         `json:"policyVersion"`
-	Run             runView        `json:"run"`
-	CreatedAt       time.Time      `json:"createdAt"`
-	UpdatedAt       time.Time      `json:"updatedAt"`
+	// Variant is the agent that was asked for by name. Group is the first of several that
+	// work on one request, of which this is the Place of Places.
+	Variant       string    `json:"variant,omitempty"`
+	Group         task.ID   `json:"group,omitempty"`
+	Place         int       `json:"place,omitempty"`
+	Places        int       `json:"places,omitempty"`
+	ReplacedBy    task.ID   `json:"replacedBy,omitempty"` // the task that was approved or started in its place
+	Failure       string    `json:"failure,omitempty"`
+	PolicyVersion string    `json:"policyVersion"`
+	Run           runView   `json:"run"`
+	CreatedAt     time.Time `json:"createdAt"`
+	UpdatedAt     time.Time `json:"updatedAt"`
 	// Frozen is the freeze that holds it up; only of one task, not in lists.
 	Frozen *freezeView `json:"frozen,omitempty"`
 }
@@ -64,6 +71,7 @@ func viewTask(t task.Task) taskView {
 		Repository: repositoryView{t.Repository.Key(), t.Repository.FullName()}, Title: t.Snapshot.Title, Issue: t.Issue,
 		TriggerURL: t.TriggerURL, PullRequest: t.PullRequest, PullRequestURL: t.PullRequestURL, BaseBranch: t.BaseBranch,
 		BaseCommit: t.BaseCommit, LandedCommit: t.LandedCommit, Requester: viewUser(t.Requester), Failure: t.Failure,
+		Variant: t.Variant, Group: t.Group, Place: t.Place, Places: t.Places, ReplacedBy: t.ReplacedBy,
 		PolicyVersion: t.PolicyVersion, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 	}
 	v.Run = runView{
