@@ -138,10 +138,12 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	if err != nil {
 		return err
 	}
+	api := newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness)
+	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
 	h.handler = web.New(web.Options{
 		Inbox: h.engine, GitHub: githubHook{hook}, Audit: h.witness, Logger: log, Now: time.Now,
 		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
-		API: newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness),
+		API: api,
 	})
 	return nil
 }

@@ -98,8 +98,14 @@ func (c doctorCmd) options() (doctor.Options, []func() error) {
 		from = "coderflow.yaml"
 	}
 	cfg, err := config.Salvage(from, os.Environ())
+	return doctorOptions(cfg, err, from)
+}
+
+// doctorOptions are those of an installation with the configuration, as far as it
+// could be read.
+func doctorOptions(cfg config.Config, configErr error, from string) (doctor.Options, []func() error) {
 	options := doctor.Options{
-		Config: cfg, ConfigErr: err, From: from, Guest: guestPath(cfg), Now: time.Now, Git: gitops.Version,
+		Config: cfg, ConfigErr: configErr, From: from, Guest: guestPath(cfg), Now: time.Now, Git: gitops.Version,
 		Packages: doctor.Packages{Docs: "/usr/share/doc"},
 		Client:   &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		Database: func(ctx context.Context) doctor.DatabaseFacts { return lookAtDatabase(ctx, cfg) },

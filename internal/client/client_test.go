@@ -86,8 +86,10 @@ func TestEveryCallAsksWhatTheAPISays(t *testing.T) {
 	})
 	ctx := t.Context()
 	for name, call := range map[string]func() (any, error){
-		`"subject":"github:1"`:   func() (any, error) { return c.Whoami(ctx) },
-		`"id":"b"`:               func() (any, error) { return c.Tasks(ctx, TaskFilter{State: "queued", Environment: "staging", Repository: "github:7", Limit: 500}) },
+		`"subject":"github:1"`: func() (any, error) { return c.Whoami(ctx) },
+		`"id":"b"`: func() (any, error) {
+			return c.Tasks(ctx, TaskFilter{State: "queued", Environment: "staging", Repository: "github:7", Limit: 500})
+		},
 		`"state":""`:             func() (any, error) { return c.Task(ctx, "a") },
 		`"cancelRequested":true`: func() (any, error) { return c.Cancel(ctx, "a") },
 		`"requests":3`:           func() (any, error) { return c.Models(ctx, "a") },

@@ -58,3 +58,12 @@ type HostUse struct {
 	Connections int64
 	Bytes       int64 // both ways
 }
+
+// DayUsage is what was asked for and spent on one day (UTC).
+type DayUsage struct {
+	Day      string // 2026-03-01
+	Tasks    int    // that were asked for
+	Requests int64  // to models
+	Tokens   int64  // in and out, those of caches too
+	Cost     int64  // in millionths of a US dollar, of what has a price
+}

@@ -95,6 +95,8 @@ type API struct {
 	Receipts Receipts
 	// Freezes stop everything in an emergency; nil: nothing is ever frozen.
 	Freezes FreezeDesk
+	// System tells how the server is.
+	System SystemDesk
 	// Chains are how tasks came to what they did.
 	Chains Chains
 	// Evidence holds the log against the forge.

@@ -27,7 +27,24 @@ type finding struct {
 
 // ready asks everything that the server depends on whether it works now.
 func (s *server) ready(c echo.Context) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), probeTime)
+	findings := s.probe(c.Request().Context())
+	status, word := http.StatusOK, "ready"
+	for _, f := range findings {
+		if !f.OK {
+			status, word = http.StatusServiceUnavailable, "not ready"
+		}
+	}
+	body := map[string]any{"status": word, "parts": findings}
+	// A frozen server serves: whoever thaws it must reach it.
+	if text, _ := s.frozen(c.Request().Context()); text != "" {
+		body["frozen"] = text
+	}
+	return c.JSON(status, body)
+}
+
+// probe asks every part, side by side.
+func (s *server) probe(ctx context.Context) []finding {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	findings := make([]finding, len(s.Probes))
 	var all sync.WaitGroup
@@ -41,16 +58,5 @@ func (s *server) ready(c echo.Context) error {
 		})
 	}
 	all.Wait()
-	status, word := http.StatusOK, "ready"
-	for _, f := range findings {
-		if !f.OK {
-			status, word = http.StatusServiceUnavailable, "not ready"
-		}
-	}
-	body := map[string]any{"status": word, "parts": findings}
-	// A frozen server serves: whoever thaws it must reach it.
-	if text, _ := s.frozen(c.Request().Context()); text != "" {
-		body["frozen"] = text
-	}
-	return c.JSON(status, body)
+	return findings
 }

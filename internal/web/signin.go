@@ -60,7 +60,7 @@ func (s *server) signInRoutes() []route {
 		{post, "/auth/logout", session, asPage(s.logOut, s)},
 		{get, "/static/:hash/:name", open, static},
 		{get, "/", session, asPage(s.withSession(showHome), s)},
-	}, append(s.deploymentRoutes(), s.environmentRoutes()...)...)
+	}, append(append(s.deploymentRoutes(), s.environmentRoutes()...), s.systemRoutes()...)...)
 }
 
 func limit(l *limiter, next echo.HandlerFunc) echo.HandlerFunc {

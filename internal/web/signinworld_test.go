@@ -31,6 +31,7 @@ type signInWorld struct {
 	server *httptest.Server
 	log    bytes.Buffer
 	api    *apiWorld // its rules
+	parts  *API
 }
 
 // TouchToken and TokenByHash are the store's.
@@ -38,7 +39,7 @@ type signInTokens struct{ *store.Store }
 
 func (signInTokens) TokenRefused(context.Context, token.Token, time.Time) error { return nil }
 
-func newSignInWorld(t *testing.T, secure bool) *signInWorld {
+func newSignInWorld(t *testing.T, secure bool, limits ...Limits) *signInWorld {
 	t.Helper()
 	w := &signInWorld{t: t, issuer: oidctest.New(t, oidctest.Client{ID: "flow", Secret: "hush"}), store: storetest.SQLite(t)}
 	w.api = newAPIWorld(t, Limits{}, policy.Binding{
@@ -55,8 +56,12 @@ func newSignInWorld(t *testing.T, secure bool) *signInWorld {
 	provider := signin.NewOIDC(signin.OIDCConfig{
 		Name: "own", Title: "Own <b>", Issuer: w.issuer.URL, ClientID: "flow", ClientSecret: "hush", SubjectClaim: "sub", HTTP: signin.NewHTTPClient(), Now: time.Now,
 	})
+	w.parts = &API{Tokens: signInTokens{w.store}, Policies: w.api, Tasks: w.api, TaskBook: w.api, Format: w.api.options.API.Format, Manifests: w.api, Deployments: w.api, Chains: w.api, Records: w.api, TokenDesk: w.api, SecretDesk: w.api, Freezes: w.api.options.API.Freezes}
+	if len(limits) > 0 {
+		w.parts.Limits = limits[0]
+	}
 	handler = New(Options{
-		Inbox: &inbox{}, Logger: log, Now: time.Now, API: &API{Tokens: signInTokens{w.store}, Policies: w.api, Tasks: w.api, Manifests: w.api, Deployments: w.api, Chains: w.api, Records: w.api, TokenDesk: w.api, SecretDesk: w.api, Freezes: w.api.options.API.Freezes},
+		Inbox: &inbox{}, Logger: log, Now: time.Now, API: w.parts,
 		SignIn: &SignIn{
 			Flows:  signin.New(signin.Options{Providers: []signin.Provider{provider}, Store: w.store, Policies: w.api, PublicURL: w.server.URL, Logger: log, Now: time.Now}),
 			End:    w.end,
