@@ -82,8 +82,8 @@ func (b *bench) review() forge.Review {
 	return forge.Review{ID: "10", Author: b.reviewer, State: forge.ReviewApproved, Commit: b.proposal.Carrier, URL: "https://forge/review/10"}
 }
 
-func (b *bench) Task(context.Context, task.ID) (task.Task, error)         { return b.task, nil }
-func (b *bench) Proposal(context.Context, task.ID) (task.Proposal, error) { return b.proposal, nil }
+func (b *bench) Task(context.Context, task.ID) (task.Task, error)                  { return b.task, nil }
+func (b *bench) Proposal(context.Context, task.ID) (task.Proposal, error)          { return b.proposal, nil }
 func (b *bench) Examinations(context.Context, task.ID) ([]task.Examination, error) { return nil, nil }
 func (b *bench) Approval(context.Context, string) (approval.Record, error) {
 	return b.record, nil

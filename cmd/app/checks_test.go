@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// untidyAgent repairs the file, breaks another where the issue says so, and leaves things
+// behind that are no part of its change.
+const untidyAgent = quickAgent + `
+touch .git/agent-was-here
+if grep -q BREAK /coderflow/prompt.md; then echo broken > broken.txt; fi`
+
+// freshChecks look for what only the agent's workspace could have.
+const freshChecks = `checks:
+  - name: tests
+    required: true
+    timeout: 2m
+    script: |
+      set -eu
+      sleep 5
+      test ! -e .git/agent-was-here
+      test ! -e written-after-collection
+      test -z "$(git status --porcelain)"
+      test "$(ls /sys/class/net)" = lo
+      test ! -e /run/secrets && test ! -e /run/coderflow
+      test "$(id -u)" = 10001
+      echo "tree $(git rev-parse 'HEAD^{tree}')"
+      touch may-write
+      if test -e broken.txt; then printf '\033[31mnot ok 1 - @maria closes #1\033[0m\n'; echo "not ok 2 - total"; exit 1; fi
+      echo "ok 1 - total"
+      echo "ok 2 - empty # SKIP later"
+  - {name: style, command: [awk, "END { exit 3 }", receipt.awk]}`
+
+// A required check holds up the approval that came before its end, over a death of the
+// server, and refuses it where it fails; what it ran on is exactly what was proposed.
+func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
+	t.Parallel()
+	w := newStoppedWorld(t, func(_ *emulator.Options, s *settings) {
+		s.Agent, s.Spec, s.Extra = untidyAgent, freshChecks, looksOften
+	})
+	w.start()
+	good := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	w.intoVolume(good, "touch /workspace/written-after-collection")
+	w.approve(tom, good.PullRequest, "")
+	w.waitSaid(good.PullRequest, "required check")
+	w.waitCounted(good.ID, 1)
+	w.server.kill()
+	w.start()
+	done := w.taskOf(good.Issue, task.Done)
+	w.landedExactly(done)
+	p, err := w.db().Proposal(t.Context(), good.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, style := w.examined(good.ID, "tests"), w.examined(good.ID, "style")
+	if len(tests) != 1 || tests[0].State != task.ExaminationPassed || tests[0].Digest != p.Digest || !strings.Contains(tests[0].Summary, "1 tests passed, 1 skipped") {
+		t.Errorf("tests: %+v", tests)
+	}
+	if len(style) != 1 || style[0].State != task.ExaminationFailed || style[0].ExitCode != 3 {
+		t.Errorf("style: %+v", style)
+	}
+	if output, err := w.db().ReadLog(t.Context(), tests[0].LogStream(), 0, 1<<16); err != nil || !strings.Contains(string(output), "tree "+p.Tree) {
+		t.Errorf("it did not run on tree %s: %q, %v", p.Tree, output, err)
+	}
+	w.auditHas(good.ID, map[audit.Action]int{audit.CheckAsked: 2, audit.CheckEnded: 2, audit.ApprovalCounted: 1, audit.ApprovalRecorded: 1})
+	w.waitChecks(p.Carrier, "neutral") // only style, which is not required, failed
+
+	issue, err := w.openIssue(t.Context(), maria, "BREAK the total", "It forgets the quantity.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.say(maria, issue.GetNumber(), "/coderflow run")
+	bad := w.taskOf(issue.GetNumber(), task.Proposed)
+	w.waitChecks(w.head(bad.PullRequest), "failure")
+	w.waitSaid(bad.PullRequest, "0 tests passed, 2 failed")
+	w.approve(tom, bad.PullRequest, "")
+	w.waitSaid(bad.PullRequest, "the change was revised, it takes a new review")
+	w.waitCounted(bad.ID, 0)
+	w.noCommit(bad)
+	w.say(eve, bad.PullRequest, "/coderflow check tests")
+	w.waitSaid(bad.PullRequest, "tasks:create")
+	w.say(maria, bad.PullRequest, "/coderflow check tests")
+	w.waitTask(bad.ID, "a second attempt", func() (bool, error) {
+		all := w.examined(bad.ID, "tests")
+		return len(all) == 2 && all[1].State == task.ExaminationFailed && all[1].RequestedBy == w.subject(maria), nil
+	})
+	w.noCommit(bad)
+	w.say(maria, bad.PullRequest, "/coderflow check")
+	w.say(maria, bad.PullRequest, "/coderflow cancel")
+	w.waitTask(bad.ID, "nothing runs", func() (bool, error) {
+		open, err := w.db().OpenExaminations(t.Context())
+		return len(open) == 0, err
+	})
+}
+
+func (w *world) examined(id task.ID, name string) []task.Examination {
+	w.t.Helper()
+	all, err := w.db().Examinations(w.t.Context(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var found []task.Examination
+	for _, x := range all {
+		if x.Name == name {
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+// waitChecks waits until the checks' run on the commit has the conclusion.
+func (w *world) waitChecks(commit, conclusion string) {
+	w.t.Helper()
+	w.wait("checks of "+commit+": "+conclusion, func(context.Context) (bool, error) {
+		for _, run := range w.hub.CheckRuns(sampleRepo, commit) {
+			if run.Name == forge.ChecksRun && run.Conclusion == conclusion {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+// intoVolume does something to the task's own workspace, as whoever has the engine can.
+func (w *world) intoVolume(t task.Task, script string) {
+	w.t.Helper()
+	out, err := exec.Command("docker", "volume", "ls", "-q", "--filter", "name="+string(t.ID)).Output()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, volume := range strings.Fields(string(out)) {
+		if strings.HasSuffix(volume, "coderflow-task-"+string(t.ID)) {
+			out, err := exec.Command("docker", "run", "--rm", "--network", "none", "-v", volume+":/workspace", "--entrypoint", "/bin/sh",
+				"coderflow/sandbox:dev", "-c", script).CombinedOutput()
+			if err != nil {
+				w.t.Fatalf("%v: %s", err, out)
+			}
+			return
+		}
+	}
+	w.t.Fatalf("no volume of task %s among %q", t.ID, out)
+}
