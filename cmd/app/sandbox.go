@@ -90,9 +90,9 @@ func (c sandboxExportCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if c.Output == "" {
-			return n.runner.Export(ctx, engine.VolumeName(t.ID), s.out)
+			return n.runner.Export(ctx, engine.VolumeOf(&t), s.out)
 		}
-		size, err := exportTo(ctx, n.runner, engine.VolumeName(t.ID), c.Output)
+		size, err := exportTo(ctx, n.runner, engine.VolumeOf(&t), c.Output)
 		if err == nil {
 			fmt.Fprintf(s.err, "%s: %s, written by an agent: unpack it where nothing is run from\n", c.Output, sizeWords(size))
 		}

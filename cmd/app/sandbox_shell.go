@@ -61,7 +61,7 @@ func (c sandboxShellCmd) Run(ctx context.Context, s streams) error {
 // without its socket, prompt, scripts and settings.
 func (n node) startShell(ctx context.Context, t task.Task, name string) error {
 	labels := sandbox.Labels{Task: string(t.ID), Purpose: "shell"}
-	if err := n.runner.CopyWorkspace(ctx, engine.VolumeName(t.ID), name, labels); err != nil {
+	if err := n.runner.CopyWorkspace(ctx, engine.VolumeOf(&t), name, labels); err != nil {
 		return fmt.Errorf("copy the workspace: %w", err)
 	}
 	limits := sandbox.DefaultLimits()

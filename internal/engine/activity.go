@@ -28,7 +28,7 @@ func (e *Engine) account(ctx context.Context, t *task.Task) (account, error) {
 	preset, _, _ := strings.Cut(t.Run.Agent, " ")
 	p, err := agent.Lookup(preset)
 	if err != nil || p.Output == activity.Text {
-		tail, err := e.logTail(ctx, "task/"+string(t.ID))
+		tail, err := e.logTailFrom(ctx, "task/"+string(t.ID), t.Run.LogFrom)
 		return account{feed: tail}, err
 	}
 	parser, tail, feed := activity.NewParser(p.Output), &activity.Tail{}, &lastBytes{most: feedBytes}
@@ -38,7 +38,7 @@ func (e *Engine) account(ctx context.Context, t *task.Task) (account, error) {
 			feed.add(event.Line())
 		}
 	}
-	for offset := int64(0); ; {
+	for offset := t.Run.LogFrom; ; {
 		piece, err := e.Store.ReadLog(ctx, "task/"+string(t.ID), offset, logPiece)
 		if err != nil {
 			return account{}, fmt.Errorf("read the output: %w", err)

@@ -102,7 +102,7 @@ func (e *Engine) stopTripped(ctx context.Context, w *work, err error) error {
 		return fmt.Errorf("stop the container that has a canary: %w", err)
 	}
 	e.Failpoint(CanaryStopped)
-	if err := e.keepLog(ctx, outputOf{w.t.Run.Container, "task/" + string(w.t.ID), w.t.Environment, true}, true); err != nil {
+	if err := e.keepLogFrom(ctx, outputOf{w.t.Run.Container, "task/" + string(w.t.ID), w.t.Environment, true}, w.t.Run.LogFrom, true); err != nil {
 		return err
 	}
 	status, err := e.Sandbox.Inspect(ctx, w.t.Run.Container)
@@ -126,7 +126,7 @@ func (e *Engine) changeTripped(ctx context.Context, w *work, environment string,
 	if err := e.recordTrip(ctx, &w.t, canary.Trip); err != nil {
 		return err
 	}
-	return ended(task.Refused, "%s: nothing of the change was stored", canary.Trip)
+	return &failure{to: task.Refused, why: canary.Trip.String() + ": nothing of the change was stored", final: true}
 }
 
 // stopTrippedRun ends a deployment whose container said a canary, or tried to send

@@ -118,6 +118,8 @@ func (c *conversation) follow(ctx context.Context, cmd command.Command) error {
 		return c.retry(ctx)
 	case command.Check, command.Judge:
 		return c.examineAgain(ctx, cmd)
+	case command.Revise, command.Rebase:
+		return c.revise(ctx, cmd)
 	case command.Status, command.Why, command.Cancel:
 		return c.about(ctx, cmd)
 	}

@@ -186,6 +186,8 @@ type failure struct {
 	to    task.State
 	why   string
 	cause error
+	// final ends the task even if a proposal of it stands.
+	final bool
 }
 
 // Error implements error.
@@ -203,6 +205,10 @@ func ended(to task.State, format string, args ...any) error {
 }
 
 func (e *Engine) fail(ctx context.Context, w *work, f *failure) error {
+	if f.leavesProposal(&w.t) {
+		e.Logger.WarnContext(ctx, "revision came to nothing", "task", w.t.ID, "revision", w.t.Round(), "why", f.why, "cause", f.cause)
+		return e.revisionFell(ctx, w, f.why, nil)
+	}
 	w.t.Failure = f.why
 	if f.cause != nil {
 		e.Logger.WarnContext(ctx, "task ended", "task", w.t.ID, "state", f.to, "why", f.why, "cause", f.cause)
@@ -287,7 +293,7 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 		if err := e.closeModels(ctx, w.t.ID); err != nil {
 			return err
 		}
-		if err := e.Sandbox.ForgetSecrets(containerName(w.t.ID)); err != nil {
+		if err := e.Sandbox.ForgetSecrets(containerName(&w.t)); err != nil {
 			return err
 		}
 	}

@@ -57,6 +57,9 @@ func (e *Engine) judgeReviews(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("read the reviews: %w", err)
 	}
+	if held, err := e.feedback(ctx, w, reviews); held || err != nil {
+		return err
+	}
 	if err := e.dropWithdrawn(ctx, w, reviews); err != nil {
 		return err
 	}
@@ -120,6 +123,9 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	w.t.Judged = completed(judged(w.t.Judged, judgement(r, record.Decision, e.Now())))
 	w.t.ApprovalID, w.t.Failure = record.ID, ""
 	err = e.move(ctx, w, task.Approved, func(tx Tx) error {
+		if err := unlessFeedback(ctx, tx, w.t.ID); err != nil {
+			return err
+		}
 		fresh, err := tx.InsertApproval(ctx, record)
 		if err != nil {
 			return err
@@ -252,7 +258,13 @@ func (e *Engine) redeem(ctx context.Context, w *work) error {
 	if _, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand); err != nil {
 		return e.approvalFell(ctx, w, err)
 	}
-	return e.move(ctx, w, task.Landing, nil)
+	err := e.move(ctx, w, task.Landing, func(tx Tx) error { return unlessFeedback(ctx, tx, w.t.ID) })
+	if errors.Is(err, errFeedback) {
+		return e.approvalFell(ctx, w, &approval.RefusedError{Decision: policy.Decision{
+			Reason: policy.No("a revision was asked for before the approval was carried out"),
+		}})
+	}
+	return err
 }
 
 // approvalFell takes a task whose approval no longer stands to where it now

@@ -83,8 +83,7 @@ func (e *Engine) conventions(ctx context.Context, t *task.Task) (prompt.Conventi
 
 // containerSpec depends on the task, its base commit and the environment alone,
 // so that a container made before a crash is recognised after it.
-func containerSpec(t task.Task, env manifest.Environment, socketDir string, c prompt.Conventions) (sandbox.Spec, error) {
-	text := prompt.Build(t, c)
+func containerSpec(t task.Task, env manifest.Environment, socketDir, text string) (sandbox.Spec, error) {
 	config := agent.Config{Preset: env.Agent.Preset, Command: env.Agent.Command, Env: env.Agent.Env, Prompt: text}
 	if env.Model != nil {
 		config.Model = env.Model.Names[0]
@@ -95,8 +94,8 @@ func containerSpec(t task.Task, env manifest.Environment, socketDir string, c pr
 	}
 	reach(command.Env, env)
 	spec := sandbox.Spec{
-		Name: containerName(t.ID), Image: env.Agent.Image, Argv: command.Argv, Env: command.Env,
-		Workspace: sandbox.Workspace{Volume: VolumeName(t.ID)},
+		Name: containerName(&t), Image: env.Agent.Image, Argv: command.Argv, Env: command.Env,
+		Workspace: sandbox.Workspace{Volume: VolumeOf(&t)},
 		Inputs: sandbox.Inputs{
 			Prompt: []byte(text), Setup: []byte(env.Scripts.Setup), Cleanup: []byte(env.Scripts.Cleanup), Home: command.Home,
 		},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,14 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 		return fmt.Errorf("start the container: %w", err)
 	}
 	e.Failpoint(ContainerStarted)
-	w.t.Run = task.Run{Node: w.t.Run.Node, Container: container.Name, Image: container.ImageID, Agent: agentName(env), StartedAt: e.Now().UTC()}
+	logged, err := e.Store.LogSize(ctx, "task/"+string(w.t.ID)) // nothing is added until the task is running
+	if err != nil {
+		return fmt.Errorf("read how much output is kept: %w", err)
+	}
+	w.t.Run = task.Run{
+		Node: w.t.Run.Node, Volume: w.t.Run.Volume, Start: w.t.Run.Start, LogFrom: logged,
+		Container: container.Name, Image: container.ImageID, Agent: agentName(env), StartedAt: e.Now().UTC(),
+	}
 	if env.Model != nil {
 		w.t.Run.Model = env.Model.Names[0]
 	}
@@ -95,7 +103,11 @@ func (e *Engine) describe(ctx context.Context, w *work, env manifest.Environment
 	if err != nil {
 		return sandbox.Spec{}, err
 	}
-	spec, err := containerSpec(w.t, env, socketDir, c)
+	text, err := e.promptOf(ctx, &w.t, c)
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
+	spec, err := containerSpec(w.t, env, socketDir, text)
 	if err != nil {
 		return spec, failed(err, "environment %s cannot run this task: %v", env.Name, err)
 	}
@@ -164,7 +176,7 @@ func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef, who forge.
 
 func (e *Engine) fillWorkspace(ctx context.Context, w *work, env manifest.Environment) error {
 	err := e.workspace(ctx, w.t.Repository, sandbox.WorkspaceSpec{
-		Volume: VolumeName(w.t.ID), Commit: w.t.BaseCommit, Image: env.Agent.Image,
+		Volume: VolumeOf(&w.t), Commit: cmp.Or(w.t.Run.Start, w.t.BaseCommit), Image: env.Agent.Image,
 		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "task"},
 	})
 	if errors.Is(err, sandbox.ErrBaseMissing) {
@@ -185,7 +197,19 @@ func (e *Engine) workspace(ctx context.Context, ref forge.RepositoryRef, spec sa
 
 const containerPrefix = "coderflow-task-"
 
-// VolumeName names the workspace of a task.
+// VolumeName names the first workspace of a task.
 func VolumeName(id task.ID) string { return containerPrefix + string(id) }
 
-func containerName(id task.ID) string { return containerPrefix + string(id) }
+// VolumeOf names the workspace that the task has now.
+func VolumeOf(t *task.Task) string { return cmp.Or(t.Run.Volume, VolumeName(t.ID)) }
+
+// containerName names the container of the revision that is being made.
+func containerName(t *task.Task) string {
+	if t.Round() > 1 {
+		return fmt.Sprintf("%s%s%s%d", containerPrefix, t.ID, roundMark, t.Round())
+	}
+	return containerPrefix + string(t.ID)
+}
+
+// roundMark stands between a task's id and the number of a revision.
+const roundMark = "-r"

@@ -33,17 +33,17 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
-	p, err := e.Store.Proposal(ctx, w.t.ID)
+	p, former, err := e.making(ctx, &w.t)
 	if errors.Is(err, task.ErrNotFound) {
-		p, err = e.collect(ctx, w, env)
+		p, err = e.makeProposal(ctx, w, env, former)
 	}
 	if err != nil {
 		return err
 	}
-	if err := e.carry(ctx, w, &p); err != nil {
+	if err := e.carry(ctx, w, &p, former); err != nil {
 		return err
 	}
-	credential, err := e.publish(ctx, w, p)
+	credential, err := e.publish(ctx, w, p, former.Carrier)
 	if err != nil {
 		return err
 	}
@@ -52,8 +52,14 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 		return err
 	}
 	e.Failpoint(PullRequestOpened)
-	w.t.PullRequest, w.t.PullRequestURL = pr.Number, pr.URL
+	w.t.PullRequest, w.t.PullRequestURL, w.t.BaseCommit = pr.Number, pr.URL, p.BaseCommit
+	if former.BaseCommit == "" || former.BaseCommit == p.BaseCommit { // a rebase leaves the workspace as it was
+		w.t.Run.Tree = p.Tree
+	}
 	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
+		if err := e.revisionProposed(ctx, tx, w, p, former); err != nil {
+			return err
+		}
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalPublished, map[string]any{
 			"pullRequest": pr.URL, "draft": pr.Draft, "carrier": p.Carrier, "digest": p.Digest,
 			"credential": credential,
@@ -65,10 +71,10 @@ const lostLayer = "a part of the task's workspace was removed from the Docker en
 
 // collect turns the workspace into a recorded proposal. Killed anywhere, it is
 // done again from the workspace, which nobody writes to any more.
-func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment) (task.Proposal, error) {
+func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment, former task.Proposal) (task.Proposal, error) {
 	limits := env.Proposal.Collect()
 	collection, err := e.Sandbox.Collect(ctx, sandbox.CollectSpec{
-		Volume: VolumeName(w.t.ID), Image: env.Agent.Image, Limits: limits,
+		Volume: VolumeOf(&w.t), Image: env.Agent.Image, Limits: limits,
 		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "collect"},
 	})
 	if errors.Is(err, sandbox.ErrBaseMissing) {
@@ -88,7 +94,7 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 	}
 	look := &leaks{redactor: redactor, wire: wire}
 	result, err := e.Git.BuildTree(ctx, gitops.BuildRequest{
-		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: 1,
+		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: w.t.Round(), Start: w.t.Run.Start,
 		Changes: e.changes(collection, look), Limits: env.Proposal.Build(),
 		AllowSecrets: env.Proposal.SecretPatterns.Allows,
 	})
@@ -99,19 +105,27 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment)
 		return task.Proposal{}, collectFailed(err, redactor)
 	}
 	e.Failpoint(TreeBuilt)
+	if result.Tree == former.Tree {
+		return task.Proposal{}, ended(task.NoChange, "the agent changed nothing of what was proposed before")
+	}
+	return e.recordProposal(ctx, w, w.t.BaseCommit, result)
+}
+
+// recordProposal stores what was made of a base as the revision's proposal.
+func (e *Engine) recordProposal(ctx context.Context, w *work, base string, result gitops.Result) (task.Proposal, error) {
 	p := task.Proposal{
-		Task: w.t.ID, Revision: 1, Repository: w.t.Repository, BaseBranch: w.t.BaseBranch, BaseCommit: w.t.BaseCommit,
+		Task: w.t.ID, Revision: w.t.Round(), Repository: w.t.Repository, BaseBranch: w.t.BaseBranch, BaseCommit: base,
 		Tree: result.Tree, Manifest: result.Manifest, Diff: result.Diff, Ignored: result.Ignored, Risks: result.Risks,
 		Message: present.ProposedMessage(w.t), PolicyVersion: w.t.PolicyVersion,
 		CreatedAt: e.Now().UTC().Truncate(time.Second),
 	}
 	p.Digest = p.ComputeDigest()
-	err = e.Store.InTx(ctx, func(tx Tx) error {
+	err := e.Store.InTx(ctx, func(tx Tx) error {
 		if err := tx.InsertProposal(ctx, p); err != nil {
 			return err
 		}
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalRecorded, map[string]any{
-			"base": p.BaseCommit, "tree": p.Tree, "digest": p.Digest, "paths": len(p.Manifest), "ignored": p.Ignored,
+			"revision": p.Revision, "base": p.BaseCommit, "tree": p.Tree, "digest": p.Digest, "paths": len(p.Manifest), "ignored": p.Ignored,
 			"risks": risksByName(p.Risks),
 		})
 	})
@@ -175,13 +189,13 @@ func collectFailed(err error, r *secret.Redactor) error {
 
 // carry makes the inert commit. Its dates are the proposal's, so that a second
 // try makes the same one.
-func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal) error {
+func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal, former task.Proposal) error {
 	if p.Carrier != "" {
 		return nil
 	}
 	commit, err := e.Git.Carrier(ctx, gitops.CarrierRequest{
 		Repository: p.Repository, Base: p.BaseCommit, Task: p.Task, Revision: p.Revision,
-		Patch: p.Diff, Subject: "Proposal " + string(p.Task) + " for issue " + fmt.Sprint(w.t.Issue), Date: p.CreatedAt,
+		Previous: former.Carrier, PreviousBase: former.BaseCommit, Patch: p.Diff, Subject: carrierSubject(w.t, *p), Date: p.CreatedAt,
 	})
 	if err != nil {
 		return fmt.Errorf("make the carrier commit: %w", err)
@@ -196,8 +210,17 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal) error {
 	})
 }
 
-// publish pushes the proposal branch and names the credential that did.
-func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal) (credential string, err error) {
+func carrierSubject(t task.Task, p task.Proposal) string {
+	subject := fmt.Sprintf("Proposal %s for issue %d", p.Task, t.Issue)
+	if p.Revision > 1 {
+		subject += fmt.Sprintf(", revision %d", p.Revision)
+	}
+	return subject
+}
+
+// publish pushes the proposal branch over where it was before and names the credential
+// that did.
+func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal, before string) (credential string, err error) {
 	token, err := source{e: e, who: w.t.Requester, own: proposalOf(w.t.ID)}.PushToken(ctx, p.Repository)
 	if refused := (*CredentialError)(nil); errors.As(err, &refused) {
 		return "", failed(err, "%v; whoever looks after the server can renew it", refused)
@@ -206,9 +229,11 @@ func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal) (credent
 		return "", fmt.Errorf("get a token to publish the proposal: %w", err)
 	}
 	remote := gitops.Remote{Repository: p.Repository, URL: e.Forge.GitURL(p.Repository), Token: token}
-	err = e.Git.PublishProposal(ctx, remote, p.Task, p.Carrier, "")
+	err = e.Git.PublishProposal(ctx, remote, p.Task, p.Carrier, before)
 	moved, refused := (*gitops.MovedError)(nil), (*gitops.PushRefusedError)(nil)
 	switch {
+	case errors.As(err, &moved) && before != "":
+		return "", failed(err, "somebody else moved the branch %s meanwhile; nothing was pushed", w.t.ID.Branch())
 	case errors.As(err, &moved):
 		return "", failed(err, "the branch %s exists already and is not ours", w.t.ID.Branch())
 	case errors.As(err, &refused):

@@ -27,7 +27,7 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 		return e.stopTripped(ctx, w, err)
 	}
 	output := outputOf{w.t.Run.Container, "task/" + string(w.t.ID), w.t.Environment, false}
-	if err := e.keepLog(ctx, output, false); err != nil {
+	if err := e.keepLogFrom(ctx, output, w.t.Run.LogFrom, false); err != nil {
 		return e.stopTripped(ctx, w, err)
 	}
 	status, err := e.Sandbox.Inspect(ctx, w.t.Run.Container)
@@ -40,7 +40,7 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 	case sandbox.StateGone:
 		return failed(nil, "the container is gone: somebody removed it")
 	}
-	if err := e.keepLog(ctx, output, true); err != nil { // what came in between
+	if err := e.keepLogFrom(ctx, output, w.t.Run.LogFrom, true); err != nil { // what came in between
 		return e.stopTripped(ctx, w, err)
 	}
 	if err := e.closeModels(ctx, w.t.ID); err != nil { // what was under way there is judged
@@ -58,6 +58,9 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 	why, err := e.whyFailed(ctx, &w.t, status)
 	if err != nil {
 		return err
+	}
+	if why != "" && w.t.Revising() {
+		return e.revisionFell(ctx, w, why, func(tx Tx) error { return e.auditEnd(ctx, tx, w, status) })
 	}
 	if why != "" {
 		return e.runEnded(ctx, w, status, task.Failed, why)
@@ -97,10 +100,12 @@ const maxWhyRefusals = 3
 
 func (e *Engine) runEnded(ctx context.Context, w *work, status sandbox.Status, to task.State, why string) error {
 	w.t.Failure = why
-	return e.move(ctx, w, to, func(tx Tx) error {
-		return e.audit(ctx, tx, &w.t, audit.System, audit.ContainerEnded, map[string]any{
-			"container": status.Name, "reason": status.Reason, "exitCode": status.ExitCode, "truncated": status.Truncated,
-		})
+	return e.move(ctx, w, to, func(tx Tx) error { return e.auditEnd(ctx, tx, w, status) })
+}
+
+func (e *Engine) auditEnd(ctx context.Context, tx Tx, w *work, status sandbox.Status) error {
+	return e.audit(ctx, tx, &w.t, audit.System, audit.ContainerEnded, map[string]any{
+		"container": status.Name, "reason": status.Reason, "exitCode": status.ExitCode, "truncated": status.Truncated,
 	})
 }
 
@@ -156,19 +161,24 @@ type outputOf struct {
 // offsets alone. complete says that the container has ended. Where a canary is in
 // the output, nothing is stored and the error is a *CanaryError.
 func (e *Engine) keepLog(ctx context.Context, from outputOf, complete bool) error {
+	return e.keepLogFrom(ctx, from, 0, complete)
+}
+
+// keepLogFrom does so for a container whose output begins at that byte of the stream.
+func (e *Engine) keepLogFrom(ctx context.Context, from outputOf, begins int64, complete bool) error {
 	offset, err := e.Store.LogSize(ctx, from.stream)
 	if err != nil {
 		return fmt.Errorf("read how much output is kept: %w", err)
 	}
 	var output bytes.Buffer
-	next, err := e.Sandbox.Logs(ctx, from.container, sandbox.LogOptions{Offset: offset}, &output)
+	next, err := e.Sandbox.Logs(ctx, from.container, sandbox.LogOptions{Offset: offset - begins}, &output)
 	if errors.Is(err, sandbox.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read the output: %w", err)
 	}
-	if next <= offset {
+	if next <= offset-begins {
 		return nil
 	}
 	if !from.tripped {
@@ -193,6 +203,7 @@ func (e *Engine) ContainerChanged(ctx context.Context, event sandbox.Event) erro
 		return e.Sweep(ctx)
 	}
 	id, isTask := strings.CutPrefix(event.Name, containerPrefix)
+	id, _, _ = strings.Cut(id, roundMark)
 	if run, isRun := strings.CutPrefix(event.Name, deploy.ContainerPrefix); isRun {
 		return e.runChanged(ctx, run)
 	}

@@ -172,8 +172,10 @@ type Run struct {
 	LogFrom int64 `json:"logFrom,omitempty"`
 	// Volume is the workspace where it is not the task's first one, and Start the commit
 	// that it began with; its tree is that of the proposal then.
-	Volume     string    `json:"volume,omitempty"`
-	Start      string    `json:"start,omitempty"`
+	Volume string `json:"volume,omitempty"`
+	Start  string `json:"start,omitempty"`
+	// Tree is the proposal's that the workspace has; empty where nothing is known of it.
+	Tree       string    `json:"tree,omitempty"`
 	Container  string    `json:"container,omitempty"`
 	Image      string    `json:"image,omitempty"` // digest or id of the image that really ran
 	Agent      string    `json:"agent,omitempty"` // preset and version

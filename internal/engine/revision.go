@@ -1,0 +1,274 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// A revision begins in the step that waits for humans, and only there: a task that is
+// approved goes on. From then until it is put up or comes to nothing the task is in no
+// state in which the gate takes an approval, and those of before are void.
+
+// revisionPause is how often a revision that waits for a free place is looked at.
+const revisionPause = 5 * time.Second
+
+// feedback begins a revision if one was asked for. held tells that no review is to be
+// judged now: there is feedback, so what is up for review is about to be replaced.
+func (e *Engine) feedback(ctx context.Context, w *work, reviews []forge.Review) (held bool, err error) {
+	known, err := e.Store.Feedback(ctx, w.t.ID)
+	if err != nil {
+		return false, err
+	}
+	if err := e.takeReviews(ctx, w, reviews, known); err != nil {
+		return false, err
+	}
+	if known, err = e.Store.Feedback(ctx, w.t.ID); err != nil {
+		return false, err
+	}
+	pending := task.Pending(known)
+	rebase := slices.DeleteFunc(slices.Clone(pending), func(f task.Feedback) bool { return f.Kind != task.FeedbackRebase })
+	switch {
+	case len(pending) == 0:
+		return false, nil
+	case len(rebase) > 0: // first: what is revised is then on the new base
+		return true, e.beginRevision(ctx, w, task.FeedbackRebase, rebase, reviews)
+	}
+	return true, e.beginRevision(ctx, w, task.FeedbackRevise, pending, reviews)
+}
+
+// beginRevision takes up feedback: in one transaction the revision is recorded, what was
+// approved before is void, and the task leaves the state in which it can be approved.
+func (e *Engine) beginRevision(ctx context.Context, w *work, kind task.FeedbackKind, list []task.Feedback, reviews []forge.Review) error {
+	p, err := e.Store.Proposal(ctx, w.t.ID)
+	if err != nil {
+		return fmt.Errorf("read the proposal: %w", err)
+	}
+	keys := make([]string, len(list))
+	for i, f := range list {
+		keys[i] = f.Key
+	}
+	to := task.Collecting
+	if kind == task.FeedbackRebase {
+		if done, err := e.onTip(ctx, w, p, keys); done || err != nil {
+			return err
+		}
+	} else {
+		to = task.Preparing
+		if free, err := e.hasRoom(ctx); err != nil || !free {
+			return errors.Join(err, e.again(ctx, &w.t, revisionPause))
+		}
+		if err := e.chooseWorkspace(ctx, w, p); err != nil {
+			return err
+		}
+	}
+	r := task.Revision{Task: w.t.ID, Number: w.t.Round() + 1, Kind: kind, State: task.RevisionMaking, After: p.Revision, StartedAt: e.Now().UTC()}
+	w.t.Revision, w.t.Failure = r.Number, ""
+	void := e.voidReviews(w, reviews, fmt.Sprintf("revision %d was asked for, which replaces what was reviewed; it takes a new review of that", r.Number))
+	return e.move(ctx, w, to, func(tx Tx) error {
+		if err := tx.StartRevision(ctx, r, keys); err != nil {
+			return err
+		}
+		err := e.audit(ctx, tx, &w.t, audit.System, audit.RevisionStarted, map[string]any{
+			"revision": r.Number, "kind": kind, "after": p.Revision, "digest": p.Digest, "feedback": keys, "voided": len(void),
+		})
+		return errors.Join(err, e.auditVoid(ctx, tx, &w.t, p.Digest, void))
+	})
+}
+
+// onTip answers a rebase that has nothing to do: what is up for review, and what was
+// approved of it, stays as it is.
+func (e *Engine) onTip(ctx context.Context, w *work, p task.Proposal, keys []string) (done bool, err error) {
+	tip, err := e.tipOf(ctx, w)
+	if fail := (*failure)(nil); errors.As(err, &fail) {
+		return false, nil // the revision says so
+	}
+	if err != nil || tip != p.BaseCommit {
+		return false, err
+	}
+	r := task.Revision{Task: w.t.ID, Number: w.t.Round() + 1, Kind: task.FeedbackRebase, State: task.RevisionMaking, After: p.Revision, StartedAt: e.Now().UTC()}
+	why := fmt.Sprintf("it is on the tip of %s already: commit %.12s", p.BaseBranch, tip)
+	return true, e.save(ctx, w, func(t *task.Task) { t.Revision = r.Number }, func(tx Tx) error {
+		if err := tx.StartRevision(ctx, r, keys); err != nil {
+			return err
+		}
+		if err := tx.EndRevision(ctx, w.t.ID, r.Number, task.RevisionNothing, why); err != nil {
+			return err
+		}
+		return e.audit(ctx, tx, &w.t, audit.System, audit.RevisionEnded, map[string]any{
+			"revision": r.Number, "state": task.RevisionNothing, "why": why, "stands": p.Revision, "digest": p.Digest, "feedback": keys,
+		})
+	})
+}
+
+// hasRoom reports whether another agent may run on this node now.
+func (e *Engine) hasRoom(ctx context.Context) (bool, error) {
+	open, err := e.Store.OpenTasks(ctx)
+	if err != nil {
+		return false, fmt.Errorf("count the running tasks: %w", err)
+	}
+	busy := 0
+	for _, t := range open {
+		if (t.State == task.Preparing || t.State == task.Running) && e.hasOn(&t) {
+			busy++
+		}
+	}
+	return busy < e.MaxRunning, nil
+}
+
+// voidReviews refuses every approving review that is not answered for good: each of its
+// authors has to approve anew. It returns those refusals.
+func (e *Engine) voidReviews(w *work, reviews []forge.Review, why string) []task.Judgement {
+	d := policy.Decision{Reason: policy.No(why)}
+	all, refused := w.t.Judged, []task.Judgement{}
+	refuse := func(r forge.Review) {
+		j := judgement(r, d, e.Now())
+		all, refused = judged(all, j), append(refused, j)
+	}
+	for _, j := range w.t.Judged {
+		if j.Counted {
+			refuse(forge.Review{ID: j.Review, URL: j.URL, Author: j.Reviewer})
+		}
+	}
+	for _, r := range reviews {
+		known := slices.ContainsFunc(all, func(j task.Judgement) bool { return j.Review == r.ID })
+		if r.State == forge.ReviewApproved && !known {
+			refuse(r)
+		}
+	}
+	w.t.Judged = all
+	return refused
+}
+
+func (e *Engine) auditVoid(ctx context.Context, tx Tx, t *task.Task, digest string, void []task.Judgement) error {
+	for _, j := range void {
+		err := e.audit(ctx, tx, t, j.Reviewer.Subject.String(), audit.ApprovalRefused, map[string]any{
+			"review": j.URL, "decision": decisionOf(j), "digest": digest,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stands reports whether a failure of the task leaves a proposal that is up for review,
+// to which the task goes back.
+func (f *failure) leavesProposal(t *task.Task) bool {
+	return t.Revising() && !f.final && slices.Contains([]task.State{task.Failed, task.NoChange, task.Refused}, f.to)
+}
+
+// revisionFell goes back to the proposal that stands. Reviews that approved it while the
+// revision was made are void too: it was about to be replaced then.
+func (e *Engine) revisionFell(ctx context.Context, w *work, why string, also func(Tx) error) error {
+	number := w.t.Round()
+	former, err := e.Store.ProposalBefore(ctx, w.t.ID, number)
+	if err != nil {
+		return fmt.Errorf("read the proposal before revision %d: %w", number, err)
+	}
+	reviews, err := e.Forge.Reviews(ctx, w.t.Repository, w.t.PullRequest)
+	if err != nil {
+		return fmt.Errorf("read the reviews: %w", err)
+	}
+	newest, err := e.Store.Proposal(ctx, w.t.ID)
+	if err != nil {
+		return fmt.Errorf("read the proposal: %w", err)
+	}
+	w.t.Run.Tree = "" // whatever the agent left in the workspace is not what stands
+	w.t.Failure = fmt.Sprintf("Revision %d came to nothing: %s\nThe proposal of revision %d stands as it was.", number, why, former.Revision)
+	void := e.voidReviews(w, reviews, fmt.Sprintf("it was given while revision %d was being made, which came to nothing; it takes a new review of what stands", number))
+	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
+		if newest.Revision == number {
+			if err := tx.DropProposal(ctx, w.t.ID, number); err != nil {
+				return err
+			}
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		if err := tx.EndRevision(ctx, w.t.ID, number, task.RevisionNothing, why); err != nil {
+			return err
+		}
+		detail := map[string]any{"revision": number, "state": task.RevisionNothing, "why": why, "stands": former.Revision, "digest": former.Digest}
+		if newest.Revision == number {
+			detail["dropped"] = newest.Digest
+		}
+		err := e.audit(ctx, tx, &w.t, audit.System, audit.RevisionEnded, detail)
+		return errors.Join(err, e.auditVoid(ctx, tx, &w.t, former.Digest, void))
+	})
+}
+
+// standing is the proposal that the pull request shows: while a revision is made, the
+// one before it.
+func (e *Engine) standing(ctx context.Context, t *task.Task) (task.Proposal, error) {
+	if t.Revising() {
+		return e.Store.ProposalBefore(ctx, t.ID, t.Round())
+	}
+	return e.Store.Proposal(ctx, t.ID)
+}
+
+// making is the recorded proposal of the revision that is being made, and the one that
+// it follows; former is zero for the first. It fails with task.ErrNotFound if the
+// proposal was not recorded yet.
+func (e *Engine) making(ctx context.Context, t *task.Task) (p, former task.Proposal, err error) {
+	if t.Round() > 1 {
+		if former, err = e.Store.ProposalBefore(ctx, t.ID, t.Round()); err != nil {
+			return p, former, fmt.Errorf("read the proposal before revision %d: %w", t.Round(), err)
+		}
+	}
+	p, err = e.Store.Proposal(ctx, t.ID)
+	if err == nil && p.Revision != t.Round() {
+		err = fmt.Errorf("revision %d: %w", t.Round(), task.ErrNotFound)
+	}
+	return p, former, err
+}
+
+// round is the revision that is being made; zero for the first.
+func (e *Engine) round(ctx context.Context, t *task.Task) (task.Revision, error) {
+	if t.Round() == 1 {
+		return task.Revision{Number: 1}, nil
+	}
+	all, err := e.Store.Revisions(ctx, t.ID)
+	if err != nil {
+		return task.Revision{}, err
+	}
+	i := slices.IndexFunc(all, func(r task.Revision) bool { return r.Number == t.Round() })
+	if i < 0 {
+		return task.Revision{}, fmt.Errorf("revision %d of task %s: %w", t.Round(), t.ID, task.ErrNotFound)
+	}
+	return all[i], nil
+}
+
+// chooseWorkspace lets the agent go on in the workspace of before if that still has
+// exactly what is up for review; otherwise it begins a new one with that.
+func (e *Engine) chooseWorkspace(ctx context.Context, w *work, p task.Proposal) error {
+	if w.t.Run.Tree == p.Tree && w.t.Run.Tree != "" {
+		volumes, err := e.Storage.Volumes(ctx)
+		if err != nil {
+			return fmt.Errorf("look for the workspace: %w", err)
+		}
+		name := VolumeOf(&w.t)
+		if slices.ContainsFunc(volumes, func(v sandbox.VolumeInfo) bool { return v.Name == name && v.Whole }) {
+			return nil
+		}
+	}
+	commit, err := e.Git.ResultCommit(ctx, gitops.ResultRequest{
+		Repository: w.t.Repository, Task: w.t.ID, Revision: p.Revision, Base: p.BaseCommit, Tree: p.Tree,
+	})
+	if err != nil {
+		return fmt.Errorf("make a commit of what is up for review: %w", err)
+	}
+	w.t.Run.Volume, w.t.Run.Start = fmt.Sprintf("%s-r%d", VolumeName(w.t.ID), w.t.Round()+1), commit
+	return nil
+}

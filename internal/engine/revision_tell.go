@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/present"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// roundsTold is how many of the last revisions are told again after a restart.
+const roundsTold = 2
+
+// tellRevisions keeps one comment for each revision on the pull request.
+func (e *Engine) tellRevisions(ctx context.Context, w *work) error {
+	if w.t.Round() == 1 {
+		return nil
+	}
+	all, err := e.Store.Revisions(ctx, w.t.ID)
+	if err != nil {
+		return err
+	}
+	for _, r := range all[max(0, len(all)-roundsTold):] {
+		marker := present.RevisionMarker(w.t.ID, r.Number)
+		if last, ok := e.said.Load(marker); ok && last == r.State {
+			continue
+		}
+		view, err := e.revisionView(ctx, &w.t, r)
+		if err != nil {
+			return err
+		}
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, present.RevisionComment(view)); err != nil {
+			return fmt.Errorf("tell of revision %d of task %s: %w", r.Number, w.t.ID, err)
+		}
+		e.said.Store(marker, r.State)
+	}
+	return nil
+}
+
+func (e *Engine) revisionView(ctx context.Context, t *task.Task, r task.Revision) (present.RevisionView, error) {
+	v := present.RevisionView{Task: *t, Revision: r, Voided: voidedBy(t, r)}
+	if r.State != task.RevisionProposed {
+		return v, nil
+	}
+	proposals, err := e.Store.Proposals(ctx, t.ID)
+	if err != nil {
+		return v, err
+	}
+	for _, p := range proposals {
+		switch p.Revision {
+		case r.Number:
+			v.Proposal = p
+		case r.After:
+			v.Former = p
+		}
+	}
+	between, err := e.Git.Compare(ctx, gitops.CompareRequest{Repository: t.Repository, From: v.Former.Tree, To: v.Proposal.Tree})
+	if err != nil {
+		return v, fmt.Errorf("compare revision %d with %d: %w", r.Number, r.After, err)
+	}
+	v.Between = between.Manifest
+	return v, nil
+}
+
+// voidedBy are whose approvals fell when the revision began: what was refused since and
+// before its end.
+func voidedBy(t *task.Task, r task.Revision) []forge.User {
+	var who []forge.User
+	for _, j := range t.Judged {
+		during := !j.At.Before(r.StartedAt) && (r.EndedAt.IsZero() || !j.At.After(r.EndedAt))
+		known := slices.ContainsFunc(who, func(u forge.User) bool { return u.Subject == j.Reviewer.Subject })
+		if during && !j.Allowed && !j.Counted && !known {
+			who = append(who, j.Reviewer)
+		}
+	}
+	return who
+}
