@@ -142,6 +142,14 @@ func TestAJobIsNotEnqueuedTwiceWhileItWaits(t *testing.T) {
 		if n := waiting(t, s); n != 4 {
 			t.Fatalf("%d jobs wait, want the one of another kind added", n)
 		}
+		counted := 0
+		counts, err := queue.Counts(t.Context(), s.DB())
+		for _, c := range counts {
+			counted += c.Jobs
+		}
+		if err != nil || counted != 4 {
+			t.Errorf("counted %+v, %v", counts, err)
+		}
 	})
 }
 
