@@ -98,7 +98,7 @@ var table = []row{
 	{"internal/backup", "the form of a backup file", nil, nil},
 	{"internal/queue", "durable jobs", nil, []string{river}},
 	{"internal/store", "both databases",
-		plus(domain, "internal/backup", "internal/engine", "internal/manifest", "internal/queue", "internal/secret", "internal/signin", "internal/token"),
+		plus(domain, "internal/backup", "internal/engine", "internal/judge", "internal/manifest", "internal/queue", "internal/secret", "internal/signin", "internal/token"),
 		[]string{"github.com/uptrace/bun", "github.com/jackc/pgx/v5", "golang.org/x/mod", "modernc.org/sqlite", river}},
 }
 

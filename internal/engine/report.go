@@ -30,10 +30,10 @@ func (e *Engine) report(ctx context.Context, w *work) error {
 	if err := e.answerReviews(ctx, w); err != nil {
 		return err
 	}
-	if err := e.tellRevisions(ctx, w); err != nil {
+	if err := e.reportChecks(ctx, &w.t); err != nil {
 		return err
 	}
-	if err := e.reportChecks(ctx, &w.t); err != nil {
+	if err := e.reportJudges(ctx, &w.t); err != nil {
 		return err
 	}
 	view, err := e.statusView(ctx, &w.t)
@@ -147,7 +147,7 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 	if t.PullRequest == 0 {
 		return check, false, nil
 	}
-	p, err := e.standing(ctx, t)
+	p, err := e.Store.Proposal(ctx, t.ID)
 	if err != nil {
 		return check, false, fmt.Errorf("read the proposal: %w", err)
 	}
@@ -158,9 +158,6 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 		}
 	}
 	check = present.Gate(*t, p, record.Approvers()...)
-	if t.Revising() {
-		check = present.GateRevising(*t)
-	}
 	if t.State == task.Proposed {
 		refused, counted := lastRefusal(t), lastCounted(t)
 		switch {
@@ -274,16 +271,11 @@ func (e *Engine) landedOn(ctx context.Context, t *task.Task) (string, error) {
 }
 
 func (e *Engine) logTail(ctx context.Context, stream string) (string, error) {
-	return e.logTailFrom(ctx, stream, 0)
-}
-
-// logTailFrom is the end of what stands in the stream from a byte on.
-func (e *Engine) logTailFrom(ctx context.Context, stream string, from int64) (string, error) {
 	size, err := e.Store.LogSize(ctx, stream)
 	if err != nil {
 		return "", fmt.Errorf("read the output: %w", err)
 	}
-	tail, err := e.Store.ReadLog(ctx, stream, max(from, size-tailBytes), tailBytes)
+	tail, err := e.Store.ReadLog(ctx, stream, max(0, size-tailBytes), tailBytes)
 	if err != nil && !errors.Is(err, task.ErrNotFound) {
 		return "", fmt.Errorf("read the output: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/freeze"
+	"github.com/coderflow/coderflow/internal/judge"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/task"
@@ -30,6 +31,8 @@ type Reader interface {
 	// Examinations are all of a task's, of every revision, oldest first.
 	Examinations(ctx context.Context, id task.ID) ([]task.Examination, error)
 	Examination(ctx context.Context, id string) (task.Examination, error)
+	// Measured is what calibration found of a judge as it is defined.
+	Measured(ctx context.Context, environment, name, definition string) (judge.Measured, error)
 	// OpenExaminations are those of all tasks that have not ended, oldest first.
 	OpenExaminations(ctx context.Context) ([]task.Examination, error)
 	// Owner is the task of a task's, a deployment run's or an examination's id.
@@ -69,9 +72,8 @@ type TaskReader interface {
 	OpenTasks(ctx context.Context) ([]task.Task, error)
 	// LatestTask is the newest task of an issue, or the task of a pull request.
 	LatestTask(ctx context.Context, repo forge.RepositoryRef, number int) (task.Task, error)
-	// Proposal is the newest revision of the task's proposal that was not dropped.
+	// Proposal is the newest revision of the task's proposal.
 	Proposal(ctx context.Context, id task.ID) (task.Proposal, error)
-	RevisionReader
 }
 
 // Tx is one transaction: what is written here becomes visible together, with
@@ -91,7 +93,6 @@ type Tx interface {
 	// InsertProposal stores a revision once; storing it again is no error if the digest is the same.
 	InsertProposal(ctx context.Context, p task.Proposal) error
 	SetCarrier(ctx context.Context, id task.ID, revision int, commit string) error
-	RevisionTx
 	// InsertApproval stores an approval once by its id. (A revision can have
 	// several over time: one that became void, and a new one. That only one is in
 	// force is the task's: its state, epoch and ApprovalID.)
@@ -101,6 +102,7 @@ type Tx interface {
 	// SaveExamination writes its progress, which only goes forward: it fails with a
 	// *task.ExaminationStateError otherwise. What is examined stays as it was asked for.
 	SaveExamination(ctx context.Context, x task.Examination) error
+	SetMeasured(ctx context.Context, m judge.Measured) error
 	DeployTx
 	EvidenceTx
 	// FreezesInForce are those in force, as the transaction sees them.
