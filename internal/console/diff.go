@@ -37,7 +37,7 @@ func (f *FilePatch) Piece(file string, notes []Note, from int, p Painter) Piece 
 	all := f.rows()
 	from = min(max(0, from), len(all))
 	shown := all[from:min(len(all), from+PieceRows)]
-	placed := place(all, notes)
+	placed := placeNotes(all, notes)
 	var out strings.Builder
 	if from == 0 {
 		for _, n := range placed[-1] {
@@ -54,8 +54,8 @@ func (f *FilePatch) Piece(file string, notes []Note, from int, p Painter) Piece 
 	return Piece{HTML: template.HTML(out.String()), Rest: len(all) - from - len(shown), Next: from + len(shown)}
 }
 
-// place finds the row of each note; -1 is before all of them.
-func place(rows []row, notes []Note) map[int][]Note {
+// placeNotes finds the row of each note; -1 is before all of them.
+func placeNotes(rows []row, notes []Note) map[int][]Note {
 	placed := map[int][]Note{}
 	if len(notes) == 0 {
 		return placed

@@ -80,6 +80,7 @@ type API struct {
 	Tokens   Tokens
 	Policies Policies
 	Tasks    Tasks
+	TaskBook TaskBook
 	Records  Records
 	// Manifests are the versions of the manifests, Site what they meet here.
 	Manifests Manifests

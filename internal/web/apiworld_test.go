@@ -44,6 +44,7 @@ type apiWorld struct {
 	ruleBook
 	runBook
 	evidenceBook evidenceBook
+	book         taskBook
 }
 
 var (
@@ -79,7 +80,7 @@ func newAPIWorld(t *testing.T, limits Limits, bindings ...policy.Binding) *apiWo
 	w.options = Options{
 		Inbox: &inbox{}, GitHub: hook{}, Metrics: http.NotFoundHandler(),
 		API: &API{
-			Tokens: w, Policies: w, Tasks: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w, Deployments: w, Receipts: receiptDesk{w}, Chains: w, Evidence: &w.evidenceBook,
+			Tokens: w, Policies: w, Tasks: w, TaskBook: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w, Deployments: w, Receipts: receiptDesk{w}, Chains: w, Evidence: &w.evidenceBook,
 			Freezes: &freezeBook{},
 			Format:  func(task.Task) activity.Format { return activity.Text },
 		},
@@ -207,6 +208,9 @@ func (w *apiWorld) CancelTask(_ context.Context, c Cancellation) error {
 }
 
 func (w *apiWorld) Proposal(_ context.Context, id task.ID) (task.Proposal, error) {
+	if n := len(w.book.proposals); n > 0 {
+		return w.book.proposals[n-1], nil
+	}
 	p := task.Proposal{Task: id, Revision: 1, Tree: "t", Diff: []byte("diff --git a/x b/x\n+\x1b[31m\n")}
 	p.Digest = p.ComputeDigest()
 	return p, nil

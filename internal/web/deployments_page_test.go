@@ -12,9 +12,9 @@ import (
 )
 
 // signedIn is a browser of Alice, a viewer of staging.
-func signedIn(t *testing.T) (*signInWorld, *http.Client) {
+func signedIn(t *testing.T, limits ...Limits) (*signInWorld, *http.Client) {
 	t.Helper()
-	w := newSignInWorld(t, false)
+	w := newSignInWorld(t, false, limits...)
 	c := w.browser(nil)
 	w.get(c, w.login())
 	return w, c

@@ -2,6 +2,8 @@ package web
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 
@@ -94,4 +96,22 @@ func (s *server) frozenLines(c echo.Context) []string {
 		}
 	}
 	return lines
+}
+
+// seen stands in a fragment's own address for what the browser has of it.
+const seen = "seen=none"
+
+// part shows a part of a page that asks for itself again, and nothing if the browser
+// has it already.
+func (c *call) part(name, block string, view any) error {
+	var out bytes.Buffer
+	if err := console.Fragment(&out, name, block, view); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(out.Bytes())
+	mark := hex.EncodeToString(sum[:8])
+	if c.QueryParam("seen") == mark {
+		return c.NoContent(http.StatusNoContent)
+	}
+	return c.HTMLBlob(http.StatusOK, bytes.ReplaceAll(out.Bytes(), []byte(seen), []byte("seen="+mark)))
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -58,9 +59,7 @@ func (s *server) signInRoutes() []route {
 		{get, "/auth/login", anyone, asPage(limit(starts, s.startBrowser), s)},
 		{get, "/auth/:provider/callback", anyone, asPage(limit(starts, s.finishBrowser), s)},
 		{post, "/auth/logout", session, asPage(s.logOut, s)},
-		{get, "/static/:hash/:name", open, static},
-		{get, "/", session, asPage(s.withSession(showHome), s)},
-	}, append(append(s.deploymentRoutes(), s.environmentRoutes()...), s.systemRoutes()...)...)
+	}, slices.Concat(s.taskPageRoutes(), s.deploymentRoutes(), s.environmentRoutes(), s.systemRoutes())...)
 }
 
 func limit(l *limiter, next echo.HandlerFunc) echo.HandlerFunc {

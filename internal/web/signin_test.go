@@ -28,8 +28,11 @@ func TestAPersonSignsInAndOutInABrowser(t *testing.T) {
 		}
 		answer, page = w.get(c, w.login()+"&next=/%3Fhello")
 		if answer.StatusCode != http.StatusOK || answer.Request.URL.RequestURI() != "/?hello" ||
-			!strings.Contains(page, "oidc:own/alice") || !strings.Contains(page, "environment/staging") || !strings.Contains(page, "tasks:view") {
+			!strings.Contains(page, "oidc:own/alice") || !strings.Contains(page, `href="/tasks/`+string(here)) {
 			t.Fatalf("%d %s %s", answer.StatusCode, answer.Request.URL, page)
+		}
+		if _, access := w.get(c, w.server.URL+"/access"); !strings.Contains(access, "environment/staging") || !strings.Contains(access, "tasks:view") {
+			t.Errorf("what alice may is not on\n%s", access)
 		}
 		if csp := answer.Header.Get("Content-Security-Policy"); csp != pagePolicy || scripted(page) || strings.Contains(page, "style=") {
 			t.Errorf("%q", csp)

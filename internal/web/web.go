@@ -104,6 +104,8 @@ type server struct {
 	// proofs of the audit log for one address; nil without a clock.
 	proofs    *limiter
 	followers *seats
+	// viewers are pages that are followed, of one subject.
+	viewers *seats
 	// changes of manifests under way: of one subject, of everybody.
 	changes, allChanges *seats
 	limits              Limits
@@ -117,7 +119,7 @@ func newServer(o Options) *server {
 	if o.API != nil {
 		s.limits = o.API.Limits.withDefaults()
 		s.calls, s.failures = newLimiter(s.limits.Calls, o.Now), newLimiter(s.limits.Failures, o.Now)
-		s.followers = newSeats(s.limits.Followers)
+		s.followers, s.viewers = newSeats(s.limits.Followers), newSeats(s.limits.Followers)
 		s.changes, s.allChanges = newSeats(1), newSeats(changesAtOnce)
 	}
 	return s

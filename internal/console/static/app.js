@@ -66,28 +66,47 @@
 
   // A live output: data-live is the address of its events. Each event is a fragment
   // for the place that it names, or asks parts of the page to fetch themselves again.
+  // While nobody looks there is no connection; it goes on from where it was.
   const most = 4000; // lines that stay on the page
   function append(place, fragment) {
     const end = place.scrollHeight - place.scrollTop - place.clientHeight < 60;
     place.insertAdjacentHTML("beforeend", fragment);
-    times(place);
     while (place.childElementCount > most) place.firstElementChild.remove();
     if (end) place.scrollTop = place.scrollHeight;
   }
 
+  function refresh() {
+    if (window.htmx) for (const p of document.querySelectorAll("[data-fresh]")) htmx.trigger(p, "refresh");
+  }
+
   function follow(e) {
+    const address = new URL(e.dataset.live, location.href);
+    let source = null, over = false;
     const say = (text) => { const s = document.getElementById(e.dataset.status); if (s) s.textContent = text; };
-    const source = new EventSource(e.dataset.live);
-    source.addEventListener("open", () => say("live"));
-    source.addEventListener("error", () => say(source.readyState === EventSource.CLOSED ? "stopped" : "connecting…"));
-    for (const name of ["log", "activity"]) {
-      source.addEventListener(name, (m) => {
-        const place = document.getElementById(name);
-        if (place) append(place, m.data);
-      });
+    const close = () => { if (source) source.close(); source = null; };
+    function open() {
+      if (over || source) return;
+      source = new EventSource(address);
+      source.addEventListener("open", () => say("live"));
+      source.addEventListener("error", () => say(source && source.readyState === EventSource.CLOSED ? "not live; load the page again" : "connecting…"));
+      for (const name of ["log", "activity"]) {
+        source.addEventListener(name, (m) => {
+          if (m.lastEventId) address.searchParams.set("from", m.lastEventId);
+          const place = document.getElementById(name);
+          if (place) append(place, m.data);
+        });
+      }
+      source.addEventListener("changed", refresh);
+      source.addEventListener("end", () => { over = true; close(); say("ended"); refresh(); });
     }
-    source.addEventListener("changed", () => { for (const p of document.querySelectorAll("[data-fresh]")) window.htmx && htmx.trigger(p, "refresh"); });
-    source.addEventListener("end", () => { source.close(); say("ended"); for (const p of document.querySelectorAll("[data-fresh]")) window.htmx && htmx.trigger(p, "refresh"); });
+    document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") open(); else { close(); if (!over) say("paused"); } });
+    if (document.visibilityState === "visible") open();
+  }
+
+  // A place in the page that is folded opens when somebody goes to it.
+  function unfold() {
+    const place = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    if (place && place.tagName === "DETAILS") { place.open = true; place.scrollIntoView(); }
   }
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -97,6 +116,8 @@
     poll();
     for (const e of document.querySelectorAll("[data-bottom]")) e.scrollTop = e.scrollHeight;
     for (const e of document.querySelectorAll("[data-live]")) follow(e);
+    unfold();
+    window.addEventListener("hashchange", unfold);
     document.body.addEventListener("htmx:afterSettle", (e) => times(e.target.parentElement || document));
   });
 })();

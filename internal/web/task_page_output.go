@@ -1,0 +1,126 @@
+package web
+
+import (
+	"bytes"
+	"html/template"
+	"strconv"
+
+	"github.com/coderflow/coderflow/internal/agent/activity"
+	"github.com/coderflow/coderflow/internal/console"
+)
+
+// Bytes of a log that a page reads: a window on its end, or on what is before.
+const (
+	outputWindow   = 96 << 10
+	activityWindow = 256 << 10
+)
+
+// eventsOnPage is how many events of the agent a page shows.
+const eventsOnPage = 60
+
+// feed is what the agent did last.
+type feed struct {
+	Events template.HTML
+	Count  int
+	More   bool   // there are earlier ones
+	Live   string // address of what comes; empty: nothing does
+}
+
+// outputPage is a window on what the task's container wrote.
+type outputPage struct {
+	Log     template.HTML
+	From    int64
+	Until   int64
+	Size    int64
+	Earlier string // address of what is before the window; empty: nothing is
+	Live    string // address of what comes; empty: nothing does
+}
+
+// window reads the whole lines of the task's log before a byte of it, at most so many
+// bytes. Where it is over, or until is not its end, a line that is cut counts too.
+func (c *call) window(until int64, most int64) (lines []byte, from int64, err error) {
+	stream, over := c.stream()
+	from = max(0, until-most)
+	lines, err = c.s.API.Tasks.ReadLog(c.Request().Context(), stream, from, int(until-from))
+	if err != nil {
+		return nil, 0, err
+	}
+	if from > 0 {
+		if cut := bytes.IndexByte(lines, '\n') + 1; cut > 0 {
+			from, lines = from+int64(cut), lines[cut:]
+		}
+	}
+	if !over {
+		if end := bytes.LastIndexByte(lines, '\n') + 1; end > 0 || len(lines) < maxEventLine {
+			lines = lines[:end]
+		}
+	}
+	return lines, from, nil
+}
+
+// feed reads what the agent did last out of the end of its log.
+func (c *call) feed() (feed, error) {
+	stream, _ := c.stream()
+	size, err := c.s.API.Deployments.LogSize(c.Request().Context(), stream)
+	if err != nil {
+		return feed{}, err
+	}
+	lines, from, err := c.window(size, activityWindow)
+	if err != nil {
+		return feed{}, err
+	}
+	parser := activity.NewParser(c.s.API.Format(c.task))
+	events := append(parser.Feed(lines), parser.Close()...)
+	f := feed{More: from > 0 || len(events) > eventsOnPage}
+	events = events[max(0, len(events)-eventsOnPage):]
+	f.Events, f.Count = console.Events(events), len(events)
+	if !c.task.State.Ended() {
+		f.Live = c.liveAddress("activity", from+int64(len(lines)))
+	}
+	return f, nil
+}
+
+func (c *call) liveAddress(show string, from int64) string {
+	return "/tasks/" + string(c.task.ID) + "/live?show=" + show + "&from=" + strconv.FormatInt(from, 10)
+}
+
+// showOutput is the end of the log, and more as it comes; or what is before a byte.
+func showOutput(c *call) error {
+	stream, _ := c.stream()
+	size, err := c.s.API.Deployments.LogSize(c.Request().Context(), stream)
+	if err != nil {
+		return err
+	}
+	if until := c.QueryParam("until"); until != "" {
+		c.query.Set("until", until)
+	}
+	until, err := c.number("until", size, 0, size)
+	if err != nil {
+		return err
+	}
+	lines, from, err := c.window(until, outputWindow)
+	if err != nil {
+		return err
+	}
+	var terminal console.Terminal
+	view := outputPage{Log: terminal.Lines(lines), From: from, Until: from + int64(len(lines)), Size: size}
+	if from > 0 {
+		view.Earlier = "/tasks/" + string(c.task.ID) + "/output?until=" + strconv.FormatInt(from, 10)
+	}
+	if until == size && !c.task.State.Ended() {
+		view.Live = c.liveAddress("log", view.Until)
+	}
+	if c.wantsPart() {
+		return c.block("task", "earlier", view)
+	}
+	p, err := c.proposal()
+	if err != nil {
+		return err
+	}
+	h, err := c.head("output", p)
+	if err != nil {
+		return err
+	}
+	h.Body = view
+	return c.taskPage(h, "")
+}

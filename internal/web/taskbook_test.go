@@ -1,0 +1,40 @@
+package web
+
+import (
+	"context"
+
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// taskBook is the part of the world that belongs to one task.
+type taskBook struct {
+	proposals    []task.Proposal // of the task here, oldest first; empty: one small one
+	examinations []task.Examination
+	revisions    []task.Revision
+}
+
+func (w *apiWorld) ProposalBefore(ctx context.Context, id task.ID, number int) (task.Proposal, error) {
+	for i := len(w.book.proposals) - 1; i >= 0; i-- {
+		if w.book.proposals[i].Revision < number {
+			return w.book.proposals[i], nil
+		}
+	}
+	return task.Proposal{}, task.ErrNotFound
+}
+
+func (w *apiWorld) Examinations(_ context.Context, id task.ID) ([]task.Examination, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.book.examinations, nil
+}
+
+func (w *apiWorld) Revisions(context.Context, task.ID) ([]task.Revision, error) {
+	return w.book.revisions, nil
+}
+
+func (w *apiWorld) Variants(_ context.Context, group task.ID) ([]task.Task, error) {
+	if group == "" {
+		return nil, nil
+	}
+	return w.tasks, nil
+}
