@@ -86,6 +86,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		return fmt.Errorf("the server did not start: %w", err)
 	case a := <-address:
 		hub.SetWebhookURL("http://" + a + "/webhooks/github")
+		hub.SetConsoleURL("http://" + a)
 	}
 	if err := tell(ctx); err != nil {
 		return fmt.Errorf("the story went wrong: %w; the server's log is %s", err, logFile.Name())
@@ -345,12 +346,18 @@ func unusedAddress(ctx context.Context) (string, error) {
 }
 
 func (t *story) invite(page string) {
+	pull := page + "/" + sampleRepo + "/pulls"
+	if t.pr != nil {
+		pull = t.pr.GetHTMLURL()
+	}
 	fmt.Fprintf(t.out.out, `
-Everything stays up. Try it:
-  %s   choose who you are, open issues, comment /coderflow run, review, merge
-  %s   sign in as one of them, and see what they may
+Everything stays up. Open in a browser:
+  %-45s the forge: choose who you are, open an issue, comment /coderflow run
+  %-45s the pull request of the story: its change, checks, and the review
+  %-45s CoderFlow's console: sign in as maria or tom; tasks, environments, access, deployments, audit
+Or in a terminal:
   bin/coderflow tasks -c %s
   bin/coderflow audit -c %s
 Stop with Ctrl-C. All of it is kept in %s.
-`, page, t.server, t.config, t.config, t.dir)
+`, page+"/"+sampleRepo+"/issues", pull, t.server, t.config, t.config, t.dir)
 }

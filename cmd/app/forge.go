@@ -13,6 +13,7 @@ import (
 type forgeCmd struct {
 	Listen  string `default:"127.0.0.1:0" help:"Address to listen on."`
 	Webhook string `help:"Where deliveries are sent, for example http://127.0.0.1:8080/webhooks/github."`
+	Console string `help:"Address of CoderFlow's console, for the pages to lead there: http://127.0.0.1:8080."`
 	Dir     string `help:"Where repositories and keys are kept. Default: a new temporary directory." type:"path"`
 	JSON    bool   `help:"Print addresses, App, key file, webhook secret and sample users' tokens as JSON."`
 }
@@ -34,6 +35,7 @@ func (c forgeCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Webhook != "" {
 		hub.SetWebhookURL(c.Webhook)
 	}
+	hub.SetConsoleURL(c.Console)
 	if err := printForge(s, hub.Info(), c.JSON); err != nil {
 		return err
 	}

@@ -125,6 +125,14 @@ func (f *Forge) SetWebhookURL(url string) {
 	f.setHook(f.apps[0], url)
 }
 
+// SetConsoleURL has the pages lead to the App's own ones, at "/tasks" and "/tasks/ID" below the address, as a
+// person finds them by the App's comments at GitHub. Empty: they do not.
+func (f *Forge) SetConsoleURL(url string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.console = strings.TrimSuffix(url, "/")
+}
+
 // setHook needs the lock.
 func (f *Forge) setHook(a *app, url string) {
 	a.hookURL = url

@@ -21,6 +21,7 @@ type Forge struct {
 	opts     Options
 	log      *slog.Logger
 	base     string // public address without a trailing slash
+	console  string // of the App's own pages, without a trailing slash; empty: pages do not lead there
 	listener net.Listener
 	server   *http.Server
 	git      gitRunner

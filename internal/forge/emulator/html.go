@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -33,6 +34,8 @@ type page struct {
 	Repo   obj
 	Tab    string
 	Data   obj
+	// Console is the address of the App's own pages; empty: there are none.
+	Console string
 }
 
 const viewerCookie = "acting-as"
@@ -41,7 +44,7 @@ func (f *Forge) htmlHandler() http.Handler {
 	s := &site{forge: f}
 	s.pages = template.Must(template.New("").Funcs(template.FuncMap{
 		"markdown": renderMarkdown, "short": shortSHA, "when": showTime, "lines": diffLines,
-		"path": escapePath, "first": firstLine,
+		"path": escapePath, "first": firstLine, "proposal": proposalOf, "colour": colourOf,
 	}).ParseFS(htmlFiles, "html/*.html"))
 	repos, all := http.NewServeMux(), http.NewServeMux()
 	s.register(repos)
@@ -118,7 +121,7 @@ func (s *site) viewer(r *http.Request) *user {
 
 // frame fills what all pages have in common. It needs the lock.
 func (s *site) frame(r *http.Request, title string) page {
-	p := page{Title: title, Path: r.URL.RequestURI(), Data: obj{}}
+	p := page{Title: title, Path: r.URL.RequestURI(), Data: obj{}, Console: s.forge.console}
 	if q := r.URL.Query(); q.Has("refused") {
 		p.Flash = q.Get("refused")
 		q.Del("refused")
@@ -248,6 +251,29 @@ func visible(text string) string {
 		}
 	}
 	return out.String()
+}
+
+// proposalOf is the task whose proposal a branch is, by the App's way of naming them; empty: none.
+func proposalOf(branch any) string {
+	text, _ := branch.(string)
+	id, found := strings.CutPrefix(text, "coderflow/")
+	if !found || !taskID.MatchString(id) {
+		return ""
+	}
+	return id
+}
+
+var (
+	taskID = regexp.MustCompile(`^[a-z2-7]{12}$`)
+	colour = regexp.MustCompile(`^[0-9a-fA-F]{6}$`)
+)
+
+// colourOf is a label's colour as a drawing takes it; empty if it is none.
+func colourOf(text any) string {
+	if value, _ := text.(string); colour.MatchString(value) {
+		return "#" + value
+	}
+	return ""
 }
 
 type diffLine struct{ Class, Text string }

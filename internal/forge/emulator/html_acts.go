@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -109,8 +110,12 @@ func (s *site) changeLabels(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) review(w http.ResponseWriter, r *http.Request) {
-	s.act(w, r, http.MethodPost, "/pulls/"+pathEscape(r.PathValue("number"))+"/reviews",
-		obj{"event": r.PostFormValue("event"), "body": r.PostFormValue("body"), "commit_id": r.PostFormValue("commit_id")})
+	in := obj{"event": r.PostFormValue("event"), "body": r.PostFormValue("body"), "commit_id": r.PostFormValue("commit_id")}
+	if remark := strings.TrimSpace(r.PostFormValue("remark")); remark != "" {
+		line, _ := strconv.Atoi(r.PostFormValue("line")) // 0 is refused with the form's other mistakes
+		in["comments"] = []obj{{"path": r.PostFormValue("path"), "line": line, "side": "RIGHT", "body": remark}}
+	}
+	s.act(w, r, http.MethodPost, "/pulls/"+pathEscape(r.PathValue("number"))+"/reviews", in)
 }
 
 func (s *site) merge(w http.ResponseWriter, r *http.Request) {

@@ -42,7 +42,7 @@ func (s *site) gatherPull(p *page, pr *pull, viewer *user) error {
 	said, checks := p.Data["said"].([]obj), []obj{}
 	for _, rv := range pr.reviews {
 		if rv.state != "PENDING" || rv.author == viewer {
-			said = append(said, f.reviewJSON(rv).with(obj{"at": rv.id}))
+			said = append(said, f.reviewJSON(rv).with(obj{"at": rv.id, "remarks": remarksOf(rv)}))
 		}
 	}
 	// Ids rise with time, over all kinds of objects.
@@ -56,6 +56,21 @@ func (s *site) gatherPull(p *page, pr *pull, viewer *user) error {
 	p.Data["files"], p.Data["unmet"] = f.filesJSON(repo, pr.headSHA, stats.files), f.unmet(pr)
 	p.Data["own"] = pr.issue.author == viewer
 	return nil
+}
+
+// shownHunk is how many lines of a hunk stand above a remark.
+const shownHunk = 4
+
+// remarksOf are what a review says of lines, each with the lines before it.
+func remarksOf(rv *review) []obj {
+	out := []obj{}
+	for _, c := range rv.comments {
+		lines := strings.Split(strings.TrimRight(c.hunk, "\n"), "\n")
+		out = append(out, obj{
+			"id": c.id, "path": c.path, "line": c.line, "body": c.body, "hunk": strings.Join(lines[max(0, len(lines)-shownHunk):], "\n"),
+		})
+	}
+	return out
 }
 
 // rawPull answers the .diff and .patch addresses.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -198,5 +199,45 @@ func TestAppIsMadeFromAManifest(t *testing.T) {
 	}
 	if _, _, err := w.client(nil).Apps.CompleteAppManifest(t.Context(), to.Query().Get("code")); status(err) != 404 {
 		t.Errorf("the code a second time: %v", err)
+	}
+}
+
+// With the address of the App's own pages, issues and proposals lead there; without, nothing does.
+func TestPagesLeadToTheAppsOwnOnes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	alice := w.browser("alice")
+	alice.post("/acme/widget/issues", "title", "It breaks", "back", "/")
+	w.pull("coderflow/abcdefgh2345", true)
+	w.pull("coderflow/no-task", true)
+	const console = "https://console.example"
+	for _, url := range []string{"", console + "/"} {
+		w.forge.SetConsoleURL(url)
+		for path, want := range map[string]string{
+			"/": console + "/tasks", "/acme/widget/issues/1": console + "/tasks?q=%231", "/acme/widget/pull/2": console + "/tasks/abcdefgh2345",
+		} {
+			if _, page := alice.get(path); strings.Contains(page, `href="`+want+`"`) != (url != "") {
+				t.Errorf("with the address %q %s leads to %s: %t", url, path, want, url == "")
+			}
+		}
+		if _, page := alice.get("/acme/widget/pull/3"); strings.Contains(page, "This proposal") {
+			t.Error("a branch that is no proposal's leads somewhere")
+		}
+	}
+}
+
+func TestARemarkOnALineIsMadeAndShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bob := w.browser("bob")
+	pr, _ := w.pull("topic", true)
+	path := "/acme/widget/pull/" + strconv.Itoa(pr.GetNumber())
+	_, page := bob.post(path+"/reviews", "event", "REQUEST_CHANGES", "body", "not yet", "commit_id", pr.GetHead().GetSHA(), "path", "new.txt", "line", "1",
+		"remark", "why <b>this</b>?", "back", path)
+	if !strings.Contains(page, "discussion_r") || !strings.Contains(page, "line 1</p>") || !strings.Contains(page, "why ") || strings.Contains(page, "<b>this</b>") {
+		t.Errorf("the page is %s", page)
+	}
+	if _, page = bob.post(path+"/reviews", "event", "COMMENT", "body", "x", "path", "new.txt", "line", "99999", "remark", "nowhere", "back", path); !strings.Contains(page, "Refused.") {
+		t.Errorf("a line that is not there: %s", page)
 	}
 }
