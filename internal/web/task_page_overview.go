@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
@@ -130,7 +131,7 @@ func (c *call) variants() ([]taskRow, error) {
 	var rows []taskRow
 	for _, t := range tasks {
 		if c.holds(policy.TasksView, policy.EnvironmentResource(t.Environment)).OK {
-			rows = append(rows, taskRow{viewTask(t), lookOf(t)})
+			rows = append(rows, viewRow(t))
 		}
 	}
 	return rows, nil
@@ -161,7 +162,7 @@ func (c *call) timeline() ([]timelineAct, error) {
 	var acts []timelineAct
 	for _, step := range chain.Steps {
 		for _, act := range step.Acts {
-			acts = append(acts, timelineAct{act, stepTitle(step.Name)})
+			acts = append(acts, timelineAct{act, strings.TrimSuffix(stepTitle(step.Name), " by")})
 		}
 	}
 	slices.SortStableFunc(acts, func(a, b timelineAct) int { return cmp.Compare(b.Entry, a.Entry) })

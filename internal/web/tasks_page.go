@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -57,6 +58,12 @@ type tasksPage struct {
 type taskRow struct {
 	taskView
 	Look stateLook
+	// Name is the variant's, of one of several.
+	Name string
+}
+
+func viewRow(t task.Task) taskRow {
+	return taskRow{taskView: viewTask(t), Look: lookOf(t), Name: cmp.Or(t.Variant, t.Run.Agent, string(t.ID))}
 }
 
 // tasksOnPage is how many tasks a page has.
@@ -88,7 +95,7 @@ func showTasks(c *call) error {
 		return err
 	}
 	for _, t := range tasks {
-		view.Rows = append(view.Rows, taskRow{viewTask(t), lookOf(t)})
+		view.Rows = append(view.Rows, viewRow(t))
 	}
 	view.addresses(c.query, tasks)
 	if key := view.Asked["repository"]; key != "" {
