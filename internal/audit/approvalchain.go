@@ -103,6 +103,7 @@ type told struct {
 	Deployment, Environment, Profile, State        string
 	Covers, RequestedBy, Detail                    string
 	From, To                                       string
+	Examination, Name, Summary, Definition         string
 	Issue                                          int
 }
 
@@ -201,13 +202,24 @@ func ChainOf(task string, entries []Entry) Chain {
 		}
 		switch object, event, _ := strings.Cut(string(e.Action), "."); object {
 		case "check":
-			c.add(StepChecked, e, Act{What: event, URL: d.URL, Facts: facts("digest", d.Digest)})
+			c.add(StepChecked, e, examined(event, d))
 		case "judge":
-			c.add(StepJudged, e, Act{What: event, URL: d.URL, Facts: facts("digest", d.Digest)})
+			c.add(StepJudged, e, examined(event, d))
 		}
 	}
 	c.within()
 	return c
+}
+
+// examined is what an entry says of a check or a judge.
+func examined(event string, d told) Act {
+	a := Act{What: event, URL: d.URL, key: d.Examination, Facts: facts(
+		"digest", d.Digest, "examination", d.Examination, "definition", d.Definition, "container", d.Container, "image", d.Image,
+		"agent", d.Agent, "model", d.Model, "says", d.Summary)}
+	if d.Name != "" {
+		a.What = d.Name + ": " + cmp.Or(d.State, event)
+	}
+	return a
 }
 
 var approvalForm = regexp.MustCompile(`^[0-9a-f]{8,64}$`)

@@ -119,6 +119,10 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	if err != nil {
 		return fmt.Errorf("judge review %s: %w", r.ID, err)
 	}
+	looked, err := e.stoodAt(ctx, record)
+	if err != nil {
+		return err
+	}
 	e.Failpoint(ReviewJudged)
 	w.t.Judged = completed(judged(w.t.Judged, judgement(r, record.Decision, e.Now())))
 	w.t.ApprovalID, w.t.Failure = record.ID, ""
@@ -133,16 +137,17 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 		if !fresh {
 			return fmt.Errorf("another approval of this proposal is in force: %w", task.ErrStale)
 		}
-		return e.auditApproval(ctx, tx, &w.t, record)
+		return e.auditApproval(ctx, tx, &w.t, record, looked)
 	})
 	return err
 }
 
 // auditApproval writes what was approved, which receipts show to everybody who may see
 // the task, and apart from it why, and what it armed in which environments.
-func (e *Engine) auditApproval(ctx context.Context, tx Tx, t *task.Task, r approval.Record) error {
+func (e *Engine) auditApproval(ctx context.Context, tx Tx, t *task.Task, r approval.Record, looked []task.Examination) error {
 	err := e.audit(ctx, tx, t, r.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
 		"approval": r.ID, "digest": r.Digest, "review": r.ReviewURL, "reviews": r.Reviews, "landing": receipt.LandingOf(r, e.Committer),
+		"checks": resultsOf(looked, task.Check), "judges": resultsOf(looked, task.Judge),
 	})
 	if err != nil {
 		return err

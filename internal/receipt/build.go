@@ -48,7 +48,7 @@ func Build(s Source) (Statement, error) {
 	r := Receipt{
 		Approval: s.Approval.ID, Task: string(s.Approval.Task), Environment: s.Approval.Environment,
 		Repository: Repository{Key: s.Approval.Repository.Key(), Name: s.Approval.Repository.FullName()},
-		Proposal:   pinned(s.Proposal), Record: told.Record, Checks: []Result{}, Judges: []Result{}, DeploymentsNotShown: s.Hidden,
+		Proposal:   pinned(s.Proposal), Record: told.Record, Checks: told.checks, Judges: told.judges, DeploymentsNotShown: s.Hidden,
 		Commit: Commit{ID: id, Committer: Identity(s.Committer), At: s.Approval.At.UTC().Truncate(time.Second), Message: s.Approval.Message},
 		Log:    Log{Checkpoint: string(s.Checkpoint), Entries: []Entry{}},
 	}

@@ -58,8 +58,8 @@ func Check(ctx context.Context, clone Clone, commit gitops.CommitObject, evidenc
 	c.authorship()
 	c.push()
 	c.deployments()
-	c.results("checks", c.receipt.Checks)
-	c.results("judges", c.receipt.Judges)
+	c.results("checks", c.receipt.Checks, c.story.checks)
+	c.results("judges", c.receipt.Judges, c.story.judges)
 	c.kept(ctx)
 	return c.Verdict
 }

@@ -122,6 +122,10 @@ func TestThreat54ALyingReceiptIsFoundAndTheLinkIsNamed(t *testing.T) {
 		"a proof of another size": {func(s *receipt.Statement) { s.Predicate.Log.Entries[0].Proof.Size++ }, "log"},
 		"no checkpoint":           {func(s *receipt.Statement) { s.Predicate.Log.Checkpoint = "" }, "log"},
 		"a check that is none":    {func(s *receipt.Statement) { s.Predicate.Checks = []receipt.Result{{Name: "test", Outcome: "ok"}} }, "checks"},
+		"a check left out":        {func(s *receipt.Statement) { s.Predicate.Checks = []receipt.Result{} }, "checks"},
+		"a check that failed":     {func(s *receipt.Statement) { s.Predicate.Checks[0].Outcome = "failed" }, "checks"},
+		"another check":           {func(s *receipt.Statement) { s.Predicate.Checks[0].Definition = "sha256:e" }, "checks"},
+		"a judge that is none":    {func(s *receipt.Statement) { s.Predicate.Judges = []receipt.Result{{Name: "j", Outcome: "approve"}} }, "judges"},
 		"an approval left out":    {func(s *receipt.Statement) { l := &s.Predicate.Log; l.Entries = slices.Delete(l.Entries, 2, 3) }, "record"},
 		"a push left out":         {func(s *receipt.Statement) { l := &s.Predicate.Log; l.Entries = slices.Delete(l.Entries, 4, 5) }, "record"},
 	} {

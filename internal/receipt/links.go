@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
@@ -150,12 +151,21 @@ func notShown(n int) string {
 	return fmt.Sprintf(" shown; %d in environments that whoever fetched the receipt may not look at", n)
 }
 
-func (c *check) results(name string, list []Result) {
-	if len(list) == 0 {
+// results tells checks or judges, which the entry of the approval names. That they ran
+// on the change is the server's word.
+func (c *check) results(name string, list, told []Result) {
+	switch {
+	case !slices.Equal(list, told):
+		c.fails(name, fmt.Errorf("the receipt has %d that the entry of the approval does not have so", len(list)))
+	case len(list) == 0:
 		c.absent(name, "none")
-		return
+	default:
+		var texts []string
+		for _, r := range list {
+			texts = append(texts, r.Name+": "+r.Outcome)
+		}
+		c.holds(name, "when the gate decided: %s", strings.Join(texts, ", "))
 	}
-	c.fails(name, fmt.Errorf("the receipt has %d, which this version cannot verify", len(list)))
 }
 
 // kept holds checkpoints of before against the receipt's: a log that was written

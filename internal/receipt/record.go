@@ -20,6 +20,7 @@ type told struct {
 	Approval, Review                           string // everything after
 	Reviews                                    []approval.Reviewed
 	Landing                                    *Landing
+	Checks, Judges                             []Result
 	Armed, Decision, Replay                    json.RawMessage // approval.recorded of before had them
 	Commit, Parent, Ref, Expected              string
 	Outcome                                    json.RawMessage
@@ -84,6 +85,7 @@ type story struct {
 	proposed                      told
 	intended, landed              *told
 	landing                       Landing
+	checks, judges                []Result
 	approver                      string // actor of the approval: the commit's author
 	numbers                       map[audit.Action]int64
 }
@@ -92,7 +94,7 @@ type story struct {
 // thing they must all say.
 func read(approvalID string, entries []audit.Entry) (story, error) {
 	s := story{approval: approvalID, numbers: map[audit.Action]int64{}}
-	s.Deployments = []Deployment{}
+	s.Deployments, s.checks, s.judges = []Deployment{}, []Result{}, []Result{}
 	for i, e := range entries {
 		if i > 0 && e.Seq <= entries[i-1].Seq {
 			return s, fmt.Errorf("entry %d stands after entry %d", e.Seq, entries[i-1].Seq)
@@ -193,6 +195,7 @@ func (s *story) approved(e audit.Entry, d told) error {
 		return errors.New("it does not say what the commit says")
 	}
 	s.landing = *d.Landing
+	s.checks, s.judges = append(s.checks, d.Checks...), append(s.judges, d.Judges...)
 	if d.Digest != s.digest {
 		return fmt.Errorf("it approves %s, and the proposal is %s", d.Digest, s.digest)
 	}

@@ -50,7 +50,8 @@ type Receipt struct {
 	Proposal    Proposal   `json:"proposal"`
 	Commit      Commit     `json:"commit"`
 	Record
-	// Checks and Judges are empty lists until there are any.
+	// Checks and Judges are the last ones of the proposal when the gate decided, as the
+	// entry of the approval names them; empty lists if there were none.
 	Checks []Result `json:"checks"`
 	Judges []Result `json:"judges"`
 	// DeploymentsNotShown counts deployments in environments that whoever asked for
@@ -149,10 +150,14 @@ type Deployment struct {
 	At             time.Time `json:"at"` // of the last entry about it
 }
 
-// Result is a check or a judge's verdict.
+// Result is what became of a check, or what a judge recommended; the state of a judge
+// that gave no verdict.
 type Result struct {
-	Name    string `json:"name"`
-	Outcome string `json:"outcome"`
+	Examination string `json:"examination"`
+	Name        string `json:"name"`
+	Attempt     int    `json:"attempt"`
+	Definition  string `json:"definition"` // "sha256:…" of what an admin defined
+	Outcome     string `json:"outcome"`
 }
 
 // Log are the entries behind the receipt, and the checkpoint that they are proven in.

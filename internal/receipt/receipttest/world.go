@@ -185,7 +185,8 @@ func (w *World) write() {
 		"url": "https://forge.example/acme/shop/issues/6#comment-1", "repository": p.Repository.Key(), "text": task.Snapshot{Title: "two"}.Digest(),
 	})
 	w.Add(audit.System, audit.ProposalRecorded, map[string]any{"base": p.BaseCommit, "tree": p.Tree, "digest": p.Digest})
-	w.Add(Bob.Subject.String(), audit.ApprovalRecorded, map[string]any{"approval": r.ID, "digest": r.Digest, "review": r.ReviewURL, "reviews": r.Reviews, "landing": receipt.LandingOf(r, Bot)})
+	w.Add(Bob.Subject.String(), audit.ApprovalRecorded, map[string]any{"approval": r.ID, "digest": r.Digest, "review": r.ReviewURL, "reviews": r.Reviews, "landing": receipt.LandingOf(r, Bot),
+		"checks": []receipt.Result{{Examination: "eeeeeeeeeeee", Name: "tests", Attempt: 1, Definition: "sha256:d", Outcome: "passed"}}, "judges": []receipt.Result{}})
 	w.Add(audit.System, audit.PushIntent, map[string]any{
 		"approval": r.ID, "commit": w.Commit, "tree": p.Tree, "parent": p.BaseCommit, "ref": ref, "expected": strings.Repeat("c", 40),
 	})
