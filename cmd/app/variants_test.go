@@ -63,7 +63,7 @@ func (w *world) variants() {
 	w.landedExactly(w.stored(all[1].ID))
 	w.auditHas(all[0].ID, map[audit.Action]int{audit.TaskReplaced: 1, audit.ApprovalRecorded: 0})
 	w.auditHas(all[2].ID, map[audit.Action]int{audit.TaskReplaced: 1, audit.ContainerEnded: 1, audit.ProposalRecorded: 0})
-	w.waitSaid(all[0].PullRequest, "variant 2 of 3 (other) was approved instead")
+	w.waitSaid(all[0].PullRequest, "Variant 2 of 3 (other) was approved instead")
 	w.waitSaid(all[1].PullRequest, "The variants side by side")
 	w.waitSaid(issue, "The variants side by side")
 	w.labelled(issue, "coderflow: done")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,10 +117,10 @@ func (c *conversation) follow(ctx context.Context, cmd command.Command) error {
 		return c.run(ctx, cmd)
 	case command.Retry:
 		return c.retry(ctx)
-	case command.Check, command.Judge:
-		return c.examineAgain(ctx, cmd)
 	case command.Revise, command.Rebase:
 		return c.revise(ctx, cmd)
+	case command.Check, command.Judge:
+		return c.examineAgain(ctx, cmd)
 	case command.Status, command.Why, command.Cancel:
 		return c.about(ctx, cmd)
 	}
@@ -133,17 +134,16 @@ func (c *conversation) run(ctx context.Context, cmd command.Command) error {
 		c.say(present.CommandProblem("/coderflow run works on issues, not on pull requests"))
 		return nil
 	}
-	if cmd.Options.Agent != "" {
-		c.say(present.CommandProblem("--agent is not supported by this version: the environment names the agent"))
-		return nil
-	}
-	return c.start(ctx, cmd.Options.Env, cmd.Options.Base, cmd.Text)
+	_, err := c.start(ctx, cmd.Options, cmd.Text)
+	return err
 }
 
-func (c *conversation) start(ctx context.Context, environment, base, text string) error {
+// start makes the tasks of a request and tells how many; 0 if it said why there is none.
+func (c *conversation) start(ctx context.Context, o command.Options, text string) (started int, err error) {
+	environment, base := o.Env, o.Base
 	repository, err := c.e.Forge.Repository(ctx, c.event.Repository)
 	if err != nil {
-		return fmt.Errorf("read the repository: %w", err)
+		return 0, fmt.Errorf("read the repository: %w", err)
 	}
 	environment, decision := c.rules.DecideRun(policy.RunRequest{
 		Requester: c.event.Actor, Repository: repository, Environment: environment,
@@ -156,21 +156,31 @@ func (c *conversation) start(ctx context.Context, environment, base, text string
 	}
 	if !decision.Allowed {
 		c.refuse(ctx, decision)
-		return nil
+		return 0, nil
 	}
 	if free, err := c.unfrozen(ctx, environment, "comment again"); err != nil || !free {
-		return err
+		return 0, err
 	}
-	n := newTask{
-		trigger: "comment:" + c.event.Comment.ID, triggerURL: c.event.Comment.URL, event: c.event,
-		at: c.event.Comment.CreatedAt, environment: environment, base: base, text: text, policy: decision.PolicyVersion,
-	}
-	t, err := c.e.build(ctx, n, canRun(c.rules, environment))
+	write, no, err := c.e.accept(ctx, c.set.Environments[environment], request{
+		newTask: newTask{
+			trigger: "comment:" + c.event.Comment.ID, triggerURL: c.event.Comment.URL, event: c.event,
+			at: c.event.Comment.CreatedAt, environment: environment, base: base, text: text, policy: decision.PolicyVersion,
+		},
+		agents: o.Agents, supersede: o.Supersede, decision: decision,
+	}, c.rules)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	c.write(func(tx Tx) error { return c.e.create(ctx, tx, t, decision) })
-	return nil
+	if no != nil {
+		c.refused = true
+		c.say(no.words)
+		if no.decision != nil {
+			c.write(c.e.refusedRequest(ctx, c.event, *no.decision))
+		}
+		return 0, nil
+	}
+	c.write(write)
+	return max(len(o.Agents), 1), nil
 }
 
 func canRun(rules *policy.Policy, environment string) func(forge.User) bool {
@@ -190,22 +200,50 @@ func (c *conversation) latest(ctx context.Context) (task.Task, bool, error) {
 	return t, true, nil
 }
 
-// retry starts a new task for the same issue, with the request as it stands now.
+// retry starts the same again, with the issue as it stands now: on the issue all variants
+// of the newest request, on a pull request the one of its task.
 func (c *conversation) retry(ctx context.Context) error {
-	t, found, err := c.latest(ctx)
-	if err != nil || !found {
+	tasks, err := c.newest(ctx)
+	if err != nil || len(tasks) == 0 {
 		return err
 	}
-	if !t.State.Ended() {
-		c.say(present.CommandProblem(fmt.Sprintf("task %s is still %s; cancel it first", t.ID, t.State)))
-		return nil
+	t, o := tasks[0], command.Options{Env: tasks[0].Environment, Base: tasks[0].BaseBranch}
+	for _, v := range tasks {
+		if !v.State.Ended() {
+			c.say(present.CommandProblem(fmt.Sprintf(
+				"task %s is still %s; /coderflow cancel ends it, and /coderflow run --supersede on the issue starts anew in its place", v.ID, v.State)))
+			return nil
+		}
+		if v.Variant != "" {
+			o.Agents = append(o.Agents, v.Variant)
+		}
 	}
 	issue, err := c.e.Forge.Issue(ctx, c.event.Repository, t.Issue)
 	if err != nil {
 		return fmt.Errorf("read issue %d: %w", t.Issue, err)
 	}
 	c.event.Issue = &issue
-	return c.start(ctx, t.Environment, t.BaseBranch, t.Snapshot.Instructions)
+	started, err := c.start(ctx, o, t.Snapshot.Instructions)
+	if err == nil && started > 0 {
+		c.say(present.Retrying(tasks, started))
+	}
+	return err
+}
+
+// newest are the tasks of the newest request: on an issue every variant of it.
+func (c *conversation) newest(ctx context.Context) ([]task.Task, error) {
+	t, found, err := c.latest(ctx)
+	if err != nil || !found {
+		return nil, err
+	}
+	if t.Group == "" || t.PullRequest == c.number {
+		return []task.Task{t}, nil
+	}
+	all, err := c.e.Store.Variants(ctx, t.Group)
+	if err != nil {
+		return nil, fmt.Errorf("read the variants of the request: %w", err)
+	}
+	return all, nil
 }
 
 // about answers commands on an existing task. Seeing takes tasks:view.
@@ -230,7 +268,25 @@ func (c *conversation) about(ctx context.Context, cmd command.Command) error {
 		c.say(present.Why(t, decisions(t)...))
 		return c.noteFreeze(ctx, t)
 	case command.Cancel:
-		return c.cancel(ctx, t)
+		return c.cancelNewest(ctx)
+	}
+	return nil
+}
+
+// cancelNewest cancels what is open of the newest request.
+func (c *conversation) cancelNewest(ctx context.Context) error {
+	tasks, err := c.newest(ctx)
+	if err != nil {
+		return err
+	}
+	open := slices.DeleteFunc(slices.Clone(tasks), func(t task.Task) bool { return !stoppable(t) })
+	if len(open) == 0 && len(tasks) > 0 {
+		open = tasks[:1] // to say what became of it
+	}
+	for _, t := range open {
+		if err := c.cancel(ctx, t); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -13,12 +13,10 @@ import (
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
+	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/receipt"
 	"github.com/coderflow/coderflow/internal/task"
 )
-
-// proposalLife is how long a proposal waits for a decision.
-const proposalLife = 30 * 24 * time.Hour
 
 // Why a proposal is void.
 const (
@@ -42,8 +40,8 @@ func (e *Engine) pushed(t task.Task) string {
 // nothing but the time. Reviews that count and wait for others are judged again:
 // who approved may have lost the right, and the gate may ask for more or less now.
 func (e *Engine) judge(ctx context.Context, w *work) error {
-	if w.t.CancelRequested {
-		return ended(task.Cancelled, "cancelled on request")
+	if err := e.stopped(ctx, &w.t); err != nil {
+		return err
 	}
 	if err := e.proposalStands(ctx, w); err != nil {
 		return err
@@ -88,8 +86,6 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 		return fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
 	}
 	switch {
-	case e.Now().After(p.CreatedAt.Add(proposalLife)):
-		return ended(task.Expired, "nobody approved the proposal within %d days", int(proposalLife.Hours()/24))
 	case !pr.Open:
 		return ended(task.Rejected, "the pull request was closed")
 	case pr.Head.Commit != p.Carrier:
@@ -104,7 +100,7 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 	if len(rewrites) > 0 {
 		return ended(task.Superseded, "%s force-pushed the proposal branch", rewrites[0].Actor.Login)
 	}
-	return nil
+	return e.expire(ctx, w, p)
 }
 
 // judgeReview asks the gate about one review and keeps its answer.
@@ -126,6 +122,10 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	e.Failpoint(ReviewJudged)
 	w.t.Judged = completed(judged(w.t.Judged, judgement(r, record.Decision, e.Now())))
 	w.t.ApprovalID, w.t.Failure = record.ID, ""
+	others, err := e.siblings(ctx, w.t)
+	if err != nil {
+		return err
+	}
 	err = e.move(ctx, w, task.Approved, func(tx Tx) error {
 		if err := unlessFeedback(ctx, tx, w.t.ID); err != nil {
 			return err
@@ -137,8 +137,14 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 		if !fresh {
 			return fmt.Errorf("another approval of this proposal is in force: %w", task.ErrStale)
 		}
+		if err := e.chosen(ctx, tx, w.t, others, r.Author.Subject.String()); err != nil {
+			return err
+		}
 		return e.auditApproval(ctx, tx, &w.t, record, looked)
 	})
+	if errors.Is(err, task.ErrReplaced) { // at the same moment; the next look ends this one
+		return queue.Again(0, err)
+	}
 	return err
 }
 
@@ -257,8 +263,8 @@ func encoded(d policy.Decision) json.RawMessage {
 
 // redeem is the first look after the approval was recorded.
 func (e *Engine) redeem(ctx context.Context, w *work) error {
-	if w.t.CancelRequested {
-		return ended(task.Cancelled, "cancelled on request")
+	if err := e.stopped(ctx, &w.t); err != nil {
+		return err
 	}
 	if _, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand); err != nil {
 		return e.approvalFell(ctx, w, err)

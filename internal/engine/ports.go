@@ -43,6 +43,8 @@ type Git interface {
 	BuildTree(ctx context.Context, r gitops.BuildRequest) (gitops.Result, error)
 	// ResultCommit is a commit of a proposal's result tree, to fill workspaces with; it is never pushed.
 	ResultCommit(ctx context.Context, r gitops.ResultRequest) (commit string, err error)
+	Rebase(ctx context.Context, r gitops.RebaseRequest) (gitops.Result, error)
+	Compare(ctx context.Context, r gitops.CompareRequest) (gitops.Comparison, error)
 	Carrier(ctx context.Context, r gitops.CarrierRequest) (commit string, err error)
 	PublishProposal(ctx context.Context, remote gitops.Remote, id task.ID, carrier, expectedOld string) error
 	// IsAncestor reports whether commit is of, or a predecessor of it; gitops.ErrObjectMissing if one is not in the mirror.

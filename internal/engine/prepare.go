@@ -17,8 +17,8 @@ import (
 
 // admit waits for a free place.
 func (e *Engine) admit(ctx context.Context, w *work) error {
-	if w.t.CancelRequested {
-		return ended(task.Cancelled, "cancelled on request")
+	if err := e.stopped(ctx, &w.t); err != nil {
+		return err
 	}
 	open, err := e.Store.OpenTasks(ctx)
 	if err != nil {
@@ -40,8 +40,8 @@ func (e *Engine) admit(ctx context.Context, w *work) error {
 // prepare pins the base, fills the workspace and starts the container. From
 // there on the container runs by itself, whatever becomes of this process.
 func (e *Engine) prepare(ctx context.Context, w *work) error {
-	if w.t.CancelRequested {
-		return ended(task.Cancelled, "cancelled on request")
+	if err := e.stopped(ctx, &w.t); err != nil {
+		return err
 	}
 	env, err := e.environment(ctx, &w.t)
 	if err != nil {
@@ -126,7 +126,7 @@ func (e *Engine) environment(ctx context.Context, t *task.Task) (manifest.Enviro
 	if !ok {
 		return env, failed(nil, "environment %s was removed", t.Environment)
 	}
-	return env, nil
+	return agentOf(env, t)
 }
 
 // pinBase decides once which commit the task works on.

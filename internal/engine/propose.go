@@ -26,8 +26,8 @@ import (
 // propose makes a proposal of what the container left and puts it up for
 // review: collect, carrier commit, branch, draft pull request.
 func (e *Engine) propose(ctx context.Context, w *work) error {
-	if w.t.CancelRequested {
-		return ended(task.Cancelled, "cancelled on request")
+	if err := e.stopped(ctx, &w.t); err != nil {
+		return err
 	}
 	env, err := e.environment(ctx, &w.t)
 	if err != nil {

@@ -30,6 +30,9 @@ func (e *Engine) report(ctx context.Context, w *work) error {
 	if err := e.answerReviews(ctx, w); err != nil {
 		return err
 	}
+	if err := e.tellRevisions(ctx, w); err != nil {
+		return err
+	}
 	if err := e.reportChecks(ctx, &w.t); err != nil {
 		return err
 	}
@@ -41,6 +44,11 @@ func (e *Engine) report(ctx context.Context, w *work) error {
 		return err
 	}
 	body := present.StatusComment(view)
+	if w.t.Group == w.t.ID { // the first speaks for all of them
+		if body, err = e.groupComment(ctx, &w.t); err != nil {
+			return err
+		}
+	}
 	check, hasCheck, err := e.gateCheck(ctx, &w.t)
 	if err != nil {
 		return err
@@ -49,8 +57,8 @@ func (e *Engine) report(ctx context.Context, w *work) error {
 	if last, ok := e.said.Load(w.t.ID); ok && last == said && w.t.Reported == w.t.State {
 		return nil
 	}
-	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.Issue, present.StatusMarker(w.t.ID), body); err != nil {
-		return fmt.Errorf("report task %s: %w", w.t.ID, err)
+	if err := e.reportIssue(ctx, &w.t, body); err != nil {
+		return err
 	}
 	e.Failpoint(StatusSaid)
 	if hasCheck {
@@ -60,6 +68,12 @@ func (e *Engine) report(ctx context.Context, w *work) error {
 		e.Failpoint(GateSet)
 	}
 	if err := e.reportVoid(ctx, w); err != nil {
+		return err
+	}
+	if err := e.tellTooLate(ctx, w); err != nil {
+		return err
+	}
+	if err := e.closeEnded(ctx, w); err != nil {
 		return err
 	}
 	e.said.Store(w.t.ID, said)
@@ -100,7 +114,7 @@ func (e *Engine) answerReviews(ctx context.Context, w *work) error {
 
 // reportVoid says on the pull request that its proposal can no longer be approved.
 func (e *Engine) reportVoid(ctx context.Context, w *work) error {
-	if w.t.State != task.Superseded || w.t.PullRequest == 0 {
+	if w.t.State != task.Superseded || w.t.PullRequest == 0 || w.t.ReplacedBy != "" {
 		return nil
 	}
 	marker := "<!-- coderflow:void=" + string(w.t.ID) + " -->"
@@ -147,7 +161,7 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 	if t.PullRequest == 0 {
 		return check, false, nil
 	}
-	p, err := e.Store.Proposal(ctx, t.ID)
+	p, err := e.standing(ctx, t)
 	if err != nil {
 		return check, false, fmt.Errorf("read the proposal: %w", err)
 	}
@@ -158,6 +172,9 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 		}
 	}
 	check = present.Gate(*t, p, record.Approvers()...)
+	if t.Revising() {
+		check = present.GateRevising(*t)
+	}
 	if t.State == task.Proposed {
 		refused, counted := lastRefusal(t), lastCounted(t)
 		switch {
@@ -239,6 +256,9 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 	if v.Models, err = e.modelView(ctx, t.ID); err != nil {
 		return v, err
 	}
+	if v.Revision, v.Examinations, err = e.examined(ctx, t); err != nil {
+		return v, err
+	}
 	runs, err := e.Store.DeployRuns(ctx, t.ID)
 	if err != nil {
 		return v, fmt.Errorf("read the deployments: %w", err)
@@ -271,11 +291,16 @@ func (e *Engine) landedOn(ctx context.Context, t *task.Task) (string, error) {
 }
 
 func (e *Engine) logTail(ctx context.Context, stream string) (string, error) {
+	return e.logTailFrom(ctx, stream, 0)
+}
+
+// logTailFrom is the end of what stands in the stream from a byte on.
+func (e *Engine) logTailFrom(ctx context.Context, stream string, from int64) (string, error) {
 	size, err := e.Store.LogSize(ctx, stream)
 	if err != nil {
 		return "", fmt.Errorf("read the output: %w", err)
 	}
-	tail, err := e.Store.ReadLog(ctx, stream, max(0, size-tailBytes), tailBytes)
+	tail, err := e.Store.ReadLog(ctx, stream, max(from, size-tailBytes), tailBytes)
 	if err != nil && !errors.Is(err, task.ErrNotFound) {
 		return "", fmt.Errorf("read the output: %w", err)
 	}

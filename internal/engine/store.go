@@ -21,6 +21,7 @@ type Delivery = forge.Delivery
 // object that is not there.
 type Reader interface {
 	TaskReader
+	VariantReader
 	Delivery(ctx context.Context, id string) (Delivery, error)
 	// UnhandledDeliveries lists accepted deliveries older than age that no job finished.
 	UnhandledDeliveries(ctx context.Context, age time.Duration) ([]string, error)
@@ -72,8 +73,9 @@ type TaskReader interface {
 	OpenTasks(ctx context.Context) ([]task.Task, error)
 	// LatestTask is the newest task of an issue, or the task of a pull request.
 	LatestTask(ctx context.Context, repo forge.RepositoryRef, number int) (task.Task, error)
-	// Proposal is the newest revision of the task's proposal.
+	// Proposal is the newest revision of the task's proposal that was not dropped.
 	Proposal(ctx context.Context, id task.ID) (task.Proposal, error)
+	RevisionReader
 }
 
 // Tx is one transaction: what is written here becomes visible together, with
@@ -90,9 +92,11 @@ type Tx interface {
 	SaveTask(ctx context.Context, t *task.Task) error
 	// RequestCancel marks the task, whoever holds it. SaveTask never clears the mark.
 	RequestCancel(ctx context.Context, id task.ID) error
+	VariantTx
 	// InsertProposal stores a revision once; storing it again is no error if the digest is the same.
 	InsertProposal(ctx context.Context, p task.Proposal) error
 	SetCarrier(ctx context.Context, id task.ID, revision int, commit string) error
+	RevisionTx
 	// InsertApproval stores an approval once by its id. (A revision can have
 	// several over time: one that became void, and a new one. That only one is in
 	// force is the task's: its state, epoch and ApprovalID.)

@@ -52,8 +52,11 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 	e.Failpoint(OutputKept)
 	w.t.Run.ExitCode, w.t.Run.Reason = status.ExitCode, string(status.Reason)
 	w.t.Run.StartedAt, w.t.Run.FinishedAt, w.t.Run.Truncated = status.StartedAt, status.FinishedAt, status.Truncated
-	if w.t.CancelRequested {
-		return e.runEnded(ctx, w, status, task.Cancelled, "cancelled on request")
+	if err := e.stopped(ctx, &w.t); err != nil {
+		if stop := (*failure)(nil); errors.As(err, &stop) {
+			return e.runEnded(ctx, w, status, stop.to, stop.why)
+		}
+		return err
 	}
 	why, err := e.whyFailed(ctx, &w.t, status)
 	if err != nil {
@@ -133,7 +136,7 @@ func (e *Engine) stillRunning(ctx context.Context, w *work, status sandbox.Statu
 		}
 		overdue = e.Now().After(status.StartedAt.Add(env.Limits.Sandbox().Longest() + stopMargin + stood))
 	}
-	if w.t.CancelRequested || overdue {
+	if !wanted(&w.t) || overdue {
 		if err := e.Sandbox.Stop(ctx, w.t.Run.Container); err != nil {
 			return fmt.Errorf("stop the container: %w", err)
 		}
