@@ -104,7 +104,8 @@ type told struct {
 	Covers, RequestedBy, Detail                    string
 	From, To                                       string
 	Examination, Name, Summary, Definition         string
-	Issue                                          int
+	Why, Dropped                                   string
+	Issue, Revision                                int
 }
 
 type toldReview struct {
@@ -143,6 +144,23 @@ var links = map[Action]link{
 	ProposalPublished: func(c *Chain, e Entry, d told) {
 		c.add(StepGenerated, e, Act{What: "put the proposal up for review", URL: d.PullRequest, commit: d.Carrier,
 			Facts: facts("carrier", d.Carrier, "digest", d.Digest)})
+	},
+	RevisionAsked: func(c *Chain, e Entry, d told) {
+		c.add(StepGenerated, e, Act{What: "asked for a revision", URL: d.URL})
+	},
+	RevisionStarted: func(c *Chain, e Entry, d told) {
+		c.add(StepGenerated, e, Act{What: fmt.Sprintf("began revision %d; approvals of before are void", d.Revision)})
+	},
+	RevisionEnded: func(c *Chain, e Entry, d told) {
+		if d.State != "nothing" { // what it proposes has entries of its own
+			return
+		}
+		c.add(StepGenerated, e, Act{What: fmt.Sprintf("revision %d came to nothing: %s", d.Revision, d.Why)})
+		for i := range c.Step(StepGenerated).Acts {
+			if a := &c.Step(StepGenerated).Acts[i]; a.key == d.Dropped && d.Dropped != "" {
+				a.Ended = fmt.Sprintf("dropped by entry %d: it was never put up for review", e.Seq)
+			}
+		}
 	},
 	ApprovalCounted: func(c *Chain, e Entry, d told) {
 		c.add(StepApproved, e, Act{What: "approved; others were missing", URL: d.Review})

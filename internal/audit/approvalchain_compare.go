@@ -43,9 +43,10 @@ func (c *Chain) Compare(r Rows) {
 	if started := last(c.Acts(StepGenerated), func(a Act) bool { return a.fact("image") != "" }); started != nil && r.Image != "" {
 		same("image", started.fact("image"), r.Image)
 	}
-	proposed := last(c.Acts(StepGenerated), func(a Act) bool { return a.fact("digest") != "" && a.fact("tree") != "" })
+	proposed := last(c.Acts(StepGenerated), func(a Act) bool { return a.fact("digest") != "" && a.fact("tree") != "" && a.Ended == "" })
 	same("digest of the proposal", factOf(proposed, "digest"), r.Digest)
-	if published := last(c.Acts(StepGenerated), func(a Act) bool { return a.commit != "" }); published != nil {
+	published := last(c.Acts(StepGenerated), func(a Act) bool { return a.commit != "" })
+	if published != nil && published.fact("digest") == r.Digest { // otherwise a revision is just being put up
 		same("commit with the patch", published.commit, r.Carrier)
 	}
 	standing := last(c.Acts(StepApproved), func(a Act) bool { return a.key != "" && a.Ended == "" })

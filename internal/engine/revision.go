@@ -73,7 +73,10 @@ func (e *Engine) beginRevision(ctx context.Context, w *work, kind task.FeedbackK
 	}
 	r := task.Revision{Task: w.t.ID, Number: w.t.Round() + 1, Kind: kind, State: task.RevisionMaking, After: p.Revision, StartedAt: e.Now().UTC()}
 	w.t.Revision, w.t.Failure = r.Number, ""
-	void := e.voidReviews(w, reviews, fmt.Sprintf("revision %d was asked for, which replaces what was reviewed; it takes a new review of that", r.Number))
+	void, err := e.voidReviews(ctx, w, reviews, fmt.Sprintf("revision %d was asked for, which replaces what was reviewed; it takes a new review of that", r.Number))
+	if err != nil {
+		return err
+	}
 	return e.move(ctx, w, to, func(tx Tx) error {
 		if err := tx.StartRevision(ctx, r, keys); err != nil {
 			return err
@@ -127,8 +130,12 @@ func (e *Engine) hasRoom(ctx context.Context) (bool, error) {
 
 // voidReviews refuses every approving review that is not answered for good: each of its
 // authors has to approve anew. It returns those refusals.
-func (e *Engine) voidReviews(w *work, reviews []forge.Review, why string) []task.Judgement {
-	d := policy.Decision{Reason: policy.No(why)}
+func (e *Engine) voidReviews(ctx context.Context, w *work, reviews []forge.Review, why string) ([]task.Judgement, error) {
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the manifests: %w", err)
+	}
+	d := policy.Decision{Reason: policy.No(why), PolicyVersion: set.Version}
 	all, refused := w.t.Judged, []task.Judgement{}
 	refuse := func(r forge.Review) {
 		j := judgement(r, d, e.Now())
@@ -146,7 +153,7 @@ func (e *Engine) voidReviews(w *work, reviews []forge.Review, why string) []task
 		}
 	}
 	w.t.Judged = all
-	return refused
+	return refused, nil
 }
 
 func (e *Engine) auditVoid(ctx context.Context, tx Tx, t *task.Task, digest string, void []task.Judgement) error {
@@ -185,7 +192,10 @@ func (e *Engine) revisionFell(ctx context.Context, w *work, why string, also fun
 	}
 	w.t.Run.Tree = "" // whatever the agent left in the workspace is not what stands
 	w.t.Failure = fmt.Sprintf("Revision %d came to nothing: %s\nThe proposal of revision %d stands as it was.", number, why, former.Revision)
-	void := e.voidReviews(w, reviews, fmt.Sprintf("it was given while revision %d was being made, which came to nothing; it takes a new review of what stands", number))
+	void, err := e.voidReviews(ctx, w, reviews, fmt.Sprintf("it was given while revision %d was being made, which came to nothing; it takes a new review of what stands", number))
+	if err != nil {
+		return err
+	}
 	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
 		if newest.Revision == number {
 			if err := tx.DropProposal(ctx, w.t.ID, number); err != nil {

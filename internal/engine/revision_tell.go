@@ -40,6 +40,27 @@ func (e *Engine) tellRevisions(ctx context.Context, w *work) error {
 	return nil
 }
 
+// tellTooLate answers feedback that came while what stands was being approved, and that
+// no revision will take up any more.
+func (e *Engine) tellTooLate(ctx context.Context, w *work) error {
+	if w.t.PullRequest == 0 || !w.t.State.Ended() && !w.t.State.HasLanded() {
+		return nil
+	}
+	all, err := e.Store.Feedback(ctx, w.t.ID)
+	if err != nil {
+		return err
+	}
+	late := task.Pending(all)
+	if len(late) == 0 {
+		return nil
+	}
+	marker := "<!-- coderflow:late=" + string(w.t.ID) + " -->"
+	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, marker+"\n"+present.TooLate(w.t, late)); err != nil {
+		return fmt.Errorf("say that feedback on task %s came too late: %w", w.t.ID, err)
+	}
+	return nil
+}
+
 func (e *Engine) revisionView(ctx context.Context, t *task.Task, r task.Revision) (present.RevisionView, error) {
 	v := present.RevisionView{Task: *t, Revision: r, Voided: voidedBy(t, r)}
 	if r.State != task.RevisionProposed {

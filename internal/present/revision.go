@@ -28,6 +28,16 @@ func RevisionAsked(t task.Task, kind task.FeedbackKind) string {
 	return what + when + ". `/coderflow cancel` stops the task."
 }
 
+// TooLate answers feedback that no revision takes up any more.
+func TooLate(t task.Task, late []task.Feedback) string {
+	var who []forge.User
+	for _, f := range late {
+		who = append(who, f.By)
+	}
+	return Say("What %s asked for came too late: the task is %s.", people(who), Inert{stateName(t.State)}).markdown +
+		" Nothing of it is done. Comment `/coderflow run` on an issue for another change."
+}
+
 // RevisionView is one round as people are told of it on the pull request.
 type RevisionView struct {
 	Task     task.Task
