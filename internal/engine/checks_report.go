@@ -16,22 +16,24 @@ func (e *Engine) reportChecks(ctx context.Context, t *task.Task) error {
 	if t.PullRequest == 0 {
 		return nil
 	}
-	view, commit, err := e.checksView(ctx, t)
+	view, commits, err := e.checksView(ctx, t)
 	if err != nil || len(view.Checks) == 0 {
 		return err
 	}
 	run := present.ChecksRun(view)
-	run.Commit, run.ExternalID, run.DetailsURL = commit, string(t.ID), e.PublicURL
+	run.ExternalID, run.DetailsURL = string(t.ID), e.PublicURL
 	if view.Page != "" {
 		run.DetailsURL = view.Page
 	}
 	body, shown := present.ChecksComment(view)
-	key, said := "checks:"+string(t.ID), sha256.Sum256(fmt.Appendf(nil, "%s\n%+v\n%t", body, run, shown))
+	key, said := "checks:"+string(t.ID), sha256.Sum256(fmt.Appendf(nil, "%s\n%+v\n%v\n%t", body, run, commits, shown))
 	if last, ok := e.said.Load(key); ok && last == said {
 		return nil
 	}
-	if err := e.Forge.SetGate(ctx, t.Repository, run); err != nil {
-		return fmt.Errorf("set the check run of the checks of task %s: %w", t.ID, err)
+	for _, run.Commit = range commits {
+		if err := e.Forge.SetGate(ctx, t.Repository, run); err != nil {
+			return fmt.Errorf("set the check run of the checks of task %s: %w", t.ID, err)
+		}
 	}
 	if shown {
 		if _, err := e.Forge.UpsertComment(ctx, t.Repository, t.PullRequest, present.ChecksMarker(t.ID), body); err != nil {
@@ -42,20 +44,20 @@ func (e *Engine) reportChecks(ctx context.Context, t *task.Task) error {
 	return nil
 }
 
-// checksView gathers what is shown, and the commit that shows it: that of the landed
-// change where the pull request has that, because its tree is the one that was checked.
-func (e *Engine) checksView(ctx context.Context, t *task.Task) (v present.ChecksView, commit string, err error) {
-	p, err := e.Store.Proposal(ctx, t.ID)
+// checksView gathers what is shown, and the commits that show it: the carrier, and that
+// of the landed change where the pull request has it, whose tree is the one that was checked.
+func (e *Engine) checksView(ctx context.Context, t *task.Task) (v present.ChecksView, commits []string, err error) {
+	p, err := e.standing(ctx, t)
 	if err != nil {
-		return v, "", fmt.Errorf("read the proposal: %w", err)
+		return v, nil, err
 	}
 	all, err := e.Store.Examinations(ctx, t.ID)
 	if err != nil {
-		return v, "", err
+		return v, nil, err
 	}
 	set, err := e.Manifests.Manifests(ctx)
 	if err != nil {
-		return v, "", fmt.Errorf("read the manifests: %w", err)
+		return v, nil, fmt.Errorf("read the manifests: %w", err)
 	}
 	v = present.ChecksView{Task: t.ID, Revision: p.Revision, Digest: p.Digest, Page: e.taskPage(t.ID)}
 	for _, x := range task.LatestExaminations(all, p.Revision) {
@@ -66,22 +68,22 @@ func (e *Engine) checksView(ctx context.Context, t *task.Task) (v present.Checks
 		c := present.CheckView{Examination: x, Required: defined.Required}
 		if x.State == task.ExaminationFailed || x.State == task.ExaminationBroken {
 			if c.Output, err = e.logTail(ctx, x.LogStream()); err != nil {
-				return v, "", err
+				return v, nil, err
 			}
 		}
 		v.Checks = append(v.Checks, c)
 	}
-	commit = p.Carrier
+	commits = []string{p.Carrier}
 	if t.State.HasLanded() && t.LandedCommit != "" {
 		target, err := e.landedOn(ctx, t)
 		if err != nil {
-			return v, "", err
+			return v, nil, err
 		}
 		if target == "" {
-			commit = t.LandedCommit
+			commits = append(commits, t.LandedCommit)
 		}
 	}
-	return v, commit, nil
+	return v, commits, nil
 }
 
 // taskPage is the task's page in the console; empty where nobody can sign in.
