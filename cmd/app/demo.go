@@ -346,7 +346,7 @@ func unusedAddress(ctx context.Context) (string, error) {
 }
 
 func (t *story) invite(page string) {
-	pull := page + "/" + sampleRepo + "/pulls"
+	pull := page + sampleRepo + "/pulls"
 	if t.pr != nil {
 		pull = t.pr.GetHTMLURL()
 	}
@@ -359,5 +359,5 @@ Or in a terminal:
   bin/coderflow tasks -c %s
   bin/coderflow audit -c %s
 Stop with Ctrl-C. All of it is kept in %s.
-`, page+"/"+sampleRepo+"/issues", pull, t.server, t.config, t.config, t.dir)
+`, page+sampleRepo+"/issues", pull, t.server, t.config, t.config, t.dir)
 }

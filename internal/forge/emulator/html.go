@@ -56,7 +56,7 @@ func (f *Forge) htmlHandler() http.Handler {
 func (s *site) register(mux *http.ServeMux) {
 	protect := http.NewCrossOriginProtection()
 	for pattern, serve := range map[string]http.HandlerFunc{
-		"GET /{$}": s.home, "GET /-/style.css": s.style, "POST /-/act-as": s.actAs,
+		"GET /{$}": s.home, "GET /-/style.css": s.style, "GET /favicon.ico": s.icon, "POST /-/act-as": s.actAs,
 		"GET /login/oauth/authorize": s.authorizePage, "POST /login/oauth/authorize": s.authorize,
 		"GET /login/device": s.devicePage, "POST /login/device": s.device,
 		"GET /apps/{slug}": s.app, "GET /{owner}/{repo}": s.overview, "GET /{owner}/{repo}/issues": s.issues,
@@ -173,6 +173,12 @@ func (s *site) inRepo(w http.ResponseWriter, r *http.Request, name, tab string, 
 
 func (s *site) style(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, htmlFiles, "html/style.css")
+}
+
+// icon is the forge's sign in a tab.
+func (s *site) icon(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "image/svg+xml")
+	_, _ = io.WriteString(w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M16 3l13 13-13 13L3 16z" fill="#24292f" stroke="#fff" stroke-width="2"/></svg>`)
 }
 
 // avatar draws a coloured disc with the first letter of the login.
