@@ -11,8 +11,6 @@ import (
 
 	"github.com/coderflow/coderflow/internal/agent/activity"
 	"github.com/coderflow/coderflow/internal/console"
-	"github.com/coderflow/coderflow/internal/policy"
-	"github.com/coderflow/coderflow/internal/task"
 )
 
 // Times of a page that is followed. It ends by itself, and the browser asks again from
@@ -70,9 +68,24 @@ func (e *events) write(data []byte) error {
 	return e.rc.Flush()
 }
 
-// still tells whether the viewer is still signed in and may still see the task: they
-// are asked before anything is given out.
-func (c *call) still() (bool, error) {
+// followed is what a page follows.
+type followed interface {
+	// look reads it again.
+	look() error
+	// stream is its log, and whether nothing more is written to it.
+	stream() (name string, over bool)
+	// ended tells that nothing of it changes any more.
+	ended() bool
+	// mark is what the rest of the page depends on, in short.
+	mark() string
+	// seen tells whether the viewer may see it, by the rules as they were read last.
+	seen() bool
+}
+
+// still tells whether the viewer is still signed in and may still see what is followed:
+// they are asked before anything is given out.
+func (f *follower) still() (bool, error) {
+	c := f.c
 	k, ok, err := c.s.session(c.Context)
 	if err != nil || !ok || k.ID != c.token.ID {
 		return false, err
@@ -80,23 +93,24 @@ func (c *call) still() (bool, error) {
 	if c.rules, err = c.s.API.Policies.Policy(c.Request().Context()); err != nil {
 		return false, fmt.Errorf("read the rules in force: %w", err)
 	}
-	return c.holds(policy.TasksView, policy.EnvironmentResource(c.task.Environment)).OK, nil
+	return f.what.seen(), nil
 }
 
-// follower is one browser that follows a task.
+// follower is one browser that follows a task, an examination or a deployment.
 type follower struct {
 	*events
+	what     followed
 	show     string // "log" or "activity"
 	at       int64  // byte of the log
 	terminal console.Terminal
-	parser   *activity.Parser
-	was      string // what the rest of the page shows
+	parser   *activity.Parser // of a task's agent; nil: there is none
+	was      string           // what the rest of the page shows
 	said     time.Time
 }
 
-// followTask sends what the container writes, as it comes, and that the rest of the
-// page changed. It ends with the task.
-func followTask(c *call) error {
+// follow sends what is written, as it comes, and that the rest of the page changed. It
+// ends with what is followed.
+func (c *call) follow(what followed, parser *activity.Parser) error {
 	if from := c.Request().Header.Get("Last-Event-ID"); from != "" {
 		c.query.Set("from", from)
 	} else if from := c.QueryParam("from"); from != "" {
@@ -111,14 +125,10 @@ func followTask(c *call) error {
 		return tooMany(10*time.Second, "too many pages that are followed at the same time")
 	}
 	defer free()
-	f := &follower{events: newEvents(c), show: c.QueryParam("show"), at: at, parser: activity.NewParser(c.s.API.Format(c.task))}
-	if f.was, err = f.state(); err != nil {
-		return err
-	}
+	f := &follower{events: newEvents(c), what: what, show: c.QueryParam("show"), at: at, parser: parser, was: what.mark(), said: time.Now()}
 	if err := f.beat(); err != nil {
 		return err
 	}
-	f.said = time.Now()
 	return f.run(c.Request().Context())
 }
 
@@ -146,14 +156,10 @@ func (f *follower) run(ctx context.Context) error {
 // step sends what is new. The answer has begun, so that an error ends it and is for
 // the log alone.
 func (f *follower) step() (over bool, err error) {
-	if err := f.c.look(); err != nil {
+	if err := f.what.look(); err != nil {
 		return true, err
 	}
-	ended := f.c.task.State.Ended()
-	now, err := f.state()
-	if err != nil {
-		return true, err
-	}
+	ended, now := f.what.ended(), f.what.mark()
 	lines, next, err := f.news()
 	if err != nil {
 		return true, err
@@ -161,7 +167,7 @@ func (f *follower) step() (over bool, err error) {
 	if len(lines) == 0 && now == f.was && !ended && time.Since(f.said) < followBeat {
 		return false, nil
 	}
-	if may, err := f.c.still(); err != nil || !may {
+	if may, err := f.still(); err != nil || !may {
 		return true, err
 	}
 	f.said = time.Now()
@@ -180,26 +186,12 @@ func (f *follower) step() (over bool, err error) {
 	return false, f.beat()
 }
 
-// state is what the rest of the page depends on, in short.
-func (f *follower) state() (string, error) {
-	t := f.c.task
-	short := fmt.Sprint(t.State, t.UpdatedAt.UnixNano(), t.Revision, t.CancelRequested)
-	exams, err := f.c.s.API.TaskBook.Examinations(f.c.Request().Context(), t.ID)
-	if err != nil {
-		return "", err
-	}
-	for _, x := range exams {
-		short += string(x.State)
-	}
-	return short, nil
-}
-
 // news reads whole lines of the log that were not sent yet.
 func (f *follower) news() (lines []byte, next int64, err error) {
-	if f.show != "log" && f.show != "activity" {
+	if f.show != "log" && (f.show != "activity" || f.parser == nil) {
 		return nil, f.at, nil
 	}
-	stream, over := f.c.stream()
+	stream, over := f.what.stream()
 	lines, err = f.c.s.API.Tasks.ReadLog(f.c.Request().Context(), stream, f.at, followPiece)
 	if err != nil {
 		return nil, 0, err
@@ -221,7 +213,7 @@ func (f *follower) tell(lines []byte, next int64) error {
 		html = []byte(f.terminal.Lines(lines))
 	} else {
 		events := f.parser.Feed(lines)
-		if f.c.task.State != task.Running && !mayWrite(f.c.task.State) {
+		if _, over := f.what.stream(); over {
 			events = append(events, f.parser.Close()...)
 		}
 		html = []byte(console.Events(events))

@@ -28,18 +28,17 @@ type feed struct {
 
 // outputPage is a window on what the task's container wrote.
 type outputPage struct {
+	Exam    *examView // whose output it is; nil: the agent's
 	Log     template.HTML
-	From    int64
-	Until   int64
-	Size    int64
+	Until   int64  // the byte where it ends
+	Size    int64  // of the whole log
 	Earlier string // address of what is before the window; empty: nothing is
 	Live    string // address of what comes; empty: nothing does
 }
 
-// window reads the whole lines of the task's log before a byte of it, at most so many
-// bytes. Where it is over, or until is not its end, a line that is cut counts too.
-func (c *call) window(until int64, most int64) (lines []byte, from int64, err error) {
-	stream, over := c.stream()
+// window reads the whole lines of a log before a byte of it, at most so many bytes.
+// Where it is over a line that is cut counts too.
+func (c *call) window(stream string, over bool, until, most int64) (lines []byte, from int64, err error) {
 	from = max(0, until-most)
 	lines, err = c.s.API.Tasks.ReadLog(c.Request().Context(), stream, from, int(until-from))
 	if err != nil {
@@ -60,12 +59,12 @@ func (c *call) window(until int64, most int64) (lines []byte, from int64, err er
 
 // feed reads what the agent did last out of the end of its log.
 func (c *call) feed() (feed, error) {
-	stream, _ := c.stream()
+	stream, over := c.stream()
 	size, err := c.s.API.Deployments.LogSize(c.Request().Context(), stream)
 	if err != nil {
 		return feed{}, err
 	}
-	lines, from, err := c.window(size, activityWindow)
+	lines, from, err := c.window(stream, over, size, activityWindow)
 	if err != nil {
 		return feed{}, err
 	}
@@ -84,32 +83,43 @@ func (c *call) liveAddress(show string, from int64) string {
 	return "/tasks/" + string(c.task.ID) + "/live?show=" + show + "&from=" + strconv.FormatInt(from, 10)
 }
 
-// showOutput is the end of the log, and more as it comes; or what is before a byte.
+// showOutput is the end of the task's log, and more as it comes; or what is before a byte.
 func showOutput(c *call) error {
-	stream, _ := c.stream()
-	size, err := c.s.API.Deployments.LogSize(c.Request().Context(), stream)
+	stream, over := c.stream()
+	view, err := c.logWindow(stream, over, "/tasks/"+string(c.task.ID)+"/output")
 	if err != nil {
 		return err
 	}
-	if until := c.QueryParam("until"); until != "" {
-		c.query.Set("until", until)
-	}
-	until, err := c.number("until", size, 0, size)
-	if err != nil {
-		return err
-	}
-	lines, from, err := c.window(until, outputWindow)
-	if err != nil {
-		return err
-	}
-	var terminal console.Terminal
-	view := outputPage{Log: terminal.Lines(lines), From: from, Until: from + int64(len(lines)), Size: size}
-	if from > 0 {
-		view.Earlier = "/tasks/" + string(c.task.ID) + "/output?until=" + strconv.FormatInt(from, 10)
-	}
-	if until == size && !c.task.State.Ended() {
+	if !over {
 		view.Live = c.liveAddress("log", view.Until)
 	}
+	return c.outputTab(view)
+}
+
+// showExam is the output of a check or a judge.
+func showExam(c *call) error {
+	exams, err := c.s.API.TaskBook.Examinations(c.Request().Context(), c.task.ID)
+	if err != nil {
+		return err
+	}
+	x, err := examOf(exams, c.Param("exam"))
+	if err != nil {
+		return err
+	}
+	view, err := c.logWindow(x.LogStream(), x.State.Ended(), "/tasks/"+string(c.task.ID)+"/examinations/"+x.ID)
+	if err != nil {
+		return err
+	}
+	shown := viewExam(x)
+	view.Exam = &shown
+	if !x.State.Ended() {
+		view.Live = c.liveAddress("log", view.Until) + "&exam=" + x.ID
+	}
+	return c.outputTab(view)
+}
+
+// outputTab shows a window of a log: the part alone if the page asks for what is before.
+func (c *call) outputTab(view outputPage) error {
 	if c.wantsPart() {
 		return c.block("task", "earlier", view)
 	}
@@ -123,4 +133,29 @@ func showOutput(c *call) error {
 	}
 	h.Body = view
 	return c.taskPage(h, "")
+}
+
+// logWindow reads the end of a log, or what is before the byte that the query names.
+func (c *call) logWindow(stream string, over bool, path string) (outputPage, error) {
+	size, err := c.s.API.Deployments.LogSize(c.Request().Context(), stream)
+	if err != nil {
+		return outputPage{}, err
+	}
+	if until := c.QueryParam("until"); until != "" {
+		c.query.Set("until", until)
+	}
+	until, err := c.number("until", size, 0, size)
+	if err != nil {
+		return outputPage{}, err
+	}
+	lines, from, err := c.window(stream, over, until, outputWindow)
+	if err != nil {
+		return outputPage{}, err
+	}
+	var terminal console.Terminal
+	view := outputPage{Log: terminal.Lines(lines), Until: from + int64(len(lines)), Size: size}
+	if from > 0 {
+		view.Earlier = path + "?until=" + strconv.FormatInt(from, 10)
+	}
+	return view, nil
 }

@@ -315,3 +315,45 @@ func TestFollowersOfOnePersonAreBounded(t *testing.T) {
 		t.Errorf("a third one answers %d", answer.StatusCode)
 	}
 }
+
+// A page is followed for longer than the server gives to a whole answer.
+func TestFollowingOutlivesTheServersWriteTimeout(t *testing.T) {
+	t.Parallel()
+	w, c := signedIn(t, Limits{FollowPoll: 10 * time.Millisecond})
+	w.server.Config.WriteTimeout = 200 * time.Millisecond // of connections that begin from now on
+	next, stop := w.stream(c, "/tasks/"+string(here)+"/live?show=log&from=13")
+	defer stop()
+	time.Sleep(500 * time.Millisecond)
+	w.api.mu.Lock()
+	w.api.log = append(w.api.log, "late\n"...)
+	w.api.mu.Unlock()
+	if name, _, data := next(); name != "log" || !strings.Contains(data, "late") {
+		t.Errorf("%s %s", name, data)
+	}
+}
+
+func TestTheOutputOfAnExaminationIsShownAndFollowed(t *testing.T) {
+	t.Parallel()
+	w, c := signedIn(t, Limits{FollowPoll: 5 * time.Millisecond})
+	w.api.proposed()
+	_, page := w.fetch(c, "/tasks/"+string(here)+"/examinations/eeeeeeeeeeee")
+	if !strings.Contains(page, "Check unit-tests") || !strings.Contains(page, "<div>second</div>") || w.api.read() != "examination/eeeeeeeeeeee" {
+		t.Errorf("of %s there is\n%s", w.api.read(), page)
+	}
+	if strings.Contains(page, "data-live") {
+		t.Error("an examination that ended is followed")
+	}
+	for _, path := range []string{"/examinations/zzzzzzzzzzzz", "/live?exam=zzzzzzzzzzzz"} {
+		if answer, _ := w.fetch(c, "/tasks/"+string(here)+path); answer.StatusCode != http.StatusNotFound {
+			t.Errorf("%s answers %d", path, answer.StatusCode)
+		}
+	}
+	next, stop := w.stream(c, "/tasks/"+string(here)+"/live?show=log&from=0&exam=eeeeeeeeeeee")
+	defer stop()
+	if name, _, data := next(); name != "log" || data != "<div>first</div><div>second</div>" {
+		t.Errorf("%s %s", name, data)
+	}
+	if name, _, _ := next(); name != "end" {
+		t.Errorf("%s", name)
+	}
+}

@@ -38,3 +38,10 @@ func (w *apiWorld) Variants(_ context.Context, group task.ID) ([]task.Task, erro
 	}
 	return w.tasks, nil
 }
+
+// read is the stream that was read last.
+func (w *apiWorld) read() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stream
+}

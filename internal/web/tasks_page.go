@@ -24,6 +24,7 @@ func (s *server) taskPageRoutes() []route {
 		{get, "/tasks/:id/changes", session, asPage(s.withSession(onTaskPage(showChanges)), s)},
 		{get, "/tasks/:id/changes/:file", session, asPage(s.withSession(onTaskPage(showFile)), s)},
 		{get, "/tasks/:id/output", session, asPage(s.withSession(onTaskPage(showOutput)), s)},
+		{get, "/tasks/:id/examinations/:exam", session, asPage(s.withSession(onTaskPage(showExam)), s)},
 		{get, "/tasks/:id/live", session, asPage(s.withSession(onTaskPage(followTask)), s)},
 	}
 }
