@@ -194,6 +194,17 @@ func (c *Client) Models(ctx context.Context, id string) (Models, error) {
 	return m, c.get(ctx, &m, nil, "tasks", id, "models")
 }
 
+// Examinations lists a task's checks and judges, oldest first.
+func (c *Client) Examinations(ctx context.Context, id string) ([]task.Examination, error) {
+	var p page[task.Examination]
+	return p.Items, c.get(ctx, &p, nil, "tasks", id, "examinations")
+}
+
+// ExaminationLog reads what a check or a judge wrote, from a byte on.
+func (c *Client) ExaminationLog(ctx context.Context, id, exam string, from int64, wait bool) (LogPiece, error) {
+	return c.log(ctx, from, wait, "tasks", id, "examinations", exam, "log")
+}
+
 // Activity is a part of what a task's agent did.
 type Activity struct {
 	Items []activity.Event `json:"items"`

@@ -31,6 +31,8 @@ type call struct {
 	query url.Values
 	// task is what a row onTask is about.
 	task task.Task
+	// exam is the examination that the path of a row onTask names, if it does.
+	exam task.Examination
 	// run is what a row onDeployment is about.
 	run deploy.Run
 	// entry is what a row onEntry is about.

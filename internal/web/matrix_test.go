@@ -117,6 +117,7 @@ func TestThreat49MatrixOfRoutesRolesAndEnvironments(t *testing.T) {
 			for _, who := range callers() {
 				w := newAPIWorld(t, Limits{}, who.bindings...)
 				w.token("other", requester, token.Scope{})
+				w.book.examinations = []task.Examination{{ID: someExam, Task: here, Revision: 1, Kind: task.Check, Attempt: 1, State: task.ExaminationPassed}}
 				fmt.Fprintf(&out, "  %-*d", len(who.name), on.ask(w, who.enters(w)).Code)
 			}
 			out.WriteString("\n")
@@ -148,6 +149,8 @@ func (i instance) ask(w *apiWorld, secret string) *httptest.ResponseRecorder {
 	return w.ask(i.method, i.path, secret)
 }
 
+const someExam = "eeeeeeeeeeee"
+
 // instances are requests of a row: of its own, another and no environment.
 func instances(row apiRow) []instance {
 	list := func(paths ...string) (all []instance) {
@@ -160,7 +163,7 @@ func instances(row apiRow) []instance {
 	case onTask:
 		var paths []string
 		for _, id := range []task.ID{here, there, none} {
-			paths = append(paths, strings.Replace(row.path, ":id", string(id), 1))
+			paths = append(paths, strings.NewReplacer(":id", string(id), ":exam", someExam).Replace(row.path))
 		}
 		return list(paths...)
 	case onDeployment:

@@ -67,6 +67,9 @@ func (c *call) stream() (name string, over bool) {
 	if c.row.on == onDeployment {
 		return "deploy/" + c.run.ID, c.run.State.Ended()
 	}
+	if c.exam.ID != "" {
+		return c.exam.LogStream(), c.exam.State.Ended()
+	}
 	return "task/" + string(c.task.ID), !mayWrite(c.task.State)
 }
 
@@ -76,6 +79,9 @@ func (c *call) look() (err error) {
 	if c.row.on == onDeployment {
 		c.run, err = c.s.API.Deployments.Deployment(ctx, c.run.ID)
 		return err
+	}
+	if c.exam.ID != "" {
+		return c.readExamination()
 	}
 	c.task, err = c.s.API.Tasks.Task(ctx, c.task.ID)
 	return err
