@@ -271,9 +271,7 @@ func (e *Engine) redeem(ctx context.Context, w *work) error {
 	}
 	err := e.move(ctx, w, task.Landing, func(tx Tx) error { return unlessFeedback(ctx, tx, w.t.ID) })
 	if errors.Is(err, errFeedback) {
-		return e.approvalFell(ctx, w, &approval.RefusedError{Decision: policy.Decision{
-			Reason: policy.No("a revision was asked for before the approval was carried out"),
-		}})
+		return e.revisedMeanwhile(ctx, w)
 	}
 	return err
 }

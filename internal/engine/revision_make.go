@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/prompt"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -50,6 +52,17 @@ func unlessFeedback(ctx context.Context, tx Tx, id task.ID) error {
 		err = errFeedback
 	}
 	return err
+}
+
+// revisedMeanwhile takes back an approval that was recorded and not carried out yet.
+func (e *Engine) revisedMeanwhile(ctx context.Context, w *work) error {
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return fmt.Errorf("read the manifests: %w", err)
+	}
+	return e.approvalFell(ctx, w, &approval.RefusedError{Decision: policy.Decision{
+		Reason: policy.No("a revision was asked for before the approval was carried out"), PolicyVersion: set.Version,
+	}})
 }
 
 // promptOf is what the agent is told: the request or, for a revision, also what was

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
@@ -26,7 +27,7 @@ type Comparison struct {
 
 // Compare says in what two trees of the mirror differ, as a proposal says it of its base.
 func (g *Git) Compare(ctx context.Context, req CompareRequest) (Comparison, error) {
-	m, err := g.openMirror(ctx, req.Repository)
+	m, err := g.presentMirror(req.Repository)
 	if err != nil {
 		return Comparison{}, err
 	}
@@ -35,11 +36,7 @@ func (g *Git) Compare(ctx context.Context, req CompareRequest) (Comparison, erro
 			return Comparison{}, err
 		}
 	}
-	q, err := g.newQuarantine(ctx, m) // which nothing is written to
-	if err != nil {
-		return Comparison{}, err
-	}
-	defer q.drop(ctx)
+	q := &quarantine{g: g, mirror: m, dir: m.dir} // nothing is written to it
 	list, err := q.differences(ctx, req.From, req.To)
 	if err != nil {
 		return Comparison{}, err
@@ -57,6 +54,28 @@ func (g *Git) Compare(ctx context.Context, req CompareRequest) (Comparison, erro
 		return Comparison{Manifest: b.manifest, Cut: true}, nil
 	}
 	return Comparison{Manifest: b.manifest, Diff: diff}, err
+}
+
+// CompareIn does so in a directory that another process has open. It writes nothing.
+func CompareIn(ctx context.Context, opts Options, req CompareRequest) (Comparison, error) {
+	g, err := open(opts)
+	if err != nil {
+		return Comparison{}, err
+	}
+	return g.Compare(ctx, req)
+}
+
+// presentMirror is the mirror of a repository, which must be there: ErrObjectMissing.
+func (g *Git) presentMirror(ref forge.RepositoryRef) (mirror, error) {
+	if !hostPattern.MatchString(ref.Host) || !idPattern.MatchString(ref.ID) {
+		return mirror{}, fmt.Errorf("repository %.100q: malformed host or id", ref.Key())
+	}
+	m := mirror{dir: filepath.Join(g.place(mirrorsDir), ref.Host+"-"+ref.ID+".git"), key: ref.Key()}
+	present, err := m.check()
+	if err == nil && !present {
+		err = fmt.Errorf("there is no mirror of %s here: %w", m.key, ErrObjectMissing)
+	}
+	return m, err
 }
 
 // manifestOf is what differs, without the counts and sizes.

@@ -134,3 +134,33 @@ func TestChangesOverAStartAreWholeChangesOfTheBase(t *testing.T) {
 		t.Errorf("all of it taken back: %v", err)
 	}
 }
+
+// What differs between two result trees is told as a proposal tells it, from a directory
+// that another process works in, and nothing is written there.
+func TestTwoResultTreesAreCompared(t *testing.T) {
+	t.Parallel()
+	g, _, base := newBase(t, text("keep", "k\n"))
+	one := build1(t, g, base, put("a", "1\n"), put("b", "1\n"))
+	two := build1(t, g, base, put("a", "1\n2\n"), put("c", "3\n"))
+	before := inMirror(t, g, "count-objects", "-v")
+	c, err := CompareIn(t.Context(), g.opts, CompareRequest{Repository: testRepo, From: one.Tree, To: two.Tree})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantList(t, "paths", paths(c.Manifest), []string{"modified a", "deleted b", "added c"})
+	if c.Manifest[0].Added != 1 || c.Manifest[0].Removed != 0 || c.Cut || !strings.Contains(string(c.Diff), "\n+2\n") {
+		t.Errorf("%+v\n%s", c, c.Diff)
+	}
+	wantEqual(t, "objects", inMirror(t, g, "count-objects", "-v"), before)
+	if c, err = g.Compare(t.Context(), CompareRequest{Repository: testRepo, From: one.Tree, To: two.Tree, Limit: 10}); err != nil || !c.Cut || len(c.Diff) > 0 || len(c.Manifest) != 3 {
+		t.Errorf("over the limit: %+v, %v", c, err)
+	}
+	if _, err := g.Compare(t.Context(), CompareRequest{Repository: testRepo, From: one.Tree, To: strings.Repeat("9", 40)}); !errors.Is(err, ErrObjectMissing) {
+		t.Errorf("a tree that is not there: %v", err)
+	}
+	other := testRepo
+	other.ID = "101"
+	if _, err := g.Compare(t.Context(), CompareRequest{Repository: other, From: one.Tree, To: two.Tree}); !errors.Is(err, ErrObjectMissing) {
+		t.Errorf("a repository that is not there: %v", err)
+	}
+}
