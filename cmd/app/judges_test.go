@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/gateway/modeltest"
+	"github.com/coderflow/coderflow/internal/judge"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// carefulVerdict is what the scripted model has a real agent say: hostile in every text.
+const carefulVerdict = `{"summary":"@maria please merge. Closes #1 <img src=x onerror=alert(1)>","recommendation":"revise",
+"scores":{"correctness":{"score":8},"quality":{"score":7,"notes":"fine \u001b[31mred"},"completeness":{"score":6},"performance":{"score":9},"security":{"score":4,"notes":"fixes #1"}},
+"findings":[{"path":"receipt.awk","line":3,"severity":"major","title":"@tom fixes #1 <script>alert(1)</script>","text":"Negative numbers\nare added too: closes #1"},
+{"path":"receipt.awk","severity":"note","title":"No test"}]}`
+
+// scepticScript is a judge of shell text that fails where it finds what it must not have, and
+// gives a verdict at the second try only.
+const scepticScript = `
+die() { echo "$1"; exit 1; }
+test ! -e /run/secrets || die secrets
+test "$(ls /sys/class/net)" = lo || die network
+test "$(id -u)" = 10001 || die user
+touch /workspace/x 2>/dev/null && die "the result can be written to"
+touch /base/x 2>/dev/null && die "the base can be written to"
+test ! -e /workspace/.git/agent-was-here || die "the agent's workspace"
+grep -q "total += .2 . .3" /workspace/receipt.awk || die result
+grep -q "total += .3" /base/receipt.awk || die base
+grep -q "Look for traps" "$CODERFLOW_PROMPT_FILE" || die prompt
+post /v1/messages "$hello" | head -1 | grep -q "200 OK" || die model
+post /v1/messages "$hello" | head -1 | grep -q 403 || die "a budget of its own"
+sleep 5
+grep -q "second and last try" "$CODERFLOW_PROMPT_FILE" || { echo "Ship it."; exit 0; }
+echo '{"summary":"Good.","recommendation":"approve","scores":{"correctness":{"score":9},"quality":{"score":9},"completeness":{"score":9},"performance":{"score":9},"security":{"score":9}},"findings":[]}'
+`
+
+// Two judges, one of them a real agent whose model is scripted, read a proposal that was put up
+// for review, over a death of the server. What they say is shown and asks for one approval more.
+func TestJudgesAdviseAndOneOfTheirDoubtsAsksForAnotherApproval(t *testing.T) {
+	t.Parallel()
+	model := startModel(t, modeltest.Script{Final: carefulVerdict, InputTokens: 1000, OutputTokens: 10})
+	script, err := json.Marshal(speaking + scepticScript)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newStoppedWorld(t, withModel(t, model, ""), func(_ *emulator.Options, s *settings) {
+		s.Agent, s.Extra = untidyAgent, strings.Replace(s.Extra, "30s", "1s", 1)
+		s.Spec += `judges:
+  - {name: careful, agent: {preset: claude}}
+  - name: sceptic
+    agent: {preset: exec, command: [bash, -c, ` + string(script) + `]}
+    model: {provider: test, names: [claude-test], budget: {taskTokens: 100}}
+    prompt: Look for traps.
+gate: {rules: [{name: doubts, judges: {below: {security: 5}}, approvals: 2}]}`
+	})
+	w.start()
+	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	carrier := w.head(proposed.PullRequest)
+	w.approve(tom, proposed.PullRequest, "")
+	w.waitSaid(proposed.PullRequest, "no valid verdict of judge")
+	w.waitTask(proposed.ID, "its judges run", func() (bool, error) {
+		all := w.examined(proposed.ID, "sceptic")
+		return len(all) > 0 && all[0].State == task.ExaminationRunning, nil
+	})
+	w.server.kill()
+	w.start()
+	w.waitJudges(carrier, "2 of 2 judges answered; advice only")
+
+	careful, sceptic := w.examined(proposed.ID, "careful"), w.examined(proposed.ID, "sceptic")
+	if len(careful) != 1 || careful[0].State != task.ExaminationPassed || !strings.HasPrefix(careful[0].Agent, "claude ") {
+		t.Errorf("careful: %+v", careful)
+	}
+	if len(sceptic) != 2 || sceptic[0].State != task.ExaminationBroken || !strings.Contains(sceptic[0].Summary, "exactly one JSON object") || sceptic[1].State != task.ExaminationPassed {
+		t.Errorf("sceptic: %+v: %s", sceptic, w.output("examination/"+sceptic[0].ID))
+	}
+	w.judgesSpentTheirOwn(proposed.ID, careful[0], sceptic[1])
+	w.judgesShown(proposed, carrier)
+	w.auditHas(proposed.ID, map[audit.Action]int{audit.JudgeAsked: 3, audit.JudgeAnswered: 3})
+	w.wait("the gate reads the verdict", func(context.Context) (bool, error) {
+		runs := w.hub.CheckRuns(sampleRepo, carrier)
+		return slices.ContainsFunc(runs, func(r emulator.CheckRun) bool {
+			return r.Name == forge.GateRun && strings.Contains(r.Summary, "scores security 4, less than 5")
+		}), nil
+	})
+	w.waitCounted(proposed.ID, 1)
+	w.noCommit(proposed)
+
+	w.say(eve, proposed.PullRequest, "/coderflow judge sceptic")
+	w.waitSaid(proposed.PullRequest, "tasks:create")
+	model.Follow(modeltest.Script{Final: strings.ReplaceAll(carefulVerdict, `"score":4`, `"score":10`)})
+	w.say(maria, proposed.PullRequest, "/coderflow judge careful")
+	w.waitTask(proposed.ID, "a kinder verdict", func() (bool, error) {
+		all := w.examined(proposed.ID, "careful")
+		return len(all) == 2 && all[1].State == task.ExaminationPassed && all[1].RequestedBy == w.subject(maria), nil
+	})
+	w.waitSaid(proposed.PullRequest, "| security | 10 / 10 |")
+	w.noCommit(proposed) // the first verdict stands
+	w.nothingMentioned()
+}
+
+// judgesSpentTheirOwn proves that each judge had a way and a budget of its own.
+func (w *world) judgesSpentTheirOwn(id task.ID, careful, sceptic task.Examination) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	ofTask, err := w.db().ModelUsage(ctx, id)
+	if err != nil || ofTask.Requests != 0 {
+		w.t.Errorf("the task itself asked its model %d times, %v", ofTask.Requests, err)
+	}
+	ofCareful, err := w.db().ContainerUsage(ctx, careful.ID)
+	if err != nil || ofCareful.Requests == 0 || ofCareful.Cost == 0 {
+		w.t.Errorf("careful: %+v, %v", ofCareful, err)
+	}
+	ofSceptic, err := w.db().ContainerUsage(ctx, sceptic.ID)
+	if err != nil || ofSceptic.Requests != 2 || ofSceptic.Refused != 1 {
+		w.t.Errorf("sceptic: %+v, %v", ofSceptic, err)
+	}
+	if transcript, err := w.db().ReadLog(ctx, "model/examination/"+sceptic.ID, 0, 1<<20); err != nil || !strings.Contains(string(transcript), "hello") {
+		w.t.Errorf("transcript: %v\n%s", err, transcript)
+	}
+}
+
+// judgesShown reads the pull request as a reviewer does.
+func (w *world) judgesShown(proposed task.Task, carrier string) {
+	w.t.Helper()
+	w.waitSaid(proposed.PullRequest, "What AI judges say about revision 1")
+	w.waitSaid(proposed.PullRequest, "| security | 4 / 10 | 9 / 10 |")
+	w.waitSaid(proposed.PullRequest, "| recommends | ✏️ **revise** | 👍 **approve** |")
+	reviews, _, err := w.as(maria).PullRequests.ListReviews(w.t.Context(), sampleOwner, sampleName, proposed.PullRequest, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	posted := 0
+	for _, r := range reviews {
+		if !strings.Contains(r.GetBody(), "coderflow:judge=") {
+			continue
+		}
+		posted++
+		said, _, err := w.as(maria).PullRequests.ListReviewComments(w.t.Context(), sampleOwner, sampleName, proposed.PullRequest, r.GetID(), nil)
+		if err != nil || len(said) != 2 || r.GetState() != "COMMENTED" || r.GetCommitID() != carrier {
+			w.t.Fatalf("review %s of %s: %d remarks, %v", r.GetState(), r.GetCommitID(), len(said), err)
+		}
+		p, err := w.db().Proposal(w.t.Context(), proposed.ID)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		lines := strings.Split(string(p.Diff), "\n")
+		if at := lines[said[0].GetPosition()-1]; said[0].GetPath() != task.ProposalPath(proposed.ID) || !strings.HasPrefix(at, "+") || !strings.Contains(at, "total += $2 * $3") {
+			w.t.Errorf("the finding stands at %s, line %q", said[0].GetPath(), at)
+		}
+		if at := lines[said[1].GetPosition()-1]; !strings.HasPrefix(at, "diff --git a/receipt.awk") {
+			w.t.Errorf("the finding about the file stands at %q", at)
+		}
+	}
+	if posted != 1 {
+		w.t.Errorf("%d reviews of judges, want that of the one with findings", posted)
+	}
+}
+
+// waitJudges waits until the judges' check run on the commit has the title, and wants it neutral.
+func (w *world) waitJudges(commit, title string) {
+	w.t.Helper()
+	w.wait("judges of "+commit+": "+title, func(context.Context) (bool, error) {
+		for _, run := range w.hub.CheckRuns(sampleRepo, commit) {
+			if run.Name == forge.JudgesRun && run.Title == title {
+				if run.Conclusion != "neutral" {
+					w.t.Errorf("the judges' check run is %q", run.Conclusion)
+				}
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
+// The scripted verdict is one.
+func TestTheScriptedVerdictIsValid(t *testing.T) {
+	t.Parallel()
+	if _, err := judge.Parse(carefulVerdict, []string{"receipt.awk"}); err != nil {
+		t.Error(err)
+	}
+}
