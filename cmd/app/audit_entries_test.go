@@ -19,6 +19,7 @@ var says = map[audit.Action][]string{
 	audit.TaskCreated:       {"trigger", "url", "repository", "decision.reason.text", "decision.policyVersion", "text"},
 	audit.TaskMoved:         {"from", "to"},
 	audit.TaskCancelWanted:  {},
+	audit.TaskReplaced:      {"by", "why"},
 	audit.BaseFetched:       {"commit", "credential"},
 	audit.ContainerIntent:   {"container", "image"},
 	audit.ContainerStarted:  {"container"},

@@ -26,6 +26,7 @@ func TestOneOfSeveralVariantsIsApprovedAndTheOthersAreVoid(t *testing.T) {
 	w := newWorld(t, func(_ *emulator.Options, s *settings) { s.Spec = threeAgents; s.Extra = "worker: {concurrency: 4}" })
 	w.variants()
 	w.closings()
+	w.entriesSayEnough(audit.TaskReplaced, audit.TaskCancelWanted)
 	w.nothingMentioned()
 }
 
