@@ -69,7 +69,7 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(tests) != 1 || tests[0].State != task.ExaminationPassed || tests[0].Digest != p.Digest || !strings.Contains(tests[0].Summary, "1 tests passed, 1 skipped") {
+	if len(tests) != 1 || tests[0].State != task.ExaminationPassed || tests[0].Digest != p.Digest || !strings.Contains(tests[0].Summary, "1 test passed, 1 skipped") {
 		t.Errorf("tests: %+v", tests)
 	}
 	if len(style) != 1 || style[0].State != task.ExaminationFailed || style[0].ExitCode != 3 {
@@ -79,6 +79,18 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 		t.Errorf("it did not run on tree %s: %q", p.Tree, output)
 	}
 	w.auditHas(good.ID, map[audit.Action]int{audit.CheckAsked: 2, audit.CheckEnded: 2, audit.ApprovalCounted: 1, audit.ApprovalRecorded: 1})
+	d := &desk{t: t, dir: w.dir, config: w.in.config}
+	for _, want := range []struct{ text, args string }{
+		{"1 test passed", "checks list"}, {tests[0].Definition, "checks show"}, {"ok 2 - empty # SKIP later", "checks logs"},
+	} {
+		args := append(strings.Fields(want.args), string(good.ID))
+		if want.args != "checks list" {
+			args = append(args, "tests")
+		}
+		if out := d.must(args...); !strings.Contains(out, want.text) {
+			t.Errorf("coderflow %s does not say %q:\n%s", want.args, want.text, out)
+		}
+	}
 	w.waitChecks(p.Carrier, "neutral") // only style, which is not required, failed
 
 	issue, err := w.openIssue(t.Context(), maria, "BREAK the total", "It forgets the quantity.")
@@ -88,7 +100,7 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 	w.say(maria, issue.GetNumber(), "/coderflow run")
 	bad := w.taskOf(issue.GetNumber(), task.Proposed)
 	w.waitChecks(w.head(bad.PullRequest), "failure")
-	w.waitSaid(bad.PullRequest, "0 tests passed, 2 failed")
+	w.waitSaid(bad.PullRequest, "0 tests passed, 1 failed")
 	w.approve(tom, bad.PullRequest, "")
 	w.waitSaid(bad.PullRequest, "the change was revised, it takes a new review")
 	w.waitCounted(bad.ID, 0)

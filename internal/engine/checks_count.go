@@ -20,7 +20,11 @@ func (c testCounts) any() bool { return c.Passed+c.Failed+c.Skipped > 0 }
 
 // String says the counts in words.
 func (c testCounts) String() string {
-	parts := []string{fmt.Sprintf("%d tests passed", c.Passed)}
+	word := "tests"
+	if c.Passed == 1 {
+		word = "test"
+	}
+	parts := []string{fmt.Sprintf("%d %s passed", c.Passed, word)}
 	if c.Failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", c.Failed))
 	}
