@@ -13,7 +13,7 @@ import (
 
 // funcs are what templates may call.
 var funcs = template.FuncMap{
-	"line": Line, "brief": Brief, "text": Text, "time": Time, "moment": Moment, "short": Short, "bytes": Bytes, "count": count,
+	"line": Line, "word": word, "brief": Brief, "text": Text, "time": Time, "moment": Moment, "short": Short, "bytes": Bytes, "count": count,
 	"money": Money, "span": Span, "link": Link, "static": StaticPath, "plural": plural, "join": strings.Join,
 }
 
@@ -54,6 +54,9 @@ func shown(r rune) bool { return r == '\n' || r == '\t' || unicode.IsPrint(r) }
 
 // Line is anybody's text as one bounded line that nothing acts on.
 func Line(s string) string { return cut(s, maxLine) }
+
+// word is Line of anything: a name, a kind, a number.
+func word(v any) string { return Line(fmt.Sprint(v)) }
 
 // Brief is Line for a cell of a table.
 func Brief(s string) string { return cut(s, maxBrief) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"html/template"
 	"maps"
 	"net/http"
 	"net/url"
@@ -32,8 +33,9 @@ type runsPage struct {
 type runPage struct {
 	deploymentView
 	Names   []string // of the parameters, in order
-	Output  string   // inert
-	Earlier string   // address of what was written before Output; empty: nothing was
+	Output  template.HTML
+	Earlier string // address of what was written before Output; empty: nothing was
+	Live    string // address of what comes; empty: nothing does
 }
 
 // deploymentRoutes are the pages about deployments: read-only, for whoever is
@@ -42,6 +44,7 @@ func (s *server) deploymentRoutes() []route {
 	return []route{
 		{http.MethodGet, "/deployments", session, asPage(s.withSession(showRuns), s)},
 		{http.MethodGet, "/deployments/:id", session, asPage(s.withSession(showRun), s)},
+		{http.MethodGet, "/deployments/:id/live", session, asPage(s.withSession(followRun), s)},
 		{http.MethodGet, "/approvals/:id/receipt", session, asPage(s.withSession(pageReceipt), s)},
 		{http.MethodGet, "/tasks/:id/chain", session, asPage(s.withSession(showChain), s)},
 		{http.MethodGet, "/audit", session, asPage(s.withSession(showAudit), s)},
@@ -150,14 +153,17 @@ func showRun(c *call) error {
 	if values := c.QueryParams()["until"]; len(values) > 0 {
 		c.query.Set("until", values[0])
 	}
-	if err := c.output(&p, "deploy/"+run.ID); err != nil {
+	if c.wantsPart() {
+		return c.block("deployment", "outcome", p)
+	}
+	if err := c.runOutput(&p, "deploy/"+run.ID); err != nil {
 		return err
 	}
 	return c.page("deployment", console.Page{Title: "Deployment " + run.ID, Section: "deployments", Body: p})
 }
 
-// output reads the end of a log, or what is before a byte of it.
-func (c *call) output(p *runPage, stream string) error {
+// runOutput reads the end of a log, or what is before a byte of it.
+func (c *call) runOutput(p *runPage, stream string) error {
 	ctx := c.Request().Context()
 	size, err := c.s.API.Deployments.LogSize(ctx, stream)
 	if err != nil {
@@ -177,7 +183,15 @@ func (c *call) output(p *runPage, stream string) error {
 		from, text = from+int64(cut), text[cut:]
 		p.Earlier = fmt.Sprintf("/deployments/%s?until=%d", p.ID, from)
 	}
-	p.Output = string(inert(text))
+	end := len(text)
+	if !p.Ended { // a line that goes on comes whole
+		end = bytes.LastIndexByte(text, '\n') + 1
+	}
+	var terminal console.Terminal
+	p.Output = terminal.Lines(text[:end])
+	if !p.Ended && until == size {
+		p.Live = fmt.Sprintf("/deployments/%s/live?show=log&from=%d", p.ID, from+int64(end))
+	}
 	return nil
 }
 

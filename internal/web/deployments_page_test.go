@@ -46,7 +46,7 @@ func TestDeploymentsOnAPageAnswerWhoWhatWhenAndHowItEnded(t *testing.T) {
 	}
 	answer, one := w.get(c, w.server.URL+"/deployments/"+runHere)
 	for _, want := range []string{
-		someCommit, "github:7", "https://forge.test/r/9", "https://forge.test/r/8", "first\nsecond", "<code>channel</code> beta", "task " + string(here),
+		someCommit, "github:7", "https://forge.test/r/9", "https://forge.test/r/8", "<div>first</div><div>second</div>", "<code>channel</code> beta", "task " + string(here),
 	} {
 		if !strings.Contains(one, want) {
 			t.Errorf("the page does not say %q", want)
