@@ -11,10 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"github.com/coderflow/coderflow/internal/hostiletest"
 )
 
 // page is a tab of a real browser, which keeps what pages complain about.
@@ -26,6 +31,8 @@ type page struct {
 	problems []string
 }
 
+// newPage starts a browser. At the end of the test nothing that it saw may have been
+// complained about.
 func newPage(t *testing.T) *page {
 	t.Helper()
 	program := ""
@@ -46,10 +53,10 @@ func newPage(t *testing.T) *page {
 	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.UserDataDir(profile), chromedp.WindowSize(1000, 700))
+		chromedp.UserDataDir(profile), chromedp.WindowSize(1200, 800))
 	allocator, cancelAllocator := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
-	ctx, cancelTime := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(func() {
 		browser := chromedp.FromContext(ctx)
 		cancelTime()
@@ -57,9 +64,39 @@ func newPage(t *testing.T) *page {
 		cancelAllocator()
 		browser.Allocator.Wait() // it writes to its directory until its end
 	})
+	return watched(t, ctx)
+}
+
+// another is a tab of somebody else: with cookies of its own, in the same browser.
+func (p *page) another() *page {
+	p.t.Helper()
+	var tab target.ID
+	p.do(chromedp.ActionFunc(func(ctx context.Context) error {
+		ctx = cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser)
+		cookies, err := target.CreateBrowserContext().Do(ctx)
+		if err != nil {
+			return err
+		}
+		tab, err = target.CreateTarget("about:blank").WithBrowserContextID(cookies).WithNewWindow(true).Do(ctx)
+		return err
+	}))
+	ctx, cancel := chromedp.NewContext(p.ctx, chromedp.WithTargetID(tab))
+	p.t.Cleanup(cancel)
+	return watched(p.t, ctx)
+}
+
+func watched(t *testing.T, ctx context.Context) *page {
+	t.Helper()
 	p := &page{t: t, ctx: ctx}
 	chromedp.ListenTarget(ctx, p.listen)
 	p.do(log.Enable(), network.Enable())
+	t.Cleanup(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, problem := range p.problems {
+			t.Error(problem)
+		}
+	})
 	return p
 }
 
@@ -72,12 +109,23 @@ func (p *page) listen(event any) {
 		problem = string(e.Entry.Level) + ": " + e.Entry.Text + " " + e.Entry.URL
 	case *runtime.EventExceptionThrown:
 		problem = e.ExceptionDetails.Error()
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
+			for _, argument := range e.Args {
+				problem += fmt.Sprintf("%s: %s %s", e.Type, argument.Value, argument.Description)
+			}
+		}
 	}
 	if problem != "" && !strings.Contains(problem, "favicon.ico") {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.problems = append(p.problems, problem)
+		p.complain("the browser: %s", problem)
 	}
+}
+
+// complain keeps what is wrong with pages, for the end: the story goes on.
+func (p *page) complain(format string, a ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problems = append(p.problems, fmt.Sprintf(format, a...))
 }
 
 func (p *page) do(actions ...chromedp.Action) {
@@ -88,10 +136,107 @@ func (p *page) do(actions ...chromedp.Action) {
 	}
 }
 
+// open goes to an address.
+func (p *page) open(address string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(address))
+}
+
+// press clicks on what leads to another page, and waits for that.
+func (p *page) press(selector string) {
+	p.t.Helper()
+	if _, err := chromedp.RunResponse(p.ctx, chromedp.Click(selector, chromedp.ByQuery)); err != nil {
+		p.shot("failed")
+		p.t.Fatalf("press %s: %v; the page says\n%s", selector, err, p.text())
+	}
+}
+
+// enter writes into a field of a form.
+func (p *page) enter(selector, text string) {
+	p.t.Helper()
+	p.do(chromedp.SetValue(selector, text, chromedp.ByQuery))
+}
+
+// signIn opens a page of the console that nobody may see without it, and signs in.
+func (p *page) signIn(login, address string) {
+	p.t.Helper()
+	p.open(address)
+	p.press("main a.button")
+	p.enter(`[name="as"]`, login)
+	p.press(`button[value="authorize"]`)
+}
+
 func (p *page) text() (text string) {
 	p.t.Helper()
 	p.do(chromedp.Text("body", &text, chromedp.ByQuery))
 	return text
+}
+
+func (p *page) says(words ...string) {
+	p.t.Helper()
+	text := p.text()
+	for _, want := range words {
+		if !strings.Contains(text, want) {
+			p.t.Errorf("the page does not say %q:\n%s", want, text)
+		}
+	}
+}
+
+// comesToSay waits until the page says so by itself: it is not loaded again.
+func (p *page) comesToSay(words string) {
+	p.t.Helper()
+	p.waitFor("the page to say "+words, func(context.Context) (bool, error) { return strings.Contains(p.text(), words), nil })
+}
+
+// loadsUntil loads the page again until it says so.
+func (p *page) loadsUntil(words string) {
+	p.t.Helper()
+	p.waitFor("the page to say "+words, func(context.Context) (bool, error) {
+		p.do(chromedp.Reload())
+		return strings.Contains(p.text(), words), nil
+	})
+}
+
+func (p *page) waitFor(what string, look func(context.Context) (bool, error)) {
+	p.t.Helper()
+	if err := until(p.ctx, 2*time.Minute, what, look); err != nil {
+		p.shot("failed")
+		p.t.Fatalf("%v; it says\n%s", err, p.text())
+	}
+}
+
+// eval is what a script on the page finds out. It is a tool of the test: no policy of the
+// page binds it.
+func (p *page) eval(script string, result any) {
+	p.t.Helper()
+	p.do(chromedp.Evaluate(script, result, func(e *runtime.EvaluateParams) *runtime.EvaluateParams { return e.WithAwaitPromise(true) }))
+}
+
+func (p *page) dark(dark bool) {
+	p.t.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	p.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+}
+
+// inert holds the page, as the server sent it and as it is now, to what is ours.
+func (p *page) inert() {
+	p.t.Helper()
+	var sent, now, title string
+	var owned bool
+	p.eval(`fetch(location.href).then(r => r.text())`, &sent)
+	p.do(chromedp.OuterHTML("html", &now, chromedp.ByQuery), chromedp.Title(&title))
+	p.eval("typeof "+hostiletest.Mark+` !== "undefined"`, &owned)
+	for what, html := range map[string]string{"sent": sent, "shown": now} {
+		for _, problem := range hostiletest.Page(html) {
+			p.complain("the page %q, as %s, has %s", title, what, problem)
+		}
+	}
+	if owned {
+		p.complain("a script of others ran on the page %q", title)
+	}
 }
 
 // shot keeps what is seen, if somebody asked for pictures.
@@ -101,45 +246,11 @@ func (p *page) shot(name string) {
 		return
 	}
 	var picture []byte
-	if err := chromedp.Run(p.ctx, chromedp.FullScreenshot(&picture, 100)); err != nil {
+	if err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot(&picture)); err != nil {
 		p.t.Logf("screenshot %s: %v", name, err)
 		return
 	}
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600); err != nil {
 		p.t.Log(err)
-	}
-}
-
-// A person signs in and out in a real browser: the page and the forge's own, with
-// everything that the policy of contents forbids being an error here.
-func TestPeopleSignInInARealBrowser(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	p := newPage(t)
-	home := "http://" + w.address + "/"
-	p.do(chromedp.Navigate(home), chromedp.WaitVisible("a.button"))
-	p.shot("signed-out")
-	p.do(chromedp.Click("a.button"), chromedp.WaitVisible(`button[value="authorize"]`))
-	p.shot("forge")
-	p.do(chromedp.SetValue(`[name="as"]`, maria), chromedp.Click(`button[value="authorize"]`), chromedp.WaitVisible("#subject"))
-	p.shot("signed-in")
-	want := fmt.Sprintf("github:%d", userID(w.hub.Info(), maria))
-	if text := p.text(); !strings.Contains(text, want) || !strings.Contains(text, "environment/staging") || !strings.Contains(text, "tasks:create") || strings.Contains(text, "tasks:approve") {
-		t.Errorf("maria sees\n%s", text)
-	}
-	var cookies string
-	p.do(chromedp.Evaluate("document.cookie", &cookies))
-	if cookies != "" {
-		t.Errorf("a script can read the cookies %q", cookies)
-	}
-	p.do(chromedp.Click("form button"), chromedp.WaitVisible("a.button"))
-	p.do(chromedp.Navigate(home), chromedp.WaitVisible("a.button"))
-	if text := p.text(); strings.Contains(text, want) {
-		t.Errorf("after logging out there is\n%s", text)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, problem := range p.problems {
-		t.Errorf("the browser complains: %s", problem)
 	}
 }

@@ -51,7 +51,7 @@ var attributes = strings.Fields(`id class lang dir charset name content href rel
 	spellcheck download translate enctype inputmode enterkeyhint accesskey color media sizes`)
 
 // ofHTMX are the attributes of the script that pages load, but for those that evaluate.
-var ofHTMX = strings.Fields(`hx-get hx-post hx-target hx-swap hx-trigger hx-select hx-push-url hx-indicator hx-include hx-boost hx-ext hx-sync hx-disable hx-swap-oob sse-connect sse-swap sse-close`)
+var ofHTMX = strings.Fields(`hx-get hx-post hx-target hx-swap hx-trigger hx-select hx-push-url hx-indicator hx-include hx-boost hx-ext hx-sync hx-disable hx-preserve hx-swap-oob sse-connect sse-swap sse-close`)
 
 func element(e html.Token, more []string) (problems []string) {
 	if !slices.Contains(elements, e.Data) {
