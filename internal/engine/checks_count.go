@@ -36,7 +36,7 @@ func (c testCounts) String() string {
 
 // tapLine is a result of the Test Anything Protocol, version 12 to 14; subtests are
 // indented and counted by the test that has them.
-var tapLine = regexp.MustCompile(`^(not )?ok\b(?:[^#]|\\#)*(?:#\s*(?i:(skip|todo)))?`)
+var tapLine = regexp.MustCompile(`^(not )?ok\b(?:[^#\\]|\\.)*(?:#\s*(?i:(skip|todo)))?`)
 
 // countTests counts the results in TAP, or in what `go test -json` prints. Output that
 // is neither has none.

@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/freeze"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/queue"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/secret"
+	sy "github.com/coderflow/coderflow/internal/strictyaml"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// lab is a store, a sandbox and git for one proposal with its examinations; what really
+// happens in containers is tested end to end in cmd/app.
+type lab struct {
+	Store
+	Tx
+	Sandbox
+	Git
+	Secrets
+
+	e       *Engine
+	w       *work
+	now     time.Time
+	p       task.Proposal
+	all     []task.Examination
+	others  []task.Examination // of other tasks
+	logs    map[string][]byte  // by stream
+	box     map[string]sandbox.Status
+	output  map[string]string
+	started []sandbox.Spec
+	stopped []string
+	filled  map[string]string // commit by volume
+	audited []audit.Entry
+	jobs    []queue.Job
+	frozen  freeze.Set
+	refuses error // of Start
+}
+
+func newLab(checks ...manifest.Check) *lab {
+	l := &lab{
+		now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), logs: map[string][]byte{}, box: map[string]sandbox.Status{},
+		output: map[string]string{}, filled: map[string]string{},
+		p: task.Proposal{Task: "aaaaaaaaaaaa", Revision: 1, BaseCommit: "base", Tree: "tree", Digest: "sha256:p1"},
+	}
+	l.e = New(Options{
+		Store: l, Sandbox: l, Git: l, Secrets: l, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return l.now },
+		Node: "n1", MaxRunning: 2,
+	})
+	l.w = &work{t: task.Task{ID: "aaaaaaaaaaaa", Environment: "staging", State: task.Proposed}}
+	l.defines(checks...)
+	return l
+}
+
+func (l *lab) defines(checks ...manifest.Check) {
+	env := manifest.Environment{Name: "staging", Checks: checks, Agent: manifest.Agent{Image: "image"}}
+	l.e.Manifests = fixedManifests{&manifest.Set{Version: "v1", Environments: map[string]manifest.Environment{"staging": env}}}
+}
+
+func check(name string) manifest.Check {
+	return manifest.Check{Name: name, Command: []string{"true"}, Image: "image", Timeout: sy.Duration(time.Minute)}
+}
+
+func (l *lab) Proposal(context.Context, task.ID) (task.Proposal, error) { return l.p, nil }
+func (l *lab) Examinations(context.Context, task.ID) ([]task.Examination, error) {
+	return slices.Clone(l.all), nil
+}
+func (l *lab) OpenExaminations(context.Context) (open []task.Examination, err error) {
+	for _, x := range append(slices.Clone(l.others), l.all...) {
+		if !x.State.Ended() {
+			open = append(open, x)
+		}
+	}
+	return open, nil
+}
+func (l *lab) InTx(_ context.Context, f func(Tx) error) error { return f(l) }
+func (l *lab) InsertExamination(_ context.Context, x task.Examination) (bool, error) {
+	l.all = append(l.all, x)
+	return true, nil
+}
+func (l *lab) SaveExamination(_ context.Context, x task.Examination) error {
+	i := slices.IndexFunc(l.all, func(o task.Examination) bool { return o.ID == x.ID })
+	if l.all[i].State.Ended() {
+		return &task.ExaminationStateError{ID: x.ID, From: l.all[i].State, To: x.State}
+	}
+	l.all[i] = x
+	return nil
+}
+func (l *lab) Audit(_ context.Context, e audit.Entry) error {
+	l.audited = append(l.audited, e)
+	return nil
+}
+func (l *lab) Enqueue(_ context.Context, j queue.Job) error          { l.jobs = append(l.jobs, j); return nil }
+func (l *lab) InsertTrip(context.Context, secret.Trip) (bool, error) { return true, nil }
+func (l *lab) FreezesSince(context.Context, time.Time, ...string) ([]freeze.Freeze, error) {
+	return l.frozen, nil
+}
+func (l *lab) LogSize(_ context.Context, s string) (int64, error) { return int64(len(l.logs[s])), nil }
+func (l *lab) AppendLog(_ context.Context, s string, _ int64, data []byte) error {
+	l.logs[s] = append(l.logs[s], data...)
+	return nil
+}
+func (l *lab) ReadLog(_ context.Context, s string, from int64, _ int) ([]byte, error) {
+	return l.logs[s][from:], nil
+}
+func (l *lab) Tripwire(context.Context, string) (*secret.Tripwire, error) { return nil, nil }
+func (l *lab) Redactor(context.Context, string) (*secret.Redactor, error) {
+	return secret.NewRedactor(), nil
+}
+func (l *lab) ResultCommit(_ context.Context, r gitops.ResultRequest) (string, error) {
+	return "result of " + r.Tree + " on " + r.Base, nil
+}
+func (l *lab) Bundle(context.Context, forge.RepositoryRef, string, string) error { return nil }
+func (l *lab) EnsureWorkspace(_ context.Context, s sandbox.WorkspaceSpec) error {
+	l.filled[s.Volume] = s.Commit
+	return nil
+}
+func (l *lab) Start(_ context.Context, s sandbox.Spec) (sandbox.Container, error) {
+	if l.refuses != nil {
+		return sandbox.Container{}, l.refuses
+	}
+	l.started = append(l.started, s)
+	l.box[s.Name] = sandbox.Status{Name: s.Name, State: sandbox.StateRunning, StartedAt: l.now}
+	return sandbox.Container{Name: s.Name, ImageID: "sha256:i"}, nil
+}
+func (l *lab) Inspect(_ context.Context, name string) (sandbox.Status, error) {
+	if s, known := l.box[name]; known {
+		return s, nil
+	}
+	return sandbox.Status{Name: name, State: sandbox.StateGone}, nil
+}
+func (l *lab) Stop(_ context.Context, name string) error {
+	l.stopped = append(l.stopped, name)
+	return nil
+}
+func (l *lab) Logs(_ context.Context, name string, o sandbox.LogOptions, w io.Writer) (int64, error) {
+	n, err := io.WriteString(w, l.output[name][min(o.Offset, int64(len(l.output[name]))):])
+	return o.Offset + int64(n), err
+}
+
+func (l *lab) look(t *testing.T) {
+	t.Helper()
+	if err := l.e.examine(t.Context(), l.w); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *lab) exits(name string, reason sandbox.Reason, code int) {
+	s := l.box[name]
+	s.State, s.Reason, s.ExitCode, s.FinishedAt = sandbox.StateExited, reason, code, l.now.Add(time.Second)
+	l.box[name] = s
+}
+
+// states are those of the attempts of a check.
+func (l *lab) states(name string) string {
+	var texts []string
+	for _, x := range l.all {
+		if x.Name == name {
+			texts = append(texts, string(x.State))
+		}
+	}
+	return strings.Join(texts, " ")
+}
+
+func TestAProposalIsExaminedOnItsResultTreeAlone(t *testing.T) {
+	t.Parallel()
+	l := newLab(check("tests"))
+	l.look(t)
+	l.look(t) // nothing twice
+	if len(l.all) != 1 || len(l.started) != 1 || l.states("tests") != "running" {
+		t.Fatalf("%d asked for, %d started: %s", len(l.all), len(l.started), l.states("tests"))
+	}
+	x, s := l.all[0], l.started[0]
+	if s.Name != "coderflow-exam-"+x.ID || s.Workspace.Volume != s.Name || l.filled[s.Name] != "result of tree on base" || len(l.filled) != 1 {
+		t.Errorf("it works on %v of %v", s.Workspace, l.filled)
+	}
+	if len(s.Secrets) > 0 || s.SocketDir != "" || s.Network != sandbox.NetworkNone || s.Labels.Task != x.ID || s.Labels.Purpose != "check" || s.Limits.Wall != time.Minute {
+		t.Errorf("it is given %+v", s)
+	}
+	l.output[s.Name] = "ok 1\n"
+	l.exits(s.Name, sandbox.ReasonOK, 0)
+	l.look(t)
+	if got := l.all[0]; got.State != task.ExaminationPassed || got.Digest != "sha256:p1" || got.Summary != "passed; 1 test passed" || string(l.logs[x.LogStream()]) != "ok 1\n" {
+		t.Errorf("%+v", got)
+	}
+	if len(l.audited) != 2 || l.audited[0].Action != audit.CheckAsked || l.audited[1].Action != audit.CheckEnded {
+		t.Errorf("audited %v", l.audited)
+	}
+	l.look(t)
+	if l.states("tests") != "passed" {
+		t.Errorf("it does not rest: %s", l.states("tests"))
+	}
+}
+
+func TestWhatACheckEndsAs(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[sandbox.Reason]task.ExaminationState{
+		sandbox.ReasonOK: task.ExaminationPassed, sandbox.ReasonAgentFailed: task.ExaminationFailed, sandbox.ReasonTimeout: task.ExaminationFailed,
+		sandbox.ReasonOutOfMemory: task.ExaminationFailed, sandbox.ReasonDiskQuota: task.ExaminationFailed, sandbox.ReasonEngineLost: task.ExaminationBroken,
+		sandbox.ReasonStopped: task.ExaminationBroken, sandbox.ReasonBroken: task.ExaminationBroken, "odd": task.ExaminationBroken, "": task.ExaminationBroken,
+	} {
+		l := newLab(check("tests"))
+		l.look(t)
+		l.exits(l.started[0].Name, reason, 1)
+		l.look(t)
+		if got := l.all[0].State; got != want {
+			t.Errorf("%q: %s, want %s", reason, got, want)
+		}
+	}
+	l := newLab(check("tests"))
+	l.look(t)
+	delete(l.box, l.started[0].Name)
+	l.look(t)
+	if l.states("tests") != "broken" {
+		t.Errorf("a container that is gone: %s", l.states("tests"))
+	}
+	l = newLab(check("tests"))
+	l.refuses = sandbox.ErrImageMissing
+	l.look(t)
+	if l.states("tests") != "broken" || !strings.Contains(l.all[0].Summary, "is not on this Docker engine") {
+		t.Errorf("without its image: %+v", l.all)
+	}
+	l.refuses = errors.New("the engine is down")
+	l.all = nil
+	if err := l.e.examine(t.Context(), l.w); err == nil || l.states("tests") != "queued" {
+		t.Errorf("an engine that is down: %s, %v", l.states("tests"), err)
+	}
+}
+
+// Who changes what a check is has it run again; what nobody waits for is stopped.
+func TestExaminationsFollowTheirDefinitionAndTheProposal(t *testing.T) {
+	t.Parallel()
+	l := newLab(check("tests"), check("lint"))
+	l.look(t)
+	l.exits(l.started[0].Name, sandbox.ReasonOK, 0)
+	l.look(t)
+	stricter := check("tests")
+	stricter.Command = []string{"false"}
+	l.defines(stricter)
+	l.look(t)
+	if l.states("tests") != "passed running" || l.states("lint") != "cancelled" || len(l.stopped) != 1 {
+		t.Errorf("tests %s, lint %s, stopped %v", l.states("tests"), l.states("lint"), l.stopped)
+	}
+	l.p.Revision, l.p.Digest = 2, "sha256:p2"
+	l.look(t)
+	if l.states("tests") != "passed cancelled running" || l.all[3-1].Revision != 1 {
+		t.Errorf("after a revision: tests %s", l.states("tests"))
+	}
+	if last := l.all[len(l.all)-1]; last.Revision != 2 || last.Digest != "sha256:p2" || last.Attempt != 1 {
+		t.Errorf("%+v", last)
+	}
+	l.w.t.State = task.Approved
+	if err := l.e.unexamined(t.Context(), l.w); err != nil || l.states("tests") != "passed cancelled cancelled" {
+		t.Errorf("after the approval: %s, %v", l.states("tests"), err)
+	}
+	l.w.t.State = task.Proposed // the approval fell
+	l.look(t)
+	if l.states("tests") != "passed cancelled cancelled running" {
+		t.Errorf("after the approval fell: %s", l.states("tests"))
+	}
+	l.e.Manifests = fixedManifests{&manifest.Set{}}
+	l.look(t)
+	if l.states("tests") != "passed cancelled cancelled cancelled" {
+		t.Errorf("without its environment: %s", l.states("tests"))
+	}
+}
+
+func TestSoManyExaminationsRunAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(check("a"), check("b"), check("c"))
+	l.others = []task.Examination{
+		{ID: "x", Task: "bbbbbbbbbbbb", State: task.ExaminationRunning, Node: "n1"}, {ID: "y", Task: "bbbbbbbbbbbb", State: task.ExaminationRunning, Node: "n2"},
+		{ID: "z", Task: "cccccccccccc", State: task.ExaminationQueued},
+	}
+	l.look(t)
+	if len(l.started) != 1 {
+		t.Fatalf("%d started beside one of another task, want 1", len(l.started))
+	}
+	l.exits(l.started[0].Name, sandbox.ReasonOK, 0)
+	l.jobs = nil
+	l.look(t)
+	if len(l.started) != 2 || l.states("a")+l.states("b") != "passedrunning" {
+		t.Errorf("%d started: %s %s", len(l.started), l.states("a"), l.states("b"))
+	}
+	if !slices.ContainsFunc(l.jobs, func(j queue.Job) bool { return j.Key == "cccccccccccc" }) {
+		t.Error("nobody looks at the task that waits for room")
+	}
+}
+
+func TestTheTimeOfAFreezeDoesNotMakeAnExaminationOverdue(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		frozen time.Duration
+		stops  int
+	}{"never frozen": {0, 1}, "frozen": {time.Hour, 0}} {
+		l := newLab(check("tests"))
+		l.look(t)
+		l.now = l.now.Add(l.started[0].Limits.Longest() + stopMargin + time.Minute)
+		if row.frozen > 0 {
+			l.frozen = freeze.Set{{ID: "1", Resource: freeze.Server, At: l.now.Add(-row.frozen), ThawedAt: l.now.Add(-time.Second)}}
+		}
+		l.look(t)
+		if len(l.stopped) != row.stops {
+			t.Errorf("%s: stopped %d times", name, len(l.stopped))
+		}
+	}
+}
