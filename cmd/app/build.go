@@ -206,6 +206,10 @@ func newRunner(cfg config.Config, node string, log *slog.Logger) (*docker.Runner
 }
 
 func newGit(cfg config.Config, log *slog.Logger) (*gitops.Git, error) {
+	return gitops.New(mirrorOptions(cfg, log))
+}
+
+func mirrorOptions(cfg config.Config, log *slog.Logger) gitops.Options {
 	options := gitops.Options{
 		Dir: filepath.Join(cfg.DataDir, "git"), Logger: log,
 		Committer: committer,
@@ -213,7 +217,7 @@ func newGit(cfg config.Config, log *slog.Logger) (*gitops.Git, error) {
 	if u, err := url.Parse(cfg.GitHub.GitURL); err == nil && u.Scheme == "http" {
 		options.AllowHTTPHosts = []string{u.Host}
 	}
-	return gitops.New(options)
+	return options
 }
 
 // claim makes the data directory this process's own and returns the node's

@@ -21,6 +21,10 @@ const runSession = "deploy/"
 // examSession is how the session of an examination is called.
 const examSession = "examination/"
 
+// calibrateSession begins the session of a judge that is measured: the past task and
+// the id of the container follow. It is recorded like an examination of that task.
+const calibrateSession = "calibrate/"
+
 // atGateway is whose container a session of the gateway belongs to.
 type atGateway struct {
 	task        task.ID
@@ -36,6 +40,14 @@ func ownerAt(ctx context.Context, db *store.Store, session string) (atGateway, e
 			return atGateway{}, fmt.Errorf("find examination %s of the gateway: %w", id, err)
 		}
 		return atGateway{x.Task, x.ID, true, x.Environment}, nil
+	}
+	if rest, isCalibration := strings.CutPrefix(session, calibrateSession); isCalibration {
+		of, id, _ := strings.Cut(rest, "/")
+		t, err := db.Task(ctx, task.ID(of))
+		if err != nil {
+			return atGateway{}, fmt.Errorf("find the task of calibration %s: %w", id, err)
+		}
+		return atGateway{t.ID, id, true, t.Environment}, nil
 	}
 	id, isRun := strings.CutPrefix(session, runSession)
 	if !isRun {

@@ -35,6 +35,7 @@ type cli struct {
 	Sandbox     sandboxCmd     `cmd:"" help:"Look at containers, workspaces and cached bases on this node."`
 	Tasks       tasksCmd       `cmd:"" help:"Look at tasks, and stop them."`
 	Checks      checksCmd      `cmd:"" help:"Look at the checks of tasks: what ran on exactly what is proposed."`
+	Judges      judgesCmd      `cmd:"" help:"Look at what AI judges say of changes, and measure them."`
 	Deploy      deployCmd      `cmd:"" help:"Deploy a commit that an approval covers."`
 	Deployments deploymentsCmd `cmd:"" help:"Look at deployments, and at what can be deployed."`
 	Freeze      freezeCmd      `cmd:"" help:"The emergency stop: nothing starts, goes on, is pushed or deployed any more."`

@@ -204,17 +204,23 @@ type ledger struct {
 
 // Spent implements gateway.Ledger.
 func (l ledger) Spent(ctx context.Context, id, environment string, day time.Time) (byTask, byEnvironment gateway.Usage, err error) {
-	spent := l.db.ContainerUsage
-	exam, isExam := strings.CutPrefix(id, examSession)
-	if !isExam {
-		spent = func(ctx context.Context, id string) (task.Usage, error) { return l.db.ModelUsage(ctx, task.ID(id)) }
-	}
-	ofTask, err := spent(ctx, exam)
+	ofTask, err := l.spentBy(ctx, id)
 	if err != nil {
 		return byTask, byEnvironment, err
 	}
 	ofDay, err := l.db.ModelUsageOfDay(ctx, environment, day)
 	return gatewayUsage(ofTask), gatewayUsage(ofDay), err
+}
+
+// spentBy is what the container of a session spent: a task's, or one of a judge.
+func (l ledger) spentBy(ctx context.Context, session string) (task.Usage, error) {
+	if id, isExam := strings.CutPrefix(session, examSession); isExam {
+		return l.db.ContainerUsage(ctx, id)
+	}
+	if strings.HasPrefix(session, calibrateSession) {
+		return l.db.ContainerUsage(ctx, session[strings.LastIndex(session, "/")+1:])
+	}
+	return l.db.ModelUsage(ctx, task.ID(session))
 }
 
 func gatewayUsage(u task.Usage) gateway.Usage {

@@ -16,32 +16,9 @@ import (
 // from git, in a volume that no agent ever had: what it left beside its change, or wrote
 // after it was collected, is not there.
 func (e *Engine) startExamination(ctx context.Context, kind examiner, o *examined, d wantedExamination, x task.Examination) error {
-	commit, err := e.Git.ResultCommit(ctx, gitops.ResultRequest{
-		Repository: o.p.Repository, Task: o.p.Task, Revision: o.p.Revision, Base: o.p.BaseCommit, Tree: o.p.Tree,
-	})
-	if err != nil {
-		return fmt.Errorf("read the result tree: %w", err)
-	}
-	volumes := map[string]string{x.ContainerName(): commit}
-	if d.base {
-		volumes[x.ContainerName()+baseSuffix] = o.p.BaseCommit
-	}
-	for volume, commit := range volumes {
-		err := e.workspace(ctx, o.p.Repository, sandbox.WorkspaceSpec{
-			Volume: volume, Commit: commit, Image: o.env.Agent.Image, Labels: labelsOf(x),
-		})
-		if err != nil {
-			return err
-		}
-	}
-	spec, err := kind.spec(ctx, *o, &x)
+	spec, err := e.examinationSpec(ctx, kind, o, d, &x)
 	if err != nil {
 		return err
-	}
-	spec.Name, spec.Labels, spec.Network, spec.Runtime, spec.Limits = x.ContainerName(), labelsOf(x), sandbox.NetworkNone, o.env.Sandbox.Runtime, d.limits
-	spec.Workspace = sandbox.Workspace{Volume: x.ContainerName(), ReadOnly: d.base}
-	if d.base {
-		spec.Base = x.ContainerName() + baseSuffix
 	}
 	container, err := e.Sandbox.Start(ctx, spec)
 	if why := whyNotStarted(err, spec); why != "" {
@@ -59,6 +36,38 @@ func (e *Engine) startExamination(ctx context.Context, kind examiner, o *examine
 		}
 		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(x.Task), RunAt: e.Now().Add(examinePace)})
 	})
+}
+
+// examinationSpec fills the workspaces of an examination and says what its container is.
+func (e *Engine) examinationSpec(ctx context.Context, kind examiner, o *examined, d wantedExamination, x *task.Examination) (sandbox.Spec, error) {
+	commit, err := e.Git.ResultCommit(ctx, gitops.ResultRequest{
+		Repository: o.p.Repository, Task: o.p.Task, Revision: o.p.Revision, Base: o.p.BaseCommit, Tree: o.p.Tree,
+	})
+	if err != nil {
+		return sandbox.Spec{}, fmt.Errorf("read the result tree: %w", err)
+	}
+	volumes := map[string]string{x.ContainerName(): commit}
+	if d.base {
+		volumes[x.ContainerName()+baseSuffix] = o.p.BaseCommit
+	}
+	for volume, commit := range volumes {
+		err := e.workspace(ctx, o.p.Repository, sandbox.WorkspaceSpec{
+			Volume: volume, Commit: commit, Image: o.env.Agent.Image, Labels: labelsOf(*x),
+		})
+		if err != nil {
+			return sandbox.Spec{}, err
+		}
+	}
+	spec, err := kind.spec(ctx, *o, x)
+	if err != nil {
+		return spec, err
+	}
+	spec.Name, spec.Labels, spec.Network, spec.Runtime, spec.Limits = x.ContainerName(), labelsOf(*x), sandbox.NetworkNone, o.env.Sandbox.Runtime, d.limits
+	spec.Workspace = sandbox.Workspace{Volume: x.ContainerName(), ReadOnly: d.base}
+	if d.base {
+		spec.Base = x.ContainerName() + baseSuffix
+	}
+	return spec, nil
 }
 
 const baseSuffix = "-base"

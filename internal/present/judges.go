@@ -194,7 +194,10 @@ func (v JudgeView) section() string {
 		}
 	}
 	for _, f := range read.Findings {
-		text += "\n\n" + finding(f).markdown + "\n" + Block(f.Text, maxNotes).markdown
+		text += "\n\n" + finding(f).markdown
+		if f.Text != "" {
+			text += "\n" + Block(f.Text, maxNotes).markdown
+		}
 	}
 	return text + "\n\n</details>"
 }

@@ -1,0 +1,307 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/gitops"
+	"github.com/coderflow/coderflow/internal/judge"
+	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/task"
+)
+
+// Calibration measures judges: copies of past changes get a known defect each, or none, and each
+// judge is asked about all of them. It runs in a process of its own beside the server's, with
+// containers and ways of its own, and no task knows of it.
+type Calibration struct {
+	Environment string
+	Judge       string // empty: all
+	Past        []task.Task
+	By          string // who asked, for the audit log
+	// Tell is told what was asked and answered, for people.
+	Tell func(text string)
+}
+
+// Samples makes and forgets copies of past changes.
+type Samples interface {
+	BuildTree(ctx context.Context, r gitops.BuildRequest) (gitops.Result, error)
+	ForgetResult(ctx context.Context, repo forge.RepositoryRef, id task.ID, revision int) error
+}
+
+// Calibrate returns what was measured of each judge, and stores it. What cannot be copied any
+// more is left out, and told.
+func (e *Engine) Calibrate(ctx context.Context, c Calibration, samples Samples) ([]judge.Measured, error) {
+	if err := e.Freezes.Known(c.Environment); err != nil {
+		return nil, err
+	}
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the manifests: %w", err)
+	}
+	env, known := set.Environments[c.Environment]
+	if !known {
+		return nil, fmt.Errorf("there is no environment %q", c.Environment)
+	}
+	asked := slices.DeleteFunc(slices.Clone(env.Judges), func(j manifest.Judge) bool { return c.Judge != "" && j.Name != c.Judge })
+	if len(asked) == 0 {
+		return nil, fmt.Errorf("environment %s has no such judge", c.Environment)
+	}
+	measured := make([]judge.Measured, len(asked))
+	for i, j := range asked {
+		measured[i] = judge.Measured{Environment: env.Name, Judge: j.Name, Definition: env.JudgeDefinition(j)}
+	}
+	for _, t := range c.Past {
+		if err := e.calibrateOn(ctx, c, samples, env, t, asked, measured); err != nil {
+			return nil, err
+		}
+	}
+	for i := range measured {
+		measured[i].At = e.Now().UTC()
+		if err := e.keepMeasured(ctx, c, measured[i]); err != nil {
+			return nil, err
+		}
+	}
+	return measured, nil
+}
+
+// keepMeasured stores a measure with its audit entry, which is advice like all that judges say.
+func (e *Engine) keepMeasured(ctx context.Context, c Calibration, m judge.Measured) error {
+	entry, err := audit.New(m.At, c.By, audit.JudgeCalibrated, m)
+	if err != nil {
+		return err
+	}
+	entry.Environment = m.Environment
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		if err := tx.SetMeasured(ctx, m); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, entry)
+	})
+}
+
+// sample is a copy of a past change.
+type sample struct {
+	p      task.Proposal
+	defect judge.Defect // the zero one: it is as it was
+	path   string
+	line   int
+}
+
+// calibrateOn asks the judges about the copies of one past change.
+func (e *Engine) calibrateOn(ctx context.Context, c Calibration, samples Samples, env manifest.Environment, t task.Task, asked []manifest.Judge, measured []judge.Measured) error {
+	p, err := e.Store.Proposal(ctx, t.ID)
+	if err != nil {
+		return fmt.Errorf("read the proposal of task %s: %w", t.ID, err)
+	}
+	seeded, err := e.seed(ctx, samples, t, p)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		c.Tell(fmt.Sprintf("task %s: no copy can be made: %v", t.ID, err))
+		return nil
+	}
+	defer func() {
+		if err := samples.ForgetResult(context.WithoutCancel(ctx), p.Repository, seeded.p.Task, 1); err != nil {
+			e.Logger.WarnContext(ctx, "a copy of a past change stays in the mirror", "error", err)
+		}
+	}()
+	for _, s := range []sample{{p: p}, seeded} {
+		for i, j := range asked {
+			v, problem, err := e.askSample(ctx, env, j, t, s.p)
+			if err != nil {
+				return fmt.Errorf("ask judge %q about a copy of task %s: %w", j.Name, t.ID, err)
+			}
+			found := v != nil && s.path != "" && v.Finds(s.path, s.line)
+			measured[i].Count(s.defect.Category, v, found)
+			c.Tell(outcomeOf(j.Name, t.ID, s, v, found, problem))
+		}
+	}
+	return nil
+}
+
+func outcomeOf(name string, id task.ID, s sample, v *judge.Verdict, found bool, problem string) string {
+	about := fmt.Sprintf("%s, task %s as it was: ", name, id)
+	if s.path != "" {
+		about = fmt.Sprintf("%s, task %s with %s at %q:%d: ", name, id, s.defect.Name, s.path, s.line)
+	}
+	switch {
+	case v == nil:
+		return about + problem
+	case s.path != "" && found:
+		return about + "found"
+	case s.path != "":
+		return about + "missed"
+	case v.Alarms():
+		return about + "a false alarm"
+	}
+	return about + "no alarm"
+}
+
+// maxSampleFile bounds a file that gets a defect, in bytes.
+const maxSampleFile = 1 << 20
+
+// errNoSample is a change that no defect of the catalogue fits.
+var errNoSample = errors.New("no defect of the catalogue fits its lines")
+
+// seed copies a past change with one defect in a line that it adds.
+func (e *Engine) seed(ctx context.Context, samples Samples, t task.Task, p task.Proposal) (sample, error) {
+	commit, err := e.Git.ResultCommit(ctx, gitops.ResultRequest{Repository: p.Repository, Task: p.Task, Revision: p.Revision, Base: p.BaseCommit, Tree: p.Tree})
+	if err != nil {
+		return sample{}, err
+	}
+	added := addedLines(p.Diff)
+	for _, change := range p.Manifest {
+		if change.Kind == task.Deleted || change.Binary || change.NewMode != "100644" || len(added[change.Path]) == 0 {
+			continue
+		}
+		text, err := e.Git.File(ctx, p.Repository, commit, change.Path, maxSampleFile)
+		if errors.Is(err, gitops.ErrNoFile) {
+			continue
+		}
+		if err != nil {
+			return sample{}, err
+		}
+		made, ok := judge.Seed(change.Path, text, added[change.Path], string(t.ID))
+		if !ok {
+			continue
+		}
+		copied, err := copyWith(ctx, samples, p, commit, change.Path, made.Text)
+		return sample{p: copied, defect: made.Defect, path: change.Path, line: made.Line}, err
+	}
+	return sample{}, errNoSample
+}
+
+// copyWith is the proposal with another text in one file, under an id that no task has.
+func copyWith(ctx context.Context, samples Samples, p task.Proposal, start, path string, text []byte) (task.Proposal, error) {
+	id := task.NewID()
+	result, err := samples.BuildTree(ctx, gitops.BuildRequest{
+		Repository: p.Repository, Base: p.BaseCommit, Task: id, Revision: 1, Start: start,
+		Changes: func(yield func(gitops.Change, error) bool) {
+			yield(gitops.Change{Path: path, Kind: gitops.Regular, Size: int64(len(text)), Content: bytes.NewReader(text)}, nil)
+		},
+	})
+	if err != nil {
+		return p, fmt.Errorf("make a copy with a defect: %w", err)
+	}
+	p.Task, p.Revision, p.Tree, p.Manifest, p.Diff, p.Risks = id, 1, result.Tree, result.Manifest, result.Diff, result.Risks
+	p.Digest = p.ComputeDigest()
+	return p, nil
+}
+
+// addedLines are the lines, from 1, that a patch adds to each file.
+func addedLines(diff []byte) map[string][]int {
+	lines, index := map[string][]int{}, gitops.PatchLines(diff)
+	n := 0
+	for text := range bytes.Lines(diff) {
+		n++
+		if path, line, removed, ok := index.Place(n); ok && line > 0 && !removed && text[0] == '+' {
+			lines[path] = append(lines[path], line)
+		}
+	}
+	return lines
+}
+
+// askSample asks a judge about a copy, and once more where the answer is no verdict.
+func (e *Engine) askSample(ctx context.Context, env manifest.Environment, j manifest.Judge, t task.Task, p task.Proposal) (v *judge.Verdict, problem string, err error) {
+	k, o := judges{e}, examined{t: t, p: p, env: env}
+	d, _ := wantedBy(k.wanted(env), task.Examination{Name: j.Name})
+	for attempt := 1; attempt <= 2; attempt++ {
+		x := task.Examination{
+			ID: task.NewExaminationID(), Task: t.ID, Revision: p.Revision, Digest: p.Digest, Kind: task.Judge, Name: j.Name,
+			Environment: env.Name, Attempt: attempt, Definition: d.definition, Agent: d.agent, Model: d.model,
+		}
+		end, err := e.runSample(ctx, k, o, d, x)
+		if err != nil {
+			return nil, "", err
+		}
+		read, missed := k.verdict(o, x, end)
+		if missed == "" {
+			return &read, "", nil
+		}
+		problem, x.State = missed, task.ExaminationBroken
+		if x.Result, err = json.Marshal(judge.Miss{Problem: missed, Retried: true}); err != nil {
+			return nil, "", err
+		}
+		o.all = append(o.all, x)
+	}
+	return nil, problem, nil
+}
+
+// samplePace is how often a container of a calibration is looked at.
+const samplePace = 500 * time.Millisecond
+
+// runSample runs one container to its end and removes what it left.
+func (e *Engine) runSample(ctx context.Context, k judges, o examined, d wantedExamination, x task.Examination) (end examinationEnd, err error) {
+	defer func() { err = errors.Join(err, e.removeSample(context.WithoutCancel(ctx), k, x)) }()
+	spec, err := e.examinationSpec(ctx, k, &o, d, &x)
+	if err != nil {
+		return end, err
+	}
+	if _, err := e.Sandbox.Start(ctx, spec); err != nil {
+		if why := whyNotStarted(err, spec); why != "" {
+			return end, errors.New(why)
+		}
+		return end, fmt.Errorf("start the container: %w", err)
+	}
+	deadline := e.Now().Add(d.limits.Longest() + stopMargin)
+	for {
+		if end.status, err = e.Sandbox.Inspect(ctx, spec.Name); err != nil {
+			return end, fmt.Errorf("inspect the container: %w", err)
+		}
+		if end.status.State != sandbox.StateRunning && end.status.State != sandbox.StateCreated {
+			break
+		}
+		if e.Now().After(deadline) {
+			if err := e.Sandbox.Stop(ctx, spec.Name); err != nil {
+				return end, fmt.Errorf("stop the container: %w", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return end, ctx.Err()
+		case <-time.After(samplePace):
+		}
+	}
+	output := &tailWriter{most: endOutput}
+	if _, err := e.Sandbox.Logs(ctx, spec.Name, sandbox.LogOptions{}, output); err != nil {
+		return end, fmt.Errorf("read the output: %w", err)
+	}
+	end.output = output.kept
+	return end, nil
+}
+
+// removeSample stops the container and removes it with its workspaces and its way.
+func (e *Engine) removeSample(ctx context.Context, k judges, x task.Examination) error {
+	name := x.ContainerName()
+	var errs []error
+	for _, err := range []error{e.Sandbox.Stop(ctx, name), e.Storage.Remove(ctx, name)} {
+		if !errors.Is(err, sandbox.ErrNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(append(errs, e.Storage.RemoveVolume(ctx, name), e.Storage.RemoveVolume(ctx, name+baseSuffix), k.closed(ctx, x))...)
+}
+
+// tailWriter keeps the end of what is written.
+type tailWriter struct {
+	most int
+	kept []byte
+}
+
+// Write implements io.Writer.
+func (w *tailWriter) Write(p []byte) (int, error) {
+	w.kept = append(w.kept, p...)
+	if over := len(w.kept) - w.most; over > 0 {
+		w.kept = append(w.kept[:0], w.kept[over:]...)
+	}
+	return len(p), nil
+}
