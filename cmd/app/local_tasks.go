@@ -134,15 +134,17 @@ func (l local) cancel(ctx context.Context, t task.Task) (client.Task, error) {
 	return reportTask(t), err
 }
 
-func (l local) diff(ctx context.Context, t task.Task) (client.Diff, error) {
-	p, err := l.Proposal(ctx, t.ID)
-	if errors.Is(err, task.ErrNotFound) {
-		return client.Diff{}, notFound("the task has no proposal; its state says why: %s", t.State)
+func (l local) diff(ctx context.Context, t task.Task, revision, against int) (client.Diff, error) {
+	p, err := l.revisionOf(ctx, t, revision)
+	if err != nil || against == 0 {
+		return client.Diff{Bytes: p.Diff, Digest: p.Digest}, err
 	}
-	if err == nil {
-		err = p.Verify()
+	from, err := l.revisionOf(ctx, t, against)
+	if err != nil {
+		return client.Diff{}, err
 	}
-	return client.Diff{Bytes: p.Diff, Digest: p.Digest}, err
+	bytes, err := l.between(ctx, from, p)
+	return client.Diff{Bytes: bytes, Digest: p.Digest}, err
 }
 
 // logPiece is how much of a log is read at once, in bytes.

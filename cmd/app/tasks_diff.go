@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,7 +15,9 @@ import (
 
 type tasksDiffCmd struct {
 	taskFlags
-	Stat bool `help:"Print only which files change, and by how many lines."`
+	Stat     bool `help:"Print only which files change, and by how many lines."`
+	Revision int  `help:"Of this revision, instead of the one that is up." placeholder:"N"`
+	Against  int  `help:"What it changes of this revision's result, instead of its base." placeholder:"N"`
 }
 
 // Help implements kong.HelpProvider.
@@ -26,14 +29,20 @@ Examples:
 
   coderflow tasks diff zzp6hr35kqtq
   coderflow tasks diff zzp6hr35kqtq --stat
+  coderflow tasks diff zzp6hr35kqtq --revision 3 --against 2
   coderflow tasks diff zzp6hr35kqtq > proposal.diff`
 }
 
 // Run prints the diff of a task's proposal.
 func (c tasksDiffCmd) Run(ctx context.Context, s streams) error {
+	if c.Revision < 0 || c.Against < 0 {
+		return errors.New("--revision and --against take the number of a revision, from 1")
+	}
 	d, err := askTask(ctx, c.whereFlags, s, c.Task,
-		func(l local, t task.Task) (client.Diff, error) { return l.diff(ctx, t) },
-		func(server *client.Client) (client.Diff, error) { return server.Diff(ctx, c.Task) })
+		func(l local, t task.Task) (client.Diff, error) { return l.diff(ctx, t, c.Revision, c.Against) },
+		func(server *client.Client) (client.Diff, error) {
+			return server.Diff(ctx, c.Task, c.Revision, c.Against)
+		})
 	switch {
 	case err != nil:
 		return err

@@ -7,14 +7,15 @@ import (
 )
 
 type tasksCmd struct {
-	List     tasksListCmd     `cmd:"" default:"withargs" help:"List tasks, newest first."`
-	Show     tasksShowCmd     `cmd:"" help:"Show one task."`
-	Logs     tasksLogsCmd     `cmd:"" help:"Print the output of a task's container."`
-	Diff     tasksDiffCmd     `cmd:"" help:"Print the diff that is up for approval."`
-	Cancel   tasksCancelCmd   `cmd:"" help:"Stop a task."`
-	Activity tasksActivityCmd `cmd:"" help:"Print what a task's agent did, in readable form."`
-	Chain    tasksChainCmd    `cmd:"" help:"Print how a task came to what it did: who asked, approved, pushed and deployed, by the audit log."`
-	Models   tasksModelsCmd   `cmd:"" help:"Print what a task did through the model gateway: spending, hosts, refusals."`
+	List      tasksListCmd      `cmd:"" default:"withargs" help:"List tasks, newest first."`
+	Show      tasksShowCmd      `cmd:"" help:"Show one task."`
+	Logs      tasksLogsCmd      `cmd:"" help:"Print the output of a task's container."`
+	Diff      tasksDiffCmd      `cmd:"" help:"Print the diff that is up for approval."`
+	Revisions tasksRevisionsCmd `cmd:"" help:"List how often a proposal was sent back, by whom, and what became of it."`
+	Cancel    tasksCancelCmd    `cmd:"" help:"Stop a task."`
+	Activity  tasksActivityCmd  `cmd:"" help:"Print what a task's agent did, in readable form."`
+	Chain     tasksChainCmd     `cmd:"" help:"Print how a task came to what it did: who asked, approved, pushed and deployed, by the audit log."`
+	Models    tasksModelsCmd    `cmd:"" help:"Print what a task did through the model gateway: spending, hosts, refusals."`
 }
 
 // maxTasks is how many the database gives at once.

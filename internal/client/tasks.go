@@ -143,13 +143,26 @@ type Diff struct {
 	Digest string // what an approval is bound to
 }
 
-// Diff reads the exact bytes that are up for approval.
-func (c *Client) Diff(ctx context.Context, id string) (Diff, error) {
-	text, header, err := c.text(ctx, maxDiff, nil, "tasks", id, "diff")
+// Diff reads the exact bytes that are up for approval, or those of a former revision;
+// with against, what that one changes of another's result. 0 is not given.
+func (c *Client) Diff(ctx context.Context, id string, revision, against int) (Diff, error) {
+	query := url.Values{}
+	for name, number := range map[string]int{"revision": revision, "against": against} {
+		if number > 0 {
+			query.Set(name, strconv.Itoa(number))
+		}
+	}
+	text, header, err := c.text(ctx, maxDiff, query, "tasks", id, "diff")
 	if err != nil {
 		return Diff{}, err
 	}
 	return Diff{text, header.Get("X-Proposal-Digest")}, nil
+}
+
+// Revisions reads the rounds after the first proposal, oldest first.
+func (c *Client) Revisions(ctx context.Context, id string) ([]task.Revision, error) {
+	var p page[task.Revision]
+	return p.Items, c.get(ctx, &p, nil, "tasks", id, "revisions")
 }
 
 // LogPiece is a part of what a task's container wrote.

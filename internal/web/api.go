@@ -81,6 +81,8 @@ type API struct {
 	Policies Policies
 	Tasks    Tasks
 	TaskBook TaskBook
+	// Comparisons say in what revisions of a proposal differ.
+	Comparisons Comparisons
 	Records  Records
 	// Manifests are the versions of the manifests, Site what they meet here.
 	Manifests Manifests
@@ -180,7 +182,8 @@ func (s *server) apiRows() []apiRow {
 			query: []string{"offset", "limit", "follow"}, handle: writtenLog},
 		{method: get, path: "/tasks/:id/activity", permission: policy.TasksView, on: onTask,
 			query: []string{"offset", "limit"}, handle: taskActivity},
-		{method: get, path: "/tasks/:id/diff", permission: policy.TasksView, on: onTask, handle: taskDiff},
+		{method: get, path: "/tasks/:id/diff", permission: policy.TasksView, on: onTask, query: []string{"revision", "against"}, handle: taskDiff},
+		{method: get, path: "/tasks/:id/revisions", permission: policy.TasksView, on: onTask, handle: listRevisions},
 		{method: get, path: "/tasks/:id/models", permission: policy.TasksView, on: onTask, handle: taskModels},
 		{method: get, path: "/tasks/:id/examinations", permission: policy.TasksView, on: onTask, handle: listExaminations},
 		{method: get, path: "/tasks/:id/examinations/:exam", permission: policy.TasksView, on: onTask, handle: showExamination},

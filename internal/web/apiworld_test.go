@@ -80,7 +80,7 @@ func newAPIWorld(t *testing.T, limits Limits, bindings ...policy.Binding) *apiWo
 	w.options = Options{
 		Inbox: &inbox{}, GitHub: hook{}, Metrics: http.NotFoundHandler(),
 		API: &API{
-			Tokens: w, Policies: w, Tasks: w, TaskBook: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w, Deployments: w, Receipts: receiptDesk{w}, Chains: w, Evidence: &w.evidenceBook,
+			Tokens: w, Policies: w, Tasks: w, TaskBook: w, Comparisons: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w, Deployments: w, Receipts: receiptDesk{w}, Chains: w, Evidence: &w.evidenceBook,
 			Freezes: &freezeBook{},
 			Format:  func(task.Task) activity.Format { return activity.Text },
 		},

@@ -1,11 +1,9 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/task"
@@ -93,26 +91,6 @@ func showTask(c *call) error {
 		view.Frozen = &held
 	}
 	return c.JSON(http.StatusOK, view)
-}
-
-// taskDiff gives the exact bytes that are up for approval, as a file: nothing in
-// them is for a browser or a terminal to act on.
-func taskDiff(c *call) error {
-	p, err := c.s.API.Tasks.Proposal(c.Request().Context(), c.task.ID)
-	if errors.Is(err, task.ErrNotFound) {
-		return &apiError{status: http.StatusNotFound, text: "the task has no proposal; its state says why"}
-	}
-	if err == nil {
-		err = p.Verify()
-	}
-	if err != nil {
-		return fmt.Errorf("read the proposal: %w", err)
-	}
-	h := c.Response().Header()
-	h.Set("Content-Disposition", `attachment; filename="`+string(c.task.ID)+`.diff"`)
-	h.Set("X-Proposal-Digest", p.Digest)
-	h.Set("X-Proposal-Revision", strconv.Itoa(p.Revision))
-	return c.Blob(http.StatusOK, "text/plain; charset=utf-8", p.Diff)
 }
 
 // cancelTask asks the engine to end the task. Asking again changes nothing.
