@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"github.com/coderflow/coderflow/internal/task"
 )
 
 // Patch is a proposal's diff by file. It holds the diff and copies nothing of it.
 type Patch struct {
 	files map[string]*FilePatch
+	order []string
 }
 
 // FilePatch is what a diff says about one path.
@@ -42,12 +45,46 @@ func (p *Patch) add(path string, section []byte) {
 	if f == nil {
 		f = &FilePatch{}
 		p.files[path] = f
+		p.order = append(p.order, path)
 	}
 	f.sections = append(f.sections, section)
 }
 
 // File is the part about one path, as the manifest has it; nil if there is none.
 func (p *Patch) File(path string) *FilePatch { return p.files[path] }
+
+// Manifest is what the diff itself says of every path, in its order. A proposal has one
+// of its own, which is what was pinned.
+func (p *Patch) Manifest() []task.PathChange {
+	list := make([]task.PathChange, 0, len(p.order))
+	for _, path := range p.order {
+		list = append(list, p.files[path].change(path))
+	}
+	return list
+}
+
+func (f *FilePatch) change(path string) task.PathChange {
+	c := task.PathChange{Path: path, Kind: task.Modified}
+	for _, r := range f.rows() {
+		switch {
+		case r.sign == '+':
+			c.Added++
+		case r.sign == '-':
+			c.Removed++
+		case r.sign != '!':
+		case strings.HasPrefix(r.text, "new file mode "):
+			c.Kind = task.Added
+		case strings.HasPrefix(r.text, "deleted file mode "):
+			c.Kind = task.Deleted
+		case strings.HasPrefix(r.text, "binary"):
+			c.Binary, c.Added, c.Removed = true, -1, -1
+		}
+	}
+	if len(f.sections) > 1 { // it became something else: a link, say
+		c.Kind = task.Modified
+	}
+	return c
+}
 
 // headerPath reads "a/PATH b/PATH", both of one path, quoted or not.
 func headerPath(header string) string {

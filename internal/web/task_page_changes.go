@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -17,11 +18,11 @@ import (
 // changesPage is a revision of the proposal, by file.
 type changesPage struct {
 	task.Proposal
-	Newest int // revision that is up
-	Shown  []changedFile
-	Levels []riskCount
-	// Truth says what the page is compared with: the digest that the approval is of.
-	Exact string // address of the exact bytes
+	Newest  int // revision that is up
+	Against int // the revision whose result it is compared with; 0: with the base
+	Shown   []changedFile
+	Levels  []riskCount
+	Others  []int // revisions that it can be compared with
 }
 
 // riskCount is how many risks have one name.
@@ -97,13 +98,58 @@ func showChanges(c *call) error {
 		if err != nil {
 			return err
 		}
-		h.Body = c.changes(p, newest.Revision, notes)
+		against, err := c.compared(p)
+		if err != nil {
+			return err
+		}
+		page := c.changes(p, against, notes)
+		page.Newest = newest.Revision
+		if page.Others, err = c.others(p); err != nil {
+			return err
+		}
+		h.Body = page
 	}
 	return c.taskPage(h, "changes")
 }
 
-func (c *call) changes(p *task.Proposal, newest int, notes map[string][]console.Note) changesPage {
-	page := changesPage{Proposal: *p, Newest: newest, Exact: apiPrefix + "/tasks/" + string(c.task.ID) + "/diff"}
+// compared replaces the diff of a proposal by that against another revision's result, if
+// the query names one. What judges and rules say of lines of the result stays true.
+func (c *call) compared(p *task.Proposal) (against int, err error) {
+	if c.QueryParam("against") == "" {
+		return 0, nil
+	}
+	former, err := c.proposalOf("against")
+	if err != nil {
+		return 0, err
+	}
+	diff, err := c.between(former, *p)
+	if err != nil {
+		return 0, err
+	}
+	p.Diff, p.Manifest = diff, console.ReadPatch(diff).Manifest()
+	return former.Revision, nil
+}
+
+// others are the revisions that a proposal can be compared with.
+func (c *call) others(p *task.Proposal) ([]int, error) {
+	rounds, err := c.s.API.TaskBook.Revisions(c.Request().Context(), c.task.ID)
+	if err != nil {
+		return nil, err
+	}
+	var list []int
+	if p.Revision > 1 {
+		list = append(list, 1)
+	}
+	for _, r := range rounds {
+		if r.State == task.RevisionProposed && r.Number < p.Revision {
+			list = append(list, r.Number)
+		}
+	}
+	return list, nil
+}
+
+func (c *call) changes(p *task.Proposal, against int, notes map[string][]console.Note) changesPage {
+	page := changesPage{Proposal: *p, Against: against}
 	painter := c.painter()
 	patch, left := console.ReadPatch(p.Diff), rowsAtOnce
 	for i, change := range p.Manifest {
@@ -135,7 +181,11 @@ func (c *call) painter() console.Painter {
 }
 
 func (c *call) fileAddress(p *task.Proposal, number int) string {
-	return fmt.Sprintf("/tasks/%s/changes/%d?revision=%d", c.task.ID, number, p.Revision)
+	address := fmt.Sprintf("/tasks/%s/changes/%d?revision=%d", c.task.ID, number, p.Revision)
+	if against := c.QueryParam("against"); against != "" {
+		address += "&against=" + url.QueryEscape(against)
+	}
+	return address
 }
 
 // piece renders a part of one file's diff.
@@ -158,6 +208,11 @@ func showFile(c *call) error {
 	p, newest, err := c.revisionAsked()
 	if err != nil {
 		return err
+	}
+	if p != nil {
+		if _, err := c.compared(p); err != nil {
+			return err
+		}
 	}
 	number, err := strconv.Atoi(c.Param("file"))
 	if p == nil || err != nil || number < 1 || number > len(p.Manifest) {

@@ -357,3 +357,29 @@ func TestTheOutputOfAnExaminationIsShownAndFollowed(t *testing.T) {
 		t.Errorf("%s", name)
 	}
 }
+
+func TestARevisionIsComparedWithAFormerOne(t *testing.T) {
+	t.Parallel()
+	w, c := signedIn(t)
+	w.api.proposed()
+	w.api.book.revisions = []task.Revision{{Task: here, Number: 2, State: task.RevisionProposed, Feedback: []task.Feedback{{Text: "please <b>"}}}}
+	_, page := w.fetch(c, "/tasks/"+string(here)+"/changes")
+	if !strings.Contains(page, "/changes?revision=2&amp;against=1") {
+		t.Errorf("the page does not lead to the comparison")
+	}
+	_, page = w.fetch(c, "/tasks/"+string(here)+"/changes?revision=2&against=1")
+	for _, want := range []string{"otherwise than revision 1", "between-1-and-2", "&lt;i&gt;"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the comparison does not say %q:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "big.sql</a>") {
+		t.Error("the comparison lists what did not change")
+	}
+	if _, piece := w.fetch(c, "/tasks/"+string(here)+"/changes/1?revision=2&against=1", part); !strings.Contains(piece, "between-1-and-2") {
+		t.Errorf("the file is\n%s", piece)
+	}
+	if answer, _ := w.fetch(c, "/tasks/"+string(here)+"/changes?revision=2&against=7"); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("an unknown revision answers %d", answer.StatusCode)
+	}
+}

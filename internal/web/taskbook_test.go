@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -44,4 +45,11 @@ func (w *apiWorld) read() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.stream
+}
+
+// comparing differ in one line that names them.
+type comparing struct{}
+
+func (comparing) Between(_ context.Context, from, to task.Proposal) ([]byte, error) {
+	return fmt.Appendf(nil, "diff --git a/a.go b/a.go\n--- a/a.go\n+++ b/a.go\n@@ -1 +1,2 @@\n package a\n+// between-%d-and-%d\n", from.Revision, to.Revision), nil
 }
