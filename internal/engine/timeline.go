@@ -43,6 +43,7 @@ type momentDetail struct {
 	Digest   string `json:"digest"`
 	Review   string `json:"review"`
 	Paths    int    `json:"paths"`
+	Name     string `json:"name"`
 	Why      string `json:"why"`
 }
 
@@ -64,6 +65,8 @@ func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Ine
 		return present.Say("the change was recorded; changed paths: %s", d.Paths), true
 	case audit.ProposalPublished:
 		return present.Say("the draft pull request was opened for review"), true
+	case audit.CheckEnded:
+		return present.Say("check %s: %s", d.Name, d.State), true
 	case audit.ApprovalRefused:
 		return present.Say("a review by %s was refused", who), true
 	case audit.ApprovalCounted:

@@ -71,6 +71,20 @@ func (p *Policy) checkReasons(f ApprovalFacts) (reasons []Reason, waiting string
 	return reasons, "the result of required check " + strings.Join(pending, ", ")
 }
 
+// onChecks begins every reason about a required check.
+const onChecks = "required check "
+
+// WaitsForChecks reports whether nothing stands against an approval but required checks.
+func (d Decision) WaitsForChecks() bool {
+	refusals := d.Reason.Refusals()
+	for _, text := range refusals {
+		if !strings.HasPrefix(text, onChecks) {
+			return false
+		}
+	}
+	return len(refusals) > 0
+}
+
 // reason is what the last run on exactly the proposal says. waits tells that it has not
 // ended, or is to be made.
 func (c RequiredCheck) reason(f ApprovalFacts) (r Reason, waits bool) {
@@ -82,15 +96,15 @@ func (c RequiredCheck) reason(f ApprovalFacts) (r Reason, waits bool) {
 	}
 	switch {
 	case last.Attempt == 0:
-		return No(fmt.Sprintf("required check %q has not run on this proposal yet", c.Name)), true
+		return No(fmt.Sprintf(onChecks+"%q has not run on this proposal yet", c.Name)), true
 	case last.Definition != c.Definition || c.Definition == "":
-		return No(fmt.Sprintf("required check %q is defined otherwise than when it ran; it runs again", c.Name)), true
+		return No(fmt.Sprintf(onChecks+"%q is defined otherwise than when it ran; it runs again", c.Name)), true
 	case last.State == task.ExaminationPassed:
-		return Yes(fmt.Sprintf("required check %q passed on exactly this proposal", c.Name)), false
+		return Yes(fmt.Sprintf(onChecks+"%q passed on exactly this proposal", c.Name)), false
 	case !last.State.Ended():
-		return No(fmt.Sprintf("required check %q is %s", c.Name, last.State)), true
+		return No(fmt.Sprintf(onChecks+"%q is %s", c.Name, last.State)), true
 	}
-	return No(fmt.Sprintf("required check %q %s; once `/coderflow check %s` has passed, or the change was revised, it takes a new review",
+	return No(fmt.Sprintf(onChecks+"%q %s; once `/coderflow check %s` has passed, or the change was revised, it takes a new review",
 		c.Name, endWords[last.State], c.Name)), false
 }
 

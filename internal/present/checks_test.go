@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -42,6 +43,21 @@ func TestTheRunOfTheChecksPassesOnlyWhenAllHave(t *testing.T) {
 		run := ChecksRun(v)
 		if _, shown := ChecksComment(v); run.Status != row.want || shown != row.shown || run.Name != forge.ChecksRun {
 			t.Errorf("%v: %s (%s), comment %v", row.states, run.Status, run.Title, shown)
+		}
+	}
+}
+
+func TestAnApprovalThatWaitsForChecksIsToldSo(t *testing.T) {
+	t.Parallel()
+	waits := policy.Decision{Reason: policy.All("the review approves this proposal", policy.Yes("the pull request is open"),
+		policy.No(`required check "tests" is running`))}
+	both := policy.Decision{Reason: policy.All("the review approves this proposal", policy.No("1 of 2 approvals"), policy.No(`required check "tests" is running`))}
+	for text, want := range map[string]string{
+		ApprovalCounted(forge.User{Login: "rita"}, waits): "counts, and waits:", ApprovalCounted(forge.User{Login: "rita"}, both): "others are missing",
+		GateCounting(countedTask(), waits, nil).Title: "waiting for required checks", GateCounting(countedTask(), both, nil).Title: "Waiting for more approvals",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
 		}
 	}
 }

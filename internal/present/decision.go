@@ -123,6 +123,11 @@ func ApprovalRefused(reviewer forge.User, d policy.Decision) string {
 
 // ApprovalCounted tells a reviewer that their approval counts, and what is missing.
 func ApprovalCounted(reviewer forge.User, d policy.Decision) string {
+	if d.WaitsForChecks() {
+		return Say("**The approval by %s counts, and waits:** %s.", reviewer, Inert{clipPlain(strings.Join(d.Reason.Refusals(), "; "), 1_000)}).markdown +
+			"\n\nNothing is committed before the required checks have passed. Then the approval is judged again by itself. If one of them ends otherwise, it takes a new review.\n\n" +
+			whole(d)
+	}
 	return Say("**The approval by %s counts, and others are missing:** %s.", reviewer, Inert{clipPlain(strings.Join(d.Reason.Refusals(), "; "), 1_000)}).markdown +
 		"\n\nNothing is committed before they are there. What is committed and deployed then is decided by the review that completes them: the text and the directives of this one have no effect.\n\n" +
 		whole(d)

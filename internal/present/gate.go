@@ -35,7 +35,11 @@ func GateCounting(t task.Task, d policy.Decision, refused *policy.Decision) forg
 	if refused != nil {
 		summary += "\n\nThe last approval does not count:\n\n" + missing(*refused)
 	}
-	return forge.GateCheck{Status: forge.CheckActionRequired, Title: "Waiting for more approvals", Summary: summary}
+	check := forge.GateCheck{Status: forge.CheckActionRequired, Title: "Waiting for more approvals", Summary: summary}
+	if d.WaitsForChecks() {
+		check.Title = "Approved; waiting for required checks"
+	}
+	return check
 }
 
 // counting shows the approvals that count, one of each person, and what is missing.
