@@ -17,10 +17,12 @@ import (
 // after it was collected, is not there.
 func (e *Engine) startExamination(ctx context.Context, kind examiner, o *examined, d wantedExamination, x task.Examination) error {
 	spec, err := e.examinationSpec(ctx, kind, o, d, &x)
-	if err != nil {
-		return err
+	var container sandbox.Container
+	if err == nil {
+		container, err = e.Sandbox.Start(ctx, spec)
+	} else {
+		spec.Image = o.env.Agent.Image // which fills workspaces
 	}
-	container, err := e.Sandbox.Start(ctx, spec)
 	if why := whyNotStarted(err, spec); why != "" {
 		x.Summary = why
 		return e.breakExamination(ctx, kind, o, x)

@@ -47,6 +47,8 @@ type lab struct {
 	jobs    []queue.Job
 	frozen  freeze.Set
 	refuses error // of Start
+
+	unfilled error // of EnsureWorkspace
 }
 
 func newLab(checks ...manifest.Check) *lab {
@@ -125,7 +127,7 @@ func (l *lab) ResultCommit(_ context.Context, r gitops.ResultRequest) (string, e
 func (l *lab) Bundle(context.Context, forge.RepositoryRef, string, string) error { return nil }
 func (l *lab) EnsureWorkspace(_ context.Context, s sandbox.WorkspaceSpec) error {
 	l.filled[s.Volume] = s.Commit
-	return nil
+	return l.unfilled
 }
 func (l *lab) Start(_ context.Context, s sandbox.Spec) (sandbox.Container, error) {
 	if l.refuses != nil {
@@ -232,6 +234,13 @@ func TestWhatACheckEndsAs(t *testing.T) {
 	if l.states("tests") != "broken" || !strings.Contains(l.all[0].Summary, "is not on this Docker engine") {
 		t.Errorf("without its image: %+v", l.all)
 	}
+	l = newLab(check("tests"))
+	l.unfilled = sandbox.ErrImageMissing
+	l.look(t)
+	if l.states("tests") != "broken" || !strings.Contains(l.all[0].Summary, `"image" is not on this Docker engine`) {
+		t.Errorf("without the image that fills workspaces: %+v", l.all)
+	}
+	l = newLab(check("tests"))
 	l.refuses = errors.New("the engine is down")
 	l.all = nil
 	if err := l.e.examine(t.Context(), l.w); err == nil || l.states("tests") != "queued" {
