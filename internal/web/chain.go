@@ -48,7 +48,7 @@ func taskChain(c *call) error {
 
 // chainPage is the chain on one page.
 type chainPage struct {
-	taskView
+	taskHead
 	audit.Chain
 }
 
@@ -68,8 +68,16 @@ func showChain(c *call) error {
 	if err != nil {
 		return err
 	}
+	p, err := c.proposal()
+	if err != nil {
+		return err
+	}
+	head, err := c.head("chain", p)
+	if err != nil {
+		return err
+	}
 	return c.page("chain", console.Page{
-		Title: "Approval chain of task " + string(c.task.ID), Section: "tasks", Body: chainPage{viewTask(c.task), chain},
+		Title: "Approval chain of task " + string(c.task.ID), Section: "tasks", Body: chainPage{head, chain},
 	})
 }
 

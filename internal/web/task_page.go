@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/coderflow/coderflow/internal/console"
+	"github.com/coderflow/coderflow/internal/judge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -19,6 +20,8 @@ type TaskBook interface {
 	Examinations(ctx context.Context, id task.ID) ([]task.Examination, error)
 	// Revisions are the rounds after the first proposal, oldest first.
 	Revisions(ctx context.Context, id task.ID) ([]task.Revision, error)
+	// Measured is what calibration found of a judge as it is defined.
+	Measured(ctx context.Context, environment, name, definition string) (judge.Measured, error)
 	// Variants are the tasks of a group, by their place; none of the group "".
 	Variants(ctx context.Context, group task.ID) ([]task.Task, error)
 }

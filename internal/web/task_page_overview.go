@@ -11,6 +11,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/judge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -50,6 +51,9 @@ type judgeView struct {
 	examView
 	Verdict *verdictShown
 	Mark    string // of the recommendation: good, warn or bad
+	// Measured is what it found of defects that were put into copies of past changes;
+	// nil: it was not calibrated.
+	Measured *judge.Measured
 }
 
 // verdictShown is the part of a verdict that pages show. It was checked when it came.
@@ -112,11 +116,27 @@ func (c *call) overview(p *task.Proposal) (o overview, err error) {
 	if p != nil {
 		o.Checks, o.Judges = viewExams(task.LatestExaminations(exams, p.Revision))
 		o.Aspects = aspects(o.Judges)
+		err = c.measure(o.Judges)
 	}
 	if run := c.task.Run; !run.StartedAt.IsZero() && run.FinishedAt.After(run.StartedAt) {
 		o.RunTime = run.FinishedAt.Sub(run.StartedAt)
 	}
-	return o, nil
+	return o, err
+}
+
+// measure adds what is known of the judges from calibration.
+func (c *call) measure(judges []judgeView) error {
+	for i, j := range judges {
+		m, err := c.s.API.TaskBook.Measured(c.Request().Context(), j.Environment, j.Name, j.Definition)
+		if errors.Is(err, task.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		judges[i].Measured = &m
+	}
+	return nil
 }
 
 // variants are the tasks of the same request, if there are others.

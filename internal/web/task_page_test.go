@@ -115,7 +115,7 @@ func TestATaskIsOnOnePage(t *testing.T) {
 	_, page := w.fetch(c, "/tasks/"+string(here))
 	for _, want := range []string{
 		"Waits for review", `href="https://forge.test/acme/x/pull/5"`, "unit-tests", "2 of 9 &lt;b&gt;failed", "strict", ">revise<", "3", "good &lt;u&gt;",
-		"no valid verdict", "first", "second", "$0.01", "CONNECT example.com:443", "Reached", "+2", "2 risks", "staging/publish",
+		"no valid verdict", "found 7 of 9 planted defects, 1 false alarm in 10 clean changes", "not calibrated", "first", "second", "$0.01", "CONNECT example.com:443", "Reached", "+2", "2 risks", "staging/publish",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)

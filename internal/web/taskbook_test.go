@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/coderflow/coderflow/internal/judge"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -52,4 +53,11 @@ type comparing struct{}
 
 func (comparing) Between(_ context.Context, from, to task.Proposal) ([]byte, error) {
 	return fmt.Appendf(nil, "diff --git a/a.go b/a.go\n--- a/a.go\n+++ b/a.go\n@@ -1 +1,2 @@\n package a\n+// between-%d-and-%d\n", from.Revision, to.Revision), nil
+}
+
+func (w *apiWorld) Measured(_ context.Context, _, name, _ string) (judge.Measured, error) {
+	if name != "strict" {
+		return judge.Measured{}, task.ErrNotFound
+	}
+	return judge.Measured{Judge: name, Seeded: 9, Found: 7, Clean: 10, Alarms: 1}, nil
 }
