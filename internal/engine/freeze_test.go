@@ -62,6 +62,14 @@ func (s *iceStore) Deployment(_ context.Context, id string) (deploy.Run, error) 
 	return deploy.Run{}, task.ErrNotFound
 }
 
+// Examination is one of the task of staging.
+func (s *iceStore) Examination(_ context.Context, id string) (task.Examination, error) {
+	if id != "eeeeeeeeeeee" {
+		return task.Examination{}, task.ErrNotFound
+	}
+	return task.Examination{ID: id, Task: "aaaaaaaaaaaa", Kind: task.Check, State: task.ExaminationRunning}, nil
+}
+
 func (s *iceStore) Trips(context.Context, task.ID) ([]secret.Trip, error) { return nil, nil }
 
 func frozenCause(ctx context.Context) bool {
@@ -213,7 +221,7 @@ func TestContainersFollowWhatIsFrozen(t *testing.T) {
 		}
 		pauser := &icePauser{hangs: "hangs", list: []sandbox.Status{
 			c("a", "aaaaaaaaaaaa", "task"), c("b", "bbbbbbbbbbbb", "task"), c("run", "run", "deploy"), c("hangs", "aaaaaaaaaaaa", "task"),
-			c("collect", "aaaaaaaaaaaa", "collect"),
+			c("collect", "aaaaaaaaaaaa", "collect"), c("check", "eeeeeeeeeeee", "check"), c("judge", "eeeeeeeeeeee", "judge"),
 		}}
 		pauser.list = append(pauser.list, sandbox.Status{Name: "ended", State: sandbox.StateExited, Labels: sandbox.Labels{Task: "aaaaaaaaaaaa", Purpose: "task"}})
 		db := &iceStore{}
@@ -235,11 +243,11 @@ func TestContainersFollowWhatIsFrozen(t *testing.T) {
 		}
 		after(time.Second)
 		db.put(nil, "environment/staging")
-		after(time.Second, "a", "run")
+		after(time.Second, "a", "run", "check", "judge")
 		pauser.mu.Lock()
 		pauser.list = append(pauser.list, c("late", "aaaaaaaaaaaa", "task"))
 		pauser.mu.Unlock()
-		after(time.Second, "a", "run", "late")
+		after(time.Second, "a", "run", "check", "judge", "late")
 		db.put(nil, "environment/production")
 		after(time.Second, "b", "run")
 		db.put(nil)
