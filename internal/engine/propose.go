@@ -314,6 +314,9 @@ func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draft
 		return v, err
 	}
 	v.Output, v.Summary = told.feed, told.summary
+	if v.Revisions, err = e.revisionsUntil(ctx, p); err != nil {
+		return v, err
+	}
 	if v.Models, err = e.modelView(ctx, w.t.ID); err != nil {
 		return v, err
 	}

@@ -99,3 +99,17 @@ func voidedBy(t *task.Task, r task.Revision) []forge.User {
 	}
 	return who
 }
+
+// revisionsUntil is the history of a proposal that is being put up, or is up.
+func (e *Engine) revisionsUntil(ctx context.Context, p task.Proposal) ([]task.Revision, error) {
+	all, err := e.Store.Revisions(ctx, p.Task)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].Number == p.Revision { // its end is recorded once everybody can see it
+			all[i].State = task.RevisionProposed
+		}
+	}
+	return slices.DeleteFunc(all, func(r task.Revision) bool { return r.Number > p.Revision }), nil
+}

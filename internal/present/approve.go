@@ -15,7 +15,7 @@ func (v PullRequestView) approve() string {
 	text := "## How to approve\n\n" +
 		"1. Read the patch under *Files changed*.\n" +
 		"2. *Review changes* → **Approve**. " + v.words() + "\n" +
-		"3. To ask for changes or to object, submit a review that requests changes: while it stands, nothing lands.\n\n" +
+		"3. To ask for changes, submit a review that requests changes, with comments on the lines of the patch, or comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. While such a review stands, nothing lands. `/coderflow rebase` makes the same change on the tip of the base branch.\n\n" +
 		v.needed() +
 		Say("Who may: a person with the permission %s in environment %s (role %s or %s), with write access to the repository, %s. Bots cannot. "+
 			"An approval has to be of the commit that this pull request shows now.",

@@ -39,6 +39,8 @@ type PullRequestView struct {
 	Models ModelView
 	// Output is the end of what the agent printed, in readable form; may be empty.
 	Output string
+	// Revisions are the rounds after the first proposal, oldest first.
+	Revisions []task.Revision
 	// Targets are patterns of the branches that a review may name to land on.
 	Targets []string
 	// Profiles are the deployments that can be armed.
@@ -88,6 +90,9 @@ func (v PullRequestView) head() string {
 		sections = append(sections, v.risks())
 	}
 	sections = append(sections, v.asked(), v.done())
+	if history := History(v.Revisions); history != "" {
+		sections = append(sections, history)
+	}
 	return strings.Join(sections, "\n\n")
 }
 
