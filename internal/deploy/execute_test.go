@@ -83,10 +83,11 @@ func (b *bench) requested(key string) deploy.Run {
 	return run
 }
 
-func (b *bench) Task(context.Context, task.ID) (task.Task, error)            { return b.task, nil }
-func (b *bench) Proposal(context.Context, task.ID) (task.Proposal, error)    { return b.proposal, nil }
-func (b *bench) Approval(context.Context, string) (approval.Record, error)   { return b.record, nil }
-func (b *bench) Standing(context.Context, string) ([]approval.Arming, error) { return nil, nil }
+func (b *bench) Task(context.Context, task.ID) (task.Task, error)                  { return b.task, nil }
+func (b *bench) Proposal(context.Context, task.ID) (task.Proposal, error)          { return b.proposal, nil }
+func (b *bench) Approval(context.Context, string) (approval.Record, error)         { return b.record, nil }
+func (b *bench) Examinations(context.Context, task.ID) ([]task.Examination, error) { return nil, nil }
+func (b *bench) Standing(context.Context, string) ([]approval.Arming, error)       { return nil, nil }
 func (b *bench) Check(_ context.Context, environment string, a approval.Arming) (approval.Arming, error) {
 	a.Environment, a.Version = environment, profile.Digest()
 	return a, nil
