@@ -187,7 +187,7 @@ func (v JudgeView) section() string {
 		}
 		return Say("**%s**: %s", short(v.Name), Plain(clip(v.Summary, maxNotes))).markdown
 	}
-	text := fmt.Sprintf("<details><summary>%s</summary>\n\n", "What "+plainName(v.Name)+" says") + Block(read.Summary, maxNotes).markdown
+	text := Say("**%s** says:\n\n<details>\n<summary>The whole verdict</summary>\n\n", short(v.Name)).markdown + Block(read.Summary, maxNotes).markdown
 	for _, a := range judge.Aspects() {
 		if notes := read.Scores[a].Notes; notes != "" {
 			text += fmt.Sprintf("\n\n%s, %d:\n", a, read.Scores[a].Score) + Block(notes, maxNotes).markdown
@@ -200,16 +200,6 @@ func (v JudgeView) section() string {
 		}
 	}
 	return text + "\n\n</details>"
-}
-
-// plainName is a name that manifests check: letters, digits, hyphens and underscores.
-func plainName(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '-' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
-			return r
-		}
-		return ' '
-	}, name)
 }
 
 func finding(f judge.Finding) Inert {
