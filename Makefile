@@ -61,7 +61,7 @@ soak: setup-test build ## Random kills of server, forge and an engine of its own
 
 bench: setup ## Measure what is claimed: ratios against a floor, in one run
 	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/sandbox
-	@$(GO) test -run '^$$' -bench . -benchtime 2s -timeout 30m ./bench/gateway ./internal/policy ./bench/receipt ./bench/tasks
+	@$(GO) test -run '^$$' -bench . -benchtime 2s -timeout 30m ./bench/gateway ./internal/policy ./bench/receipt ./bench/tasks ./bench/console
 
 vet: ## gofmt, go vet
 	@echo "==> gofmt, go vet"

@@ -47,7 +47,8 @@
       if (document.visibilityState !== "visible" || !window.htmx) return;
       for (const e of document.querySelectorAll("[data-every]")) {
         const now = Date.now();
-        if (now - (Number(e.dataset.asked) || 0) < Number(e.dataset.every) * 1000) continue;
+        if (!e.dataset.asked) e.dataset.asked = now; // it is fresh
+        if (now - Number(e.dataset.asked) < Number(e.dataset.every) * 1000) continue;
         if (e.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
         e.dataset.asked = now;
         htmx.trigger(e, "refresh");
