@@ -124,6 +124,25 @@ func (w *world) closings() {
 	w.setState(proposed.PullRequest, "open") // before or after it was seen
 	w.taskOf(issue, task.Rejected)
 	w.reopenAndApprove(proposed)
+	w.say(maria, proposed.PullRequest, "/coderflow retry")
+	last := w.taskOf(issue, task.Proposed)
+	if last.ID == proposed.ID || last.Variant != "plain" {
+		w.t.Errorf("the retry on the pull request is %+v", last)
+	}
+	w.closedWhileDown(last)
+}
+
+// closedWhileDown approves a proposal and closes and reopens its pull request while no
+// server is there to see it: the approval does not come back with it.
+func (w *world) closedWhileDown(proposed task.Task) {
+	w.t.Helper()
+	w.server.kill()
+	w.approve(tom, proposed.PullRequest, "")
+	w.setState(proposed.PullRequest, "closed")
+	w.setState(proposed.PullRequest, "open")
+	w.start()
+	w.taskOf(proposed.Issue, task.Rejected)
+	w.noCommit(proposed)
 }
 
 func (w *world) stored(id task.ID) task.Task {

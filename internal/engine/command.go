@@ -258,6 +258,9 @@ func (c *conversation) about(ctx context.Context, cmd command.Command) error {
 	}
 	switch cmd.Name {
 	case command.Status:
+		if t.Group != "" && t.PullRequest != c.number {
+			return c.groupStatus(ctx, t)
+		}
 		view, err := c.e.statusView(ctx, &t)
 		if err != nil {
 			return err
@@ -271,6 +274,16 @@ func (c *conversation) about(ctx context.Context, cmd command.Command) error {
 		return c.cancelNewest(ctx)
 	}
 	return nil
+}
+
+// groupStatus shows all variants of a request.
+func (c *conversation) groupStatus(ctx context.Context, t task.Task) error {
+	view, err := c.e.groupView(ctx, &t)
+	if err != nil {
+		return err
+	}
+	c.say(present.Group(view))
+	return c.noteFreeze(ctx, t)
 }
 
 // cancelNewest cancels what is open of the newest request.

@@ -93,6 +93,9 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 	case pr.Base.Branch != p.BaseBranch:
 		return ended(task.Superseded, voidByBase)
 	}
+	if err := e.neverClosed(ctx, &w.t); err != nil {
+		return err
+	}
 	rewrites, err := e.Gate.Rewrites(ctx, w.t)
 	if err != nil {
 		return err
@@ -264,6 +267,9 @@ func encoded(d policy.Decision) json.RawMessage {
 // redeem is the first look after the approval was recorded.
 func (e *Engine) redeem(ctx context.Context, w *work) error {
 	if err := e.stopped(ctx, &w.t); err != nil {
+		return err
+	}
+	if err := e.neverClosed(ctx, &w.t); err != nil {
 		return err
 	}
 	if _, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand); err != nil {

@@ -101,6 +101,19 @@ func (e *Engine) pullWasClosed(ctx context.Context, t task.Task, event forge.Eve
 	return e.stopAll(ctx, []task.Task{t}, actorOf(event), cancelDetail{To: task.Rejected, Why: pullClosed})
 }
 
+// neverClosed rejects the proposal of a pull request that was closed, also if it is open
+// again and no delivery told: an approval from before does not come back with it.
+func (e *Engine) neverClosed(ctx context.Context, t *task.Task) error {
+	closings, err := e.Forge.Closings(ctx, t.Repository, t.PullRequest)
+	if err != nil {
+		return fmt.Errorf("read whether pull request %d was closed: %w", t.PullRequest, err)
+	}
+	if len(closings) > 0 {
+		return ended(task.Rejected, "%s by %s", pullClosed, closings[0].Actor.Login)
+	}
+	return nil
+}
+
 func actorOf(event forge.Event) string {
 	if event.Actor.Subject.IsZero() {
 		return audit.System

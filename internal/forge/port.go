@@ -118,6 +118,12 @@ type PullRequests interface {
 	MarkReady(ctx context.Context, ref RepositoryRef, pr PullRequest) error
 }
 
+// Closing is one act of closing an issue or a pull request.
+type Closing struct {
+	Actor User
+	At    time.Time
+}
+
 // Reviews reads what reviewers decided.
 type Reviews interface {
 	// Review reads one review as it is now, or ErrNotFound.
@@ -128,6 +134,9 @@ type Reviews interface {
 	ReviewComments(ctx context.Context, ref RepositoryRef, number int, review string) ([]ReviewComment, error)
 	// HeadChanges returns the recorded force-pushes of the pull request's head, oldest first.
 	HeadChanges(ctx context.Context, ref RepositoryRef, number int) ([]HeadChange, error)
+	// Closings returns the recorded acts of closing the pull request, oldest first, also
+	// where it was opened again.
+	Closings(ctx context.Context, ref RepositoryRef, number int) ([]Closing, error)
 }
 
 // Checks writes CoderFlow's check runs.

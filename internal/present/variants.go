@@ -46,9 +46,14 @@ func (v GroupView) Chosen() (task.Task, bool) {
 
 // GroupComment is the one comment on the issue about all variants.
 func GroupComment(v GroupView) string {
+	return StatusMarker(v.Variants[0].Task.Group) + "\n" + Group(v)
+}
+
+// Group is the status of all variants without the marker, for an answer.
+func Group(v GroupView) string {
 	first := v.Variants[0].Task
 	sections := []string{
-		StatusMarker(first.Group) + Say("\n### %s variants of one request\n\nCoderFlow group %s in environment %s, requested by %s.",
+		Say("### %s variants of one request\n\nCoderFlow group %s in environment %s, requested by %s.",
 			len(v.Variants), string(first.Group), first.Environment, first.Requester).markdown,
 		v.table(),
 	}

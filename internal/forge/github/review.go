@@ -84,6 +84,19 @@ func (a *Adapter) explainDismissals(ctx context.Context, ref forge.RepositoryRef
 	return nil
 }
 
+// Closings implements [forge.Reviews].
+func (a *Adapter) Closings(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.Closing, error) {
+	events, err := a.issueEvents(ctx, ref, number, "closed")
+	if err != nil {
+		return nil, err
+	}
+	closings := make([]forge.Closing, 0, len(events))
+	for _, event := range events {
+		closings = append(closings, forge.Closing{Actor: userOf(event.GetActor()), At: event.GetCreatedAt().Time})
+	}
+	return closings, nil
+}
+
 // HeadChanges implements [forge.Reviews].
 func (a *Adapter) HeadChanges(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.HeadChange, error) {
 	events, err := a.issueEvents(ctx, ref, number, "head_ref_force_pushed")
