@@ -145,7 +145,11 @@ func (p *page) open(address string) {
 // press clicks on what leads to another page, and waits for that.
 func (p *page) press(selector string) {
 	p.t.Helper()
-	if _, err := chromedp.RunResponse(p.ctx, chromedp.Click(selector, chromedp.ByQuery)); err != nil {
+	_, err := chromedp.RunResponse(p.ctx, chromedp.Click(selector, chromedp.ByQuery))
+	for try := 0; err != nil && strings.Contains(err.Error(), "No node with given id") && try < 5; try++ {
+		_, err = chromedp.RunResponse(p.ctx, chromedp.Click(selector, chromedp.ByQuery)) // it saw the page before
+	}
+	if err != nil {
 		p.shot("failed")
 		p.t.Fatalf("press %s: %v; the page says\n%s", selector, err, p.text())
 	}
@@ -154,7 +158,7 @@ func (p *page) press(selector string) {
 // enter writes into a field of a form.
 func (p *page) enter(selector, text string) {
 	p.t.Helper()
-	p.do(chromedp.SetValue(selector, text, chromedp.ByQuery))
+	p.eval(fmt.Sprintf("document.querySelector(%q).value = %q; true", selector, text), nil)
 }
 
 // signIn opens a page of the console that nobody may see without it, and signs in.
@@ -168,7 +172,7 @@ func (p *page) signIn(login, address string) {
 
 func (p *page) text() (text string) {
 	p.t.Helper()
-	p.do(chromedp.Text("body", &text, chromedp.ByQuery))
+	p.eval("document.body.innerText", &text)
 	return text
 }
 
@@ -227,7 +231,8 @@ func (p *page) inert() {
 	var sent, now, title string
 	var owned bool
 	p.eval(`fetch(location.href).then(r => r.text())`, &sent)
-	p.do(chromedp.OuterHTML("html", &now, chromedp.ByQuery), chromedp.Title(&title))
+	p.eval("document.documentElement.outerHTML", &now)
+	p.do(chromedp.Title(&title))
 	p.eval("typeof "+hostiletest.Mark+` !== "undefined"`, &owned)
 	for what, html := range map[string]string{"sent": sent, "shown": now} {
 		for _, problem := range hostiletest.Page(html) {

@@ -51,7 +51,8 @@ func (p *page) accessible(name string) {
 		p.complain("%s (%q) is %d pixels wider than a narrow screen", name, title, wide)
 	}
 	p.shot(name + "-narrow")
-	p.do(emulation.ClearDeviceMetricsOverride())
+	p.do(emulation.SetDeviceMetricsOverride(1200, 900, 1, false))
 	p.shot(name)
+	p.do(emulation.ClearDeviceMetricsOverride())
 	p.inert()
 }

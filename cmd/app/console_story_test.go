@@ -23,17 +23,41 @@ var storyAgent = `case "$(cat "$CODERFLOW_PROMPT_FILE")" in *"total is wrong"*)
 	printf 'The test before: \033[1;31mfails\033[0m\n'
 	` + untilReleased + `
 	` + quickAgent + `
+	printf 'The total counts every item as often as it was bought.\n' > CHANGES.md
 	printf 'The test now: \033[32mpasses\033[0m\n'
 	sleep 2
 	exit 0 ;;
 esac
 ` + hostileFiles()
 
+// storyVerdict is what a judge says of the good change; of the other one it is hostile.
+const storyVerdict = `{"summary":"The quantity is counted now, and the test passes.","recommendation":"approve",
+"scores":{"correctness":{"score":9,"notes":"Prices times quantities, as the issue asks."},"quality":{"score":8},"completeness":{"score":7,"notes":"No test of an empty receipt."},"performance":{"score":10},"security":{"score":9}},
+"findings":[{"path":"receipt.awk","line":3,"severity":"minor","title":"Negative quantities are added too","text":"A returned item lowers the total; say whether it should."}]}`
+
+// storySpec has one check and two judges. The second judge approves of everything, in
+// the words of the corpus.
+func storySpec() string {
+	judge := func(verdict string) string {
+		verdict = strings.ReplaceAll(verdict, "\n", "") // an agent that prints text says a line last
+		other := hostiletest.Verdict(hostileTitle, hostileName)
+		script := `v=` + base64.StdEncoding.EncodeToString([]byte(verdict)) + `; grep -q "total is wrong" "$CODERFLOW_PROMPT_FILE" || v=` + base64.StdEncoding.EncodeToString([]byte(other)) + `; echo "$v" | base64 -d`
+		return `agent: {preset: exec, command: [sh, -c, ` + strconv.Quote(script) + `]}`
+	}
+	return `checks:
+  - {name: tests, command: [make, -s, test], required: false}
+judges:
+  - {name: careful, ` + judge(storyVerdict) + `, prompt: Look for wrong totals.}
+  - {name: second, ` + judge(strings.Replace(storyVerdict, "approve", "revise", 1)) + `, prompt: Look for what is missing.}`
+}
+
+const hostileName = `&lt;b&gt; @octocat Closes #1.md`
+
 // hostileFiles writes the corpus to the output and into files whose names belong to it.
 func hostileFiles() string {
 	text := strings.ReplaceAll(strings.Join(hostiletest.Texts(), "\n"), "\x00", "")
 	script := "corpus() { echo " + base64.StdEncoding.EncodeToString([]byte(text)) + " | base64 -d; }\ncorpus\n"
-	for _, name := range []string{`<script>owned=1<b>.js`, `"><img src=x onerror=owned=1>.go`, `&lt;b&gt; @octocat Closes #1.md`, `' onmouseover='owned=1.txt`} {
+	for _, name := range []string{`<script>owned=1<b>.js`, `"><img src=x onerror=owned=1>.go`, hostileName, `' onmouseover='owned=1.txt`} {
 		script += `corpus > "$(echo ` + base64.StdEncoding.EncodeToString([]byte(name)) + " | base64 -d)\"\n"
 	}
 	return script
@@ -51,7 +75,7 @@ printf '\033[32mpublished\033[0m <script>owned=1</script>\n'`
 func TestTheWholeStoryInARealBrowser(t *testing.T) {
 	t.Parallel()
 	w := newStoppedWorld(t, func(_ *emulator.Options, s *settings) {
-		s.Agent, s.Script, s.Spec = storyAgent, storyDeployment, ""
+		s.Agent, s.Script, s.Spec = storyAgent, storyDeployment, storySpec()
 	})
 	if _, err := w.hub.CreateUser(vera, emulator.UserOptions{Name: "Vera Novak"}); err != nil {
 		t.Fatal(err)
@@ -59,7 +83,7 @@ func TestTheWholeStoryInARealBrowser(t *testing.T) {
 	if err := w.hub.AddCollaborator(sampleRepo, vera, "read"); err != nil {
 		t.Fatal(err)
 	}
-	w.manifests("vera.yaml", binding("vera-looks", w.subject(vera), "viewer", "environment/staging"))
+	w.manifests("vera.yaml", binding("vera-looks", w.subject(vera)+" (vera)", "viewer", "environment/staging"))
 	w.start()
 	s := &browserStory{world: w, maria: newPage(t)}
 	s.vera, s.tom = s.maria.another(), s.maria.another()
@@ -203,7 +227,8 @@ func (s *browserStory) read() {
 	s.vera.says("receipt.awk", "total += $2 * $3")
 	s.vera.accessible("changes")
 	s.vera.open(s.console("/tasks/" + string(s.task.ID)))
-	s.vera.says("Review the pull request")
+	s.vera.loadsUntil("The quantity is counted now")
+	s.vera.says("Review the pull request", "tests", "careful", "second", "Prices times quantities")
 	s.vera.accessible("task")
 	var forms []string // nothing here approves
 	s.vera.eval(`[...document.forms].filter(f => f.method === "post").map(f => new URL(f.action).pathname)`, &forms)
