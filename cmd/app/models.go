@@ -192,6 +192,15 @@ func checkProviders(set *manifest.Set, configured map[string]config.Model) error
 				errs = append(errs, fmt.Errorf("environment %s cannot be used: %s", name, why))
 			}
 		}
+		for _, j := range set.Environments[name].Judges {
+			as := set.Environments[name].ForJudge(j)
+			if as.Model == nil {
+				continue
+			}
+			if _, why := usable(as, providers); why != "" {
+				errs = append(errs, fmt.Errorf("judge %s of environment %s cannot be used: %s", j.Name, name, why))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/coderflow/coderflow/internal/agent"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -80,8 +81,12 @@ func labelsOf(x task.Examination) sandbox.Labels {
 
 // whyNotStarted says what an admin has to mend, or "" if it may be tried again.
 func whyNotStarted(err error, spec sandbox.Spec) string {
-	problem := (*sandbox.FieldError)(nil)
+	problem, unusable, config := (*sandbox.FieldError)(nil), (*UnusableError)(nil), (*agent.ConfigError)(nil)
 	switch {
+	case errors.As(err, &unusable):
+		return "it cannot be used: " + unusable.Why
+	case errors.As(err, &config):
+		return err.Error()
 	case errors.Is(err, sandbox.ErrImageMissing):
 		return fmt.Sprintf("the image %q is not on this Docker engine; an admin has to build or pull it", spec.Image)
 	case errors.Is(err, sandbox.ErrRuntimeMissing):
