@@ -92,6 +92,12 @@ type modelsOf struct{ *models }
 
 // Open implements engine.Models.
 func (m modelsOf) Open(ctx context.Context, t task.Task, env manifest.Environment) (string, error) {
+	if env.Model != nil { // what a task spends is counted over all its revisions
+		model := *env.Model
+		model.Budget.TaskTokens *= int64(t.Round())
+		model.Budget.TaskUSD *= float64(t.Round())
+		env.Model = &model
+	}
 	return m.open(ctx, string(t.ID), env)
 }
 
