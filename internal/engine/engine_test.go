@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/guestproto"
@@ -139,7 +140,8 @@ func TestVoidingTakesTheLastAllowedJudgementBack(t *testing.T) {
 // brokenStore is a database that takes nothing.
 type brokenStore struct{ Store }
 
-func (brokenStore) InTx(context.Context, func(Tx) error) error { return errors.New("disk I/O error") }
+func (brokenStore) InTx(context.Context, func(Tx) error) error              { return errors.New("disk I/O error") }
+func (brokenStore) TaskLog(context.Context, task.ID) ([]audit.Entry, error) { return nil, nil }
 
 // What a step meant to do and could not write is neither reported nor saved.
 func TestAStepThatCannotBeWrittenLeavesTheTaskAsItIsStored(t *testing.T) {
