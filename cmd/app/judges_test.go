@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -102,7 +105,55 @@ gate: {rules: [{name: doubts, judges: {below: {security: 5}}, approvals: 2}]}`
 	})
 	w.waitSaid(proposed.PullRequest, "| security | 10 / 10 |")
 	w.noCommit(proposed) // the first verdict stands
+
+	// Where no rule reads them, verdicts hold nothing up.
+	w.inForceInstead("judges: {below: {security: 5}}", "files: 5000")
+	w.taskOf(proposed.Issue, task.Done)
+	w.calibrated(proposed.ID)
 	w.nothingMentioned()
+}
+
+// inForceInstead puts the manifests in force with another text in them.
+func (w *world) inForceInstead(from, to string) {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "manifests", "demo.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), from) {
+		w.t.Fatalf("the manifests do not say %q: %v", from, err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), from, to)), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if out, said, code := w.command("", "apply", "-f", filepath.Dir(path)); code != 0 {
+		w.t.Fatalf("apply: %s%s", out, said)
+	}
+}
+
+// calibrated measures the real agent on the one change that landed: its scripted model points at
+// the line that gets the defect, and does so without one too.
+func (w *world) calibrated(id task.ID) {
+	w.t.Helper()
+	out, said, code := w.command("", "judges", "calibrate", "staging", "--judge", "careful", "--tasks", "1", "-o", "json")
+	var measured []judge.Measured
+	if code != 0 || json.Unmarshal([]byte(out), &measured) != nil || len(measured) != 1 {
+		w.t.Fatalf("calibrate: %s%s", out, said)
+	}
+	m := measured[0]
+	if m.Judge != "careful" || m.Seeded != 1 || m.Found != 1 || m.Clean != 1 || m.Alarms != 1 || m.Broken != 0 {
+		w.t.Errorf("measured %+v\n%s", m, said)
+	}
+	out, said, code = w.command("", "judges", "list", string(id))
+	if code != 0 || strings.Count(out, "finds 1 of 1, 1 false alarms of 1") != 2 {
+		w.t.Errorf("judges list: %s%s", out, said)
+	}
+	all := append(w.examined(id, "careful"), w.examined(id, "sceptic")...)
+	if out, said, code = w.command("", "judges", "show", all[0].ID); code != 0 || !strings.Contains(out, "security 4 of 10") || strings.Contains(out, "\x1b") {
+		w.t.Errorf("judges show: %s%s", out, said)
+	}
+	left, err := exec.Command("docker", "ps", "-aq", "--filter", "label=dev.coderflow.instance="+w.node(), "--filter", "name="+task.ExaminationPrefix).Output()
+	if err != nil || len(strings.Fields(string(left))) != len(all) {
+		w.t.Errorf("%d examinations and these containers: %s %v", len(all), left, err)
+	}
 }
 
 // judgesSpentTheirOwn proves that each judge had a way and a budget of its own.
