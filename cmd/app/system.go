@@ -38,7 +38,7 @@ func (d *systemDesk) Diagnose(ctx context.Context) (_ web.Diagnosis, err error) 
 	if time.Since(d.last.At) < diagnosisKept {
 		return d.last, nil
 	}
-	options, closers := doctorOptions(d.cfg, nil, "")
+	options, closers := doctorOptions(d.cfg, nil, "what this server was started with")
 	defer func() {
 		for _, closer := range closers {
 			err = errors.Join(err, closer())
@@ -78,7 +78,7 @@ func (d *systemDesk) Held(ctx context.Context) (web.Holdings, error) {
 			continue // parts of a workspace, which go with it
 		}
 		held.Things = append(held.Things, web.Holding{
-			Kind: t.Kind, Name: t.Name, State: t.State, Task: t.Task, Environment: t.Environment, Kept: t.Kept.String(), Bytes: t.Bytes, CreatedAt: t.CreatedAt,
+			Kind: t.Kind, Name: t.Name, State: t.State, Task: t.Task, Environment: t.Environment, Kept: t.Kept.Why, KeptUntil: t.Kept.Until, Bytes: t.Bytes, CreatedAt: t.CreatedAt,
 		})
 	}
 	return held, nil

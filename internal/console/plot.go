@@ -38,10 +38,11 @@ const (
 	plotLeft, plotTop, plotBottom = 52.0, 10.0, 22.0
 )
 
-// NewPlot draws values of days, each at least zero; says puts a value in words.
-func NewPlot(id, title string, days []string, values []float64, says func(float64) string) Plot {
+// NewPlot draws values of days, each at least zero, on a scale that reaches to least
+// or further; says puts a value in words.
+func NewPlot(id, title string, days []string, values []float64, least float64, says func(float64) string) Plot {
 	p := Plot{ID: id, Title: title}
-	most := ceiling(values)
+	most := max(ceiling(values), least)
 	height := PlotHeight - plotTop - plotBottom
 	step := (PlotWidth - plotLeft) / float64(max(len(days), 1))
 	for i, day := range days {

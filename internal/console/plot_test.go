@@ -15,7 +15,7 @@ func TestBarsStayInThePicture(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(0, 1e18), 0, 60).Draw(t, "values")
 		days := make([]string, len(values))
-		p := NewPlot("p", "p", days, values, func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) })
+		p := NewPlot("p", "p", days, values, 2, func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) })
 		if len(p.Bars) != len(values) || len(p.Lines) != 3 {
 			t.Fatalf("%d bars, %d lines", len(p.Bars), len(p.Lines))
 		}

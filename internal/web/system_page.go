@@ -48,9 +48,11 @@ type Holdings struct {
 
 // Holding is a container, a workspace or a cached base.
 type Holding struct {
-	Kind, Name, State, Task, Environment, Kept string
-	Bytes                                      int64
-	CreatedAt                                  time.Time
+	Kind, Name, State, Task, Environment string
+	Kept                                 string    // why it is kept
+	KeptUntil                            time.Time // zero: nobody knows yet
+	Bytes                                int64
+	CreatedAt                            time.Time
 }
 
 // systemRoutes are the pages for whoever looks after the server.
@@ -155,9 +157,9 @@ func (c *call) spending(view *systemPage) error {
 		view.Sum.Cost, view.Sum.Tokens, view.Sum.Tasks, view.Sum.Requests = view.Sum.Cost+d.Cost, view.Sum.Tokens+d.Tokens, view.Sum.Tasks+d.Tasks, view.Sum.Requests+d.Requests
 	}
 	view.Plots = []console.Plot{
-		console.NewPlot("plot-cost", "Money spent on models", days, cost, func(v float64) string { return console.Money(int64(v)) }),
-		console.NewPlot("plot-tokens", "Tokens", days, tokens, bigNumber),
-		console.NewPlot("plot-tasks", "Tasks asked for", days, tasks, bigNumber),
+		console.NewPlot("plot-cost", "Money spent on models", days, cost, 20_000, func(v float64) string { return console.Money(int64(v)) }),
+		console.NewPlot("plot-tokens", "Tokens", days, tokens, 2, bigNumber),
+		console.NewPlot("plot-tasks", "Tasks asked for", days, tasks, 2, bigNumber),
 	}
 	return nil
 }
