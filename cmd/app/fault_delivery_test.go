@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestFault01To03LostDeliveriesAreFoundAndRepeatedOnesAreNot(t *testing.T) {
 			w.t.Fatal(err)
 		}
 		w.handled()
-		if again := w.lastDelivery("issues"); again.Status != 202 || !again.Redelivery {
+		if again := w.lastOf(last.GUID); again.Status != 202 || !again.Redelivery {
 			w.t.Errorf("the redelivery was answered with %d", again.Status)
 		}
 		w.taskOf(issues[1], task.Proposed)
@@ -85,14 +86,25 @@ func (w *world) label(login string, issue int) {
 // lastDelivery is the newest attempt to deliver such an event.
 func (w *world) lastDelivery(event string) emulator.Delivery {
 	w.t.Helper()
+	return w.lastThat("of "+event, func(d emulator.Delivery) bool { return d.Event == event })
+}
+
+// lastOf is the newest attempt to deliver this one: labels that CoderFlow sets are
+// events too, and come in between.
+func (w *world) lastOf(guid string) emulator.Delivery {
+	w.t.Helper()
+	return w.lastThat(guid, func(d emulator.Delivery) bool { return d.GUID == guid })
+}
+
+func (w *world) lastThat(what string, is func(emulator.Delivery) bool) emulator.Delivery {
+	w.t.Helper()
 	w.settle()
-	all := w.hub.Deliveries()
-	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].Event == event {
-			return all[i]
+	for _, d := range slices.Backward(w.hub.Deliveries()) {
+		if is(d) {
+			return d
 		}
 	}
-	w.t.Fatalf("no delivery of %s", event)
+	w.t.Fatalf("no delivery %s", what)
 	return emulator.Delivery{}
 }
 
