@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -125,7 +126,9 @@ func (p *page) listen(event any) {
 func (p *page) complain(format string, a ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.problems = append(p.problems, fmt.Sprintf(format, a...))
+	if problem := fmt.Sprintf(format, a...); !slices.Contains(p.problems, problem) {
+		p.problems = append(p.problems, problem)
+	}
 }
 
 func (p *page) do(actions ...chromedp.Action) {

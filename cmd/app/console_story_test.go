@@ -48,7 +48,7 @@ func storySpec() string {
   - {name: tests, command: [make, -s, test], required: false}
 judges:
   - {name: careful, ` + judge(storyVerdict) + `, prompt: Look for wrong totals.}
-  - {name: second, ` + judge(strings.Replace(storyVerdict, "approve", "revise", 1)) + `, prompt: Look for what is missing.}`
+  - {name: second, ` + judge(strings.NewReplacer(`"approve"`, `"revise"`, `"score":7`, `"score":4`, "The quantity is counted now, and the test passes.", "It counts, but nothing tests it.").Replace(storyVerdict)) + `, prompt: Look for what is missing.}`
 }
 
 const hostileName = `&lt;b&gt; @octocat Closes #1.md`

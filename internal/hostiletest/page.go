@@ -46,7 +46,7 @@ var elements = strings.Fields(`html head meta title link script body a header na
 
 // attributes are those of our pages; of others, only data-, aria- and hx- ones.
 var attributes = strings.Fields(`id class lang dir charset name content href rel src type defer async title alt for value placeholder action method hidden open
-	checked selected disabled required readonly multiple autocomplete autofocus maxlength minlength min max step pattern size rows cols scope colspan rowspan span headers abbr
+	checked selected disabled required readonly multiple autocomplete autofocus maxlength minlength min max low high optimum step pattern size rows cols scope colspan rowspan span headers abbr
 	datetime role tabindex width height viewbox d x y x1 y1 x2 y2 cx cy r rx ry dx dy points transform fill stroke preserveaspectratio text-anchor focusable
 	spellcheck download translate enctype inputmode enterkeyhint accesskey color media sizes`)
 
