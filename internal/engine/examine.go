@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/manifest"
@@ -72,8 +71,6 @@ type examinationEnd struct {
 const (
 	// endOutput is how much of an output an examiner is given.
 	endOutput = 1 << 20
-	// examinePace is how often running examinations are looked at beside events.
-	examinePace = 20 * time.Second
 	// maxExaminations bounds those of one task, of all revisions and attempts.
 	maxExaminations = 400
 )

@@ -39,19 +39,67 @@ func (e *Engine) dropExaminations(ctx context.Context, t *task.Task, why string)
 	return errors.Join(errs...)
 }
 
-// toWatch lists tasks with examinations that have not ended.
-func (e *Engine) toWatch(ctx context.Context) ([]task.ID, error) {
+// sweepExaminations looks at what runs on this node, without reading the forge: a check
+// can take long, and the forge bounds how often it may be asked. It returns the tasks that
+// have something to do: one of theirs ended, or waits and there is room.
+func (e *Engine) sweepExaminations(ctx context.Context) ([]task.ID, error) {
 	open, err := e.Store.OpenExaminations(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var ids []task.ID
+	var watched, todo []task.ID
+	running := 0
 	for _, x := range open {
-		if !slices.Contains(ids, x.Task) {
-			ids = append(ids, x.Task)
+		if x.State == task.ExaminationRunning && x.Node == e.Node {
+			running++
+			watched = append(watched, x.Task)
 		}
 	}
-	return ids, nil
+	for _, x := range open {
+		if x.State == task.ExaminationQueued && running < e.MaxExaminations {
+			todo = append(todo, x.Task)
+		}
+	}
+	slices.Sort(watched)
+	for _, id := range slices.Compact(watched) {
+		done, err := e.watchOpen(ctx, id)
+		if busy := (*queue.AgainError)(nil); err != nil && !errors.As(err, &busy) {
+			e.Logger.WarnContext(ctx, "examinations cannot be looked at", "task", id, "error", err)
+			done = true // as a step of the task, which is tried again
+		}
+		if done {
+			todo = append(todo, id)
+		}
+	}
+	slices.Sort(todo)
+	return slices.Compact(todo), nil
+}
+
+// watchOpen looks at the running examinations of a task and tells whether it needs a step.
+func (e *Engine) watchOpen(ctx context.Context, id task.ID) (todo bool, err error) {
+	err = e.withTask(ctx, id, func(ctx context.Context, w *work) error {
+		o, err := e.toExamine(ctx, &w.t)
+		if todo = err != nil || w.t.State != task.Proposed; todo {
+			return nil
+		}
+		for _, x := range o.all {
+			if x.State != task.ExaminationRunning {
+				continue
+			}
+			kind := e.examinerOf(x.Kind)
+			if unwanted(x, o.p, kind.wanted(o.env)) != "" {
+				todo = true
+				continue
+			}
+			if err := e.watchExamination(ctx, kind, &o, x); err != nil {
+				return err
+			}
+			now, err := e.Store.Examination(ctx, x.ID)
+			todo = todo || err != nil || now.State.Ended()
+		}
+		return nil
+	})
+	return todo, err
 }
 
 // unexamined ends the examinations of a task that waits for no approval any more.

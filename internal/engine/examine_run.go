@@ -33,12 +33,7 @@ func (e *Engine) startExamination(ctx context.Context, kind examiner, o *examine
 	}
 	x.State, x.StartedAt, x.Node = task.ExaminationRunning, e.Now().UTC(), e.Node
 	x.Container, x.Image = container.Name, container.ImageID
-	return e.Store.InTx(ctx, func(tx Tx) error {
-		if err := tx.SaveExamination(ctx, x); err != nil {
-			return err
-		}
-		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(x.Task), RunAt: e.Now().Add(examinePace)})
-	})
+	return e.Store.InTx(ctx, func(tx Tx) error { return tx.SaveExamination(ctx, x) })
 }
 
 // examinationSpec fills the workspaces of an examination and says what its container is.
@@ -151,7 +146,7 @@ func (e *Engine) examinationRuns(ctx context.Context, kind examiner, o *examined
 	if err := kind.looked(ctx, *o, &x); err != nil {
 		e.Logger.WarnContext(ctx, "an examination runs without what it was given", "examination", x.ID, "error", err)
 	}
-	return e.again(ctx, &o.t, examinePace)
+	return nil // its end is an event, and the sweep looks
 }
 
 func (e *Engine) examinationExited(ctx context.Context, kind examiner, o *examined, x task.Examination, status sandbox.Status) error {

@@ -34,12 +34,12 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	examined, err := e.toWatch(ctx)
+	waiting, err := e.sweepExaminations(ctx)
 	if err != nil {
 		return err
 	}
 	jobs := append(advances(tasks), each(queue.Advance, deploying)...)
-	jobs = append(jobs, each(queue.Advance, examined)...)
+	jobs = append(jobs, each(queue.Advance, waiting)...)
 	for _, id := range deliveries {
 		jobs = append(jobs, queue.Job{Kind: queue.Deliver, Key: id})
 	}
