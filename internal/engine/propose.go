@@ -276,7 +276,7 @@ func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) 
 			return pr, fmt.Errorf("post part %d of the description: %w", i+2, err)
 		}
 	}
-	return pr, nil
+	return pr, e.dropParts(ctx, w, view, pr.Number, len(parts))
 }
 
 func (e *Engine) newPullRequest(ctx context.Context, w *work, p task.Proposal) (forge.PullRequest, error) {

@@ -113,3 +113,23 @@ func (e *Engine) revisionsUntil(ctx context.Context, p task.Proposal) ([]task.Re
 	}
 	return slices.DeleteFunc(all, func(r task.Revision) bool { return r.Number > p.Revision }), nil
 }
+
+// dropParts says of parts of the former revision's description that nobody needs them
+// any more: the present one has fewer.
+func (e *Engine) dropParts(ctx context.Context, w *work, view present.PullRequestView, number, parts int) error {
+	if view.Proposal.Revision == 1 {
+		return nil
+	}
+	former, err := e.Store.ProposalBefore(ctx, w.t.ID, view.Proposal.Revision)
+	if err != nil {
+		return fmt.Errorf("read the proposal before revision %d: %w", view.Proposal.Revision, err)
+	}
+	view.Proposal = former
+	for part := parts + 1; part <= len(present.PullRequestBody(view)); part++ {
+		marker := fmt.Sprintf("<!-- coderflow:manifest=%s/%d -->", w.t.ID, part)
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, number, marker, marker+"\n"+present.PartGone); err != nil {
+			return fmt.Errorf("drop part %d of the description: %w", part, err)
+		}
+	}
+	return nil
+}

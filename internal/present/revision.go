@@ -175,6 +175,9 @@ func History(list []task.Revision) string {
 		"\n\nAn approval is of one revision alone: the one whose commit this pull request shows."
 }
 
+// PartGone stands where a former revision's description had another part.
+const PartGone = "An earlier revision had more to list here. What this one changes is listed in full in the description."
+
 // GateRevising tells that what is up for review is about to be replaced.
 func GateRevising(t task.Task) forge.GateCheck {
 	return forge.GateCheck{
