@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/freeze"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/queue"
