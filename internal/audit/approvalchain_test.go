@@ -166,6 +166,12 @@ func TestJudgesAndChecksAreStepsOfTheirOwn(t *testing.T) {
 	if k := c.Acts("checked"); len(k) != 1 || k[0].Entry != 91 || k[0].Class == audit.Advisory {
 		t.Errorf("%+v", k)
 	}
+	named := audit.ChainOf("t", append(story(), audit.Entry{
+		Seq: 92, Task: "t", Action: audit.CheckEnded, Detail: json.RawMessage(`{"name":"tests","state":"passed","examination":"e","digest":"d"}`),
+	}))
+	if k := named.Acts("checked"); len(k) != 1 || k[0].What != "tests: passed" || len(k[0].Facts) != 2 {
+		t.Errorf("%+v", k)
+	}
 }
 
 // Every action that a package declares has a class.
