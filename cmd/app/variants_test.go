@@ -107,6 +107,7 @@ func (w *world) closings() {
 
 	w.say(maria, issue, "/coderflow retry")
 	w.waitSaid(issue, "Starting again")
+	w.handled()
 	again := w.taskOf(issue, task.Running)
 	if again.Variant != "slow" || again.ID == running.ID {
 		w.t.Errorf("the retry is %+v", again)
@@ -116,6 +117,7 @@ func (w *world) closings() {
 	w.say(maria, issue, "/coderflow run --agent nobody")
 	w.waitSaid(issue, "it has: exec, other, plain, slow")
 	w.say(maria, issue, "/coderflow run --agent plain --supersede")
+	w.handled()
 	proposed := w.taskOf(issue, task.Proposed)
 	if old := w.stored(again.ID); old.State != task.Superseded || old.ReplacedBy != proposed.ID {
 		w.t.Errorf("the replaced task is %s, by %q", old.State, old.ReplacedBy)
@@ -125,6 +127,8 @@ func (w *world) closings() {
 	w.taskOf(issue, task.Rejected)
 	w.reopenAndApprove(proposed)
 	w.say(maria, proposed.PullRequest, "/coderflow retry")
+	w.waitSaid(proposed.PullRequest, "Starting again")
+	w.handled()
 	last := w.taskOf(issue, task.Proposed)
 	if last.ID == proposed.ID || last.Variant != "plain" {
 		w.t.Errorf("the retry on the pull request is %+v", last)
