@@ -56,7 +56,7 @@ func TestPeopleSignInAtATerminalAndInABrowser(t *testing.T) {
 	if said, code := w.login(newSeat(t, "", ""), eve, "authorize"); code != refusedStatus || !strings.Contains(said, id) {
 		t.Errorf("who holds no role: %d %s", code, said)
 	}
-	w.browse(maria, http.StatusOK, "Signed in as")
+	w.browse(maria, http.StatusOK, fmt.Sprintf(`id="subject">github:%d</span>`, userID(w.hub.Info(), maria)))
 	w.browse(eve, http.StatusForbidden, id)
 	w.hasNoUserTokens()
 	newSeat(t, "", "").fails(notFoundStatus, "it offers: github", "login", "--server", "http://"+w.address, "--provider", "entra")

@@ -195,11 +195,8 @@ func (c *call) runOutput(p *runPage, stream string) error {
 	return nil
 }
 
-// oneText is what somebody wrote, as one line that nothing acts on; a browser
+// brief is what somebody wrote, as one line of a table that nothing acts on; a browser
 // obeys characters that turn the direction of text.
-func oneText(text string) string { return line(text, deploy.MaxValue) }
-
-// brief is oneText for a cell of a table.
 func brief(text string) string { return line(text, maxShownValue) }
 
 // Name is who somebody is to a reader; the subject where there is no login.

@@ -193,7 +193,7 @@ func TestAnAPITokenIsNoSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read
-	if body, _ := io.ReadAll(answer.Body); strings.Contains(string(body), "Signed in as") {
+	if body, _ := io.ReadAll(answer.Body); strings.Contains(string(body), "Sign out") {
 		t.Error("it is taken for a session")
 	}
 }
