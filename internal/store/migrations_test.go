@@ -141,8 +141,8 @@ func TestWhichTablesABackupHasIsDecided(t *testing.T) {
 	t.Parallel()
 	decided := []string{
 		"approvals", "audit", "audit_checkpoints", "audit_hashes", "audit_keys", "audit_published", "canary_trips", "cursors", "deliveries", "deploy_runs",
-		"deploy_runs_removed", "evidence_differences", "evidence_looks", "examinations", "freezes", "judge_measures", "log_chunks", "log_streams", "manifests", "memberships", "merges", "model_requests", "people_tokens",
-		"proposals", "receipts", "secrets", "tasks", "tokens",
+		"deploy_runs_removed", "evidence_differences", "evidence_looks", "examinations", "feedback", "freezes", "judge_measures", "log_chunks", "log_streams", "manifests", "memberships", "merges", "model_requests", "people_tokens",
+		"proposals", "receipts", "revisions", "secrets", "tasks", "tokens",
 	}
 	is := map[string]bool{}
 	for _, name := range decided {
