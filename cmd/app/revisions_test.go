@@ -64,6 +64,8 @@ func TestAProposalIsRevisedUntilSomebodyApprovesTheNewestRevision(t *testing.T) 
 		t.Errorf("the agent was told %q", added)
 	}
 
+	w.showsRevisions(third)
+
 	w.landsElsewhere(tom, "NEWS", "news\n")
 	w.say(maria, pr, "/coderflow rebase")
 	fourth := w.revised(issue.GetNumber(), 4)
@@ -98,6 +100,22 @@ func TestAProposalIsRevisedUntilSomebodyApprovesTheNewestRevision(t *testing.T) 
 	})
 	w.entriesSayEnough(audit.RevisionAsked, audit.RevisionStarted, audit.RevisionEnded)
 	w.nothingMentioned()
+}
+
+// showsRevisions proves what the command line says of three revisions.
+func (w *world) showsRevisions(t task.Task) {
+	w.t.Helper()
+	for want, args := range map[string][]string{
+		"\n-2\n+3\n": {"diff", string(t.ID), "--revision", "3", "--against", "2"},
+		"+ADD: unit": {"diff", string(t.ID), "--revision", "2"},
+		"ADD: unit":  {"revisions", string(t.ID)},
+		"(1 remarks": {"revisions", string(t.ID)},
+	} {
+		out, said, err := w.cli(append(append([]string{"tasks"}, args...), "-c", w.in.config)...)
+		if err != nil || !strings.Contains(out, want) {
+			w.t.Errorf("tasks %q: %v\n%s%s", args, err, out, said)
+		}
+	}
 }
 
 // approvesWhileSomebodyRevises has an approval and a request for a revision come at the
