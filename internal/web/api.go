@@ -83,7 +83,7 @@ type API struct {
 	TaskBook TaskBook
 	// Comparisons say in what revisions of a proposal differ.
 	Comparisons Comparisons
-	Records  Records
+	Records     Records
 	// Manifests are the versions of the manifests, Site what they meet here.
 	Manifests Manifests
 	Site      Site
