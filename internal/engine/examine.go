@@ -71,7 +71,7 @@ type examinationEnd struct {
 const (
 	// endOutput is how much of an output an examiner is given.
 	endOutput = 1 << 20
-	// maxExaminations bounds those of one task, of all revisions and attempts.
+	// maxExaminations bounds those of one kind of one revision, of all attempts.
 	maxExaminations = 400
 )
 
@@ -175,9 +175,9 @@ func (e *Engine) askMissing(ctx context.Context, kind examiner, o *examined, wan
 		if i >= 0 {
 			attempt = latest[i].Attempt + 1
 		}
-		x, err := e.newExamination(kind, *o, d, attempt, audit.System)
-		if err != nil {
-			return err
+		x := e.newExamination(kind, *o, d, attempt, audit.System)
+		if tooMany(*o, x.Kind) { // the gate says why, instead of waiting for what never comes
+			x.State, x.Summary, x.FinishedAt = task.ExaminationBroken, tooManyOf(x.Kind), x.CreatedAt
 		}
 		if err := e.Store.InTx(ctx, func(tx Tx) error { return e.askExamination(ctx, tx, kind, &o.t, x) }); err != nil {
 			return err
@@ -187,15 +187,27 @@ func (e *Engine) askMissing(ctx context.Context, kind examiner, o *examined, wan
 	return nil
 }
 
-func (e *Engine) newExamination(kind examiner, o examined, d wantedExamination, attempt int, by string) (task.Examination, error) {
-	if len(o.all) >= maxExaminations {
-		return task.Examination{}, fmt.Errorf("task %s has %d examinations already", o.t.ID, len(o.all))
+// tooMany reports whether the revision has as many examinations of a kind as it may have.
+func tooMany(o examined, kind task.ExaminationKind) bool {
+	n := 0
+	for _, x := range o.all {
+		if x.Revision == o.p.Revision && x.Kind == kind {
+			n++
+		}
 	}
+	return n >= maxExaminations
+}
+
+func tooManyOf(kind task.ExaminationKind) string {
+	return fmt.Sprintf("this revision has %d %ss already, the most there may be; a new revision begins anew", maxExaminations, kind)
+}
+
+func (e *Engine) newExamination(kind examiner, o examined, d wantedExamination, attempt int, by string) task.Examination {
 	return task.Examination{
 		ID: task.NewExaminationID(), Task: o.t.ID, Revision: o.p.Revision, Digest: o.p.Digest, Kind: kind.kind(), Name: d.name,
 		Environment: o.t.Environment, Attempt: attempt, Definition: d.definition, State: task.ExaminationQueued,
 		Agent: d.agent, Model: d.model, RequestedBy: by, PolicyVersion: o.policy, CreatedAt: e.Now().UTC(),
-	}, nil
+	}
 }
 
 // askExamination stores one with its audit entry, and has the task looked at.
@@ -204,9 +216,14 @@ func (e *Engine) askExamination(ctx context.Context, tx Tx, kind examiner, t *ta
 	if err != nil || !fresh {
 		return err
 	}
-	asked, _ := kind.actions()
+	asked, ended := kind.actions()
 	if err := e.audit(ctx, tx, t, x.RequestedBy, asked, examinationDetail(x)); err != nil {
 		return err
+	}
+	if x.State.Ended() {
+		if err := e.audit(ctx, tx, t, x.RequestedBy, ended, examinationDetail(x)); err != nil {
+			return err
+		}
 	}
 	return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(t.ID)})
 }

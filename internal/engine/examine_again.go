@@ -59,6 +59,10 @@ func (c *conversation) askAgain(ctx context.Context, t task.Task, kind task.Exam
 			return nil
 		}
 	}
+	if tooMany(o, kind) {
+		c.say(present.CommandProblem(tooManyOf(kind)))
+		return nil
+	}
 	latest := task.LatestExaminations(o.all, o.p.Revision)
 	var asked, open []string
 	for _, d := range wanted {
@@ -70,11 +74,7 @@ func (c *conversation) askAgain(ctx context.Context, t task.Task, kind task.Exam
 			open = append(open, d.name)
 			continue
 		}
-		x, err := c.e.newExamination(by, o, d, latest[i].Attempt+1, c.event.Actor.Subject.String())
-		if err != nil {
-			c.say(present.CommandProblem(err.Error()))
-			return nil
-		}
+		x := c.e.newExamination(by, o, d, latest[i].Attempt+1, c.event.Actor.Subject.String())
 		c.write(func(tx Tx) error { return c.e.askExamination(ctx, tx, by, &t, x) })
 		asked = append(asked, d.name)
 	}

@@ -196,3 +196,28 @@ func TestTheSweepWatchesExaminationsWithoutTheForge(t *testing.T) {
 	l.w.t.State = task.Approved
 	sweep(1, "nobody waits for them any more")
 }
+
+// A required check that cannot be asked for any more ends, so that the gate can say why. The
+// revisions before it take nothing away.
+func TestARevisionHasSoManyExaminations(t *testing.T) {
+	t.Parallel()
+	l := newLab(check("tests"))
+	for i := range maxExaminations {
+		l.all = append(l.all, task.Examination{ID: task.NewExaminationID(), Task: "aaaaaaaaaaaa", Revision: 1, Digest: "sha256:p1",
+			Kind: task.Check, Name: "tests", Attempt: i + 1, State: task.ExaminationCancelled})
+	}
+	l.look(t)
+	l.look(t)
+	last := l.all[len(l.all)-1]
+	if len(l.all) != maxExaminations+1 || last.State != task.ExaminationBroken || !strings.Contains(last.Summary, "a new revision") || last.FinishedAt.IsZero() {
+		t.Fatalf("%d asked for, the last is %+v", len(l.all), last)
+	}
+	if len(l.audited) != 2 || l.audited[1].Action != audit.CheckEnded {
+		t.Errorf("audited %v", l.audited)
+	}
+	l.p.Revision, l.p.Digest = 2, "sha256:p2"
+	l.look(t)
+	if last := l.all[len(l.all)-1]; last.Revision != 2 || last.State != task.ExaminationRunning {
+		t.Errorf("the next revision's is %+v", last)
+	}
+}
