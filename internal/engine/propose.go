@@ -52,10 +52,8 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 		return err
 	}
 	e.Failpoint(PullRequestOpened)
-	w.t.PullRequest, w.t.PullRequestURL, w.t.BaseCommit = pr.Number, pr.URL, p.BaseCommit
-	if former.BaseCommit == "" || former.BaseCommit == p.BaseCommit { // a rebase leaves the workspace as it was
-		w.t.Run.Tree = p.Tree
-	}
+	w.t.PullRequest, w.t.PullRequestURL = pr.Number, pr.URL
+	w.t.BaseCommit, w.t.Run.Tree = p.BaseCommit, keptTree(p, former)
 	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
 		if err := e.revisionProposed(ctx, tx, w, p, former); err != nil {
 			return err
@@ -65,6 +63,15 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 			"credential": credential,
 		})
 	})
+}
+
+// keptTree is what the workspace has once the proposal is made. A rebase leaves it with
+// the base of before, so that it is no place to go on, even if the tree is the same.
+func keptTree(p, former task.Proposal) string {
+	if former.BaseCommit != "" && former.BaseCommit != p.BaseCommit {
+		return ""
+	}
+	return p.Tree
 }
 
 const lostLayer = "a part of the task's workspace was removed from the Docker engine; `docker volume prune` does that"

@@ -135,3 +135,21 @@ func TestARebasedChangeIsHeldToTheRulesAgain(t *testing.T) {
 		t.Errorf("two names that are one on some systems: %v", err)
 	}
 }
+
+// A new base that has a part of the change leaves its tree as it was.
+func TestARebaseCanGiveTheTreeOfBefore(t *testing.T) {
+	t.Parallel()
+	g, u, base := newBase(t, text("a", "1\n"), text("b", "1\n"))
+	made := build1(t, g, base, put("a", "mine\n"), put("b", "mine too\n"))
+	u.commit("main", text("a", "mine\n"), text("b", "1\n"))
+	tip, err := g.Fetch(t.Context(), u.remote(), "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := buildRequest(tip)
+	build.Revision = 2
+	r, err := g.Rebase(t.Context(), RebaseRequest{Build: build, From: base, Tree: made.Tree})
+	if err != nil || r.Tree != made.Tree {
+		t.Fatalf("tree %s, want %s, %v", r.Tree, made.Tree, err)
+	}
+}
