@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
+	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/secret"
 )
 
@@ -42,6 +45,37 @@ type leakReader struct {
 	path    string
 	through *secret.Writer
 	watcher *secret.Watcher
+}
+
+// leaksOf looks for what must not be in a change of the environment.
+func (e *Engine) leaksOf(ctx context.Context, environment string) (*leaks, error) {
+	redactor, err := e.Secrets.Redactor(ctx, environment)
+	if err != nil {
+		return nil, fmt.Errorf("read what must not be proposed: %w", err)
+	}
+	wire, err := e.Secrets.Tripwire(ctx, environment)
+	if err != nil {
+		return nil, fmt.Errorf("read the canaries of environment %s: %w", environment, err)
+	}
+	return &leaks{redactor: redactor, wire: wire}, nil
+}
+
+// over passes changes on and looks at each. It ends with an error if there was a secret
+// in one.
+func (l *leaks) over(changes iter.Seq2[gitops.Change, error]) iter.Seq2[gitops.Change, error] {
+	return func(yield func(gitops.Change, error) bool) {
+		for change, err := range changes {
+			if err == nil {
+				change.Content = l.watch(change.Path, change.Content)
+			}
+			if !yield(change, err) || err != nil {
+				return
+			}
+		}
+		if err := l.err(); err != nil {
+			yield(gitops.Change{}, err)
+		}
+	}
 }
 
 // watch returns the content of a file to be read instead.

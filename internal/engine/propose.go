@@ -91,25 +91,20 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment,
 		return task.Proposal{}, fmt.Errorf("collect the workspace: %w", err)
 	}
 	defer collection.Close() //nolint:errcheck // the helper is removed by its label if this fails
-	redactor, err := e.Secrets.Redactor(ctx, env.Name)
+	look, err := e.leaksOf(ctx, env.Name)
 	if err != nil {
-		return task.Proposal{}, fmt.Errorf("read what must not be proposed: %w", err)
+		return task.Proposal{}, err
 	}
-	wire, err := e.Secrets.Tripwire(ctx, env.Name)
-	if err != nil {
-		return task.Proposal{}, fmt.Errorf("read the canaries of environment %s: %w", env.Name, err)
-	}
-	look := &leaks{redactor: redactor, wire: wire}
 	result, err := e.Git.BuildTree(ctx, gitops.BuildRequest{
 		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: w.t.Round(), Start: w.t.Run.Start,
-		Changes: e.changes(collection, look), Limits: env.Proposal.Build(),
+		Changes: e.collected(collection), Watch: look.over, Limits: env.Proposal.Build(),
 		AllowSecrets: env.Proposal.SecretPatterns.Allows,
 	})
 	if look.finish(); look.canary != nil { // whatever else is wrong with the change
 		return task.Proposal{}, e.changeTripped(ctx, w, env.Name, look.canary)
 	}
 	if err != nil {
-		return task.Proposal{}, collectFailed(err, redactor)
+		return task.Proposal{}, collectFailed(err, look.redactor)
 	}
 	e.Failpoint(TreeBuilt)
 	if result.Tree == former.Tree {
@@ -143,9 +138,9 @@ func (e *Engine) recordProposal(ctx context.Context, w *work, base string, resul
 	return p, nil
 }
 
-// changes feeds a collection to git. Only the trailer proves that it is whole,
+// collected feeds a collection to git. Only the trailer proves that it is whole,
 // and BuildTree uses nothing before the sequence ended without an error.
-func (e *Engine) changes(c sandbox.Collection, l *leaks) iter.Seq2[gitops.Change, error] {
+func (e *Engine) collected(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
 	kinds := map[guestproto.Kind]gitops.ChangeKind{
 		guestproto.KindFile: gitops.Regular, guestproto.KindExecutable: gitops.Executable,
 		guestproto.KindSymlink: gitops.Symlink, guestproto.KindDeleted: gitops.Deleted,
@@ -155,10 +150,7 @@ func (e *Engine) changes(c sandbox.Collection, l *leaks) iter.Seq2[gitops.Change
 		for {
 			record, err := c.Next()
 			if errors.Is(err, io.EOF) {
-				err = l.err()
-				if err == nil {
-					return
-				}
+				return
 			}
 			if err != nil {
 				yield(gitops.Change{}, err)
@@ -168,7 +160,7 @@ func (e *Engine) changes(c sandbox.Collection, l *leaks) iter.Seq2[gitops.Change
 			if !known {
 				kind = gitops.Special
 			}
-			if !yield(gitops.Change{Path: record.Path, Kind: kind, Size: record.Size, Content: l.watch(record.Path, record.Content)}, nil) {
+			if !yield(gitops.Change{Path: record.Path, Kind: kind, Size: record.Size, Content: record.Content}, nil) {
 				return
 			}
 			e.Failpoint(ChangeRead)

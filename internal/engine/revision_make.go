@@ -12,6 +12,7 @@ import (
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/prompt"
+	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -95,28 +96,37 @@ func (e *Engine) rebase(ctx context.Context, w *work, env manifest.Environment, 
 	if !forward {
 		return task.Proposal{}, failed(nil, "the branch %s was rewritten: commit %.12s, which this change was made of, is not on it any more", former.BaseBranch, former.BaseCommit)
 	}
+	return e.rebaseOn(ctx, w, env, former, tip)
+}
+
+// rebaseOn holds the result to what a first proposal is held to: a value may have become
+// a secret since.
+func (e *Engine) rebaseOn(ctx context.Context, w *work, env manifest.Environment, former task.Proposal, tip string) (task.Proposal, error) {
+	look, err := e.leaksOf(ctx, env.Name)
+	if err != nil {
+		return task.Proposal{}, err
+	}
 	result, err := e.Git.Rebase(ctx, gitops.RebaseRequest{From: former.BaseCommit, Tree: former.Tree, Build: gitops.BuildRequest{
 		Repository: w.t.Repository, Base: tip, Task: w.t.ID, Revision: w.t.Round(), Limits: env.Proposal.Build(),
-		AllowSecrets: env.Proposal.SecretPatterns.Allows,
+		Watch: look.over, AllowSecrets: env.Proposal.SecretPatterns.Allows,
 	}})
+	if look.finish(); look.canary != nil {
+		return task.Proposal{}, e.changeTripped(ctx, w, env.Name, look.canary)
+	}
 	if conflict := (*gitops.ConflictError)(nil); errors.As(err, &conflict) {
 		return task.Proposal{}, failed(nil, "the change does not fit on commit %.12s of %s:\n%s", tip, former.BaseBranch, conflict.Error())
 	}
 	if err != nil {
-		return task.Proposal{}, e.rebaseFailed(ctx, env.Name, err)
+		return task.Proposal{}, rebaseFailed(err, look.redactor)
 	}
 	return e.recordProposal(ctx, w, tip, result)
 }
 
-func (e *Engine) rebaseFailed(ctx context.Context, environment string, err error) error {
+func rebaseFailed(err error, r *secret.Redactor) error {
 	if errors.Is(err, gitops.ErrNoChange) {
 		return ended(task.NoChange, "the base branch has this change already")
 	}
-	redactor, readErr := e.Secrets.Redactor(ctx, environment)
-	if readErr != nil {
-		return fmt.Errorf("read what must not be shown: %w", errors.Join(err, readErr))
-	}
-	return collectFailed(err, redactor)
+	return collectFailed(err, r)
 }
 
 // tipOf fetches the tip of the base branch.

@@ -135,6 +135,9 @@ func (b *build) receiveAll(ctx context.Context, ignorer *ignorer, blobs *blobWri
 	if err != nil {
 		return err
 	}
+	if b.req.Watch != nil {
+		changes = b.req.Watch(changes)
+	}
 	for change, err := range changes {
 		if err != nil {
 			return fmt.Errorf("read the changes: %w", err)

@@ -79,7 +79,10 @@ type BuildRequest struct {
 	// Start is the commit that Changes differ from; empty: Base.
 	Start   string
 	Changes Changes
-	Limits  Limits
+	// Watch, if set, is given all that the proposal is made of, also what Start or a
+	// rebase brings, and passes it on; an error of it ends the build with nothing stored.
+	Watch  func(Changes) Changes
+	Limits Limits
 	// AllowSecrets says that a file may hold what looks like a secret of somebody
 	// else: it is a risk there, and no problem. Nil: none may.
 	AllowSecrets func(path string) bool

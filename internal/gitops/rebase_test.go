@@ -153,3 +153,46 @@ func TestARebaseCanGiveTheTreeOfBefore(t *testing.T) {
 		t.Fatalf("tree %s, want %s, %v", r.Tree, made.Tree, err)
 	}
 }
+
+// Threat 35: whoever looks through what a proposal is made of sees all of it: not only
+// what was collected, but also what the start of a workspace or a rebase brings.
+func TestThreat35AllThatAProposalIsMadeOfIsWatched(t *testing.T) {
+	t.Parallel()
+	g, u, base := newBase(t, text("a", "1\n"))
+	made := build1(t, g, base, put("b", "mine\n"))
+	start, err := g.ResultCommit(t.Context(), ResultRequest{Repository: testRepo, Task: testTask, Revision: 1, Base: base, Tree: made.Tree})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.commit("main", text("a", "2\n"))
+	tip, err := g.Fetch(t.Context(), u.remote(), "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	found := errors.New("a secret")
+	watch := func(changes Changes) Changes {
+		return func(yield func(Change, error) bool) {
+			for change, err := range changes {
+				seen = append(seen, change.Path)
+				if !yield(change, err) {
+					return
+				}
+			}
+			yield(Change{}, found)
+		}
+	}
+	build := buildRequest(base, put("c", "collected\n"))
+	build.Revision, build.Start, build.Watch = 2, start, watch
+	if _, err := g.BuildTree(t.Context(), build); !errors.Is(err, found) {
+		t.Errorf("on a start: %v", err)
+	}
+	wantEqual(t, "on a start", strings.Join(seen, " "), "c b")
+	seen = nil
+	build = buildRequest(tip)
+	build.Revision, build.Watch = 2, watch
+	if _, err := g.Rebase(t.Context(), RebaseRequest{Build: build, From: base, Tree: made.Tree}); !errors.Is(err, found) {
+		t.Errorf("a rebase: %v", err)
+	}
+	wantEqual(t, "a rebase", strings.Join(seen, " "), "b")
+}
