@@ -36,14 +36,13 @@ func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
 		return fmt.Errorf("read the manifests: %w", err)
 	}
 	rules := set.Policy(e.Admins...)
-	meaning := event.Repository.Key() + "/comment:" + event.Comment.ID
-	return e.once(ctx, meaning, func() (func(Tx) error, error) {
+	c := &conversation{e: e, event: event, set: set, rules: rules, number: event.Issue.Number}
+	return e.once(ctx, c.meaning(), func() (func(Tx) error, error) {
 		if !listed(rules, event.Repository) {
 			return e.refusedRequest(ctx, event, policy.Decision{
 				Reason: policy.No("no environment lists this repository by its numeric id"), PolicyVersion: rules.Version,
 			}), nil
 		}
-		c := &conversation{e: e, event: event, set: set, rules: rules, number: event.Issue.Number}
 		for _, p := range problems {
 			c.say(present.CommandProblem(p.Text))
 		}
@@ -95,10 +94,21 @@ type conversation struct {
 	replies []string
 	refused bool
 	writes  []func(Tx) error
+	// apart is written before writes, in a transaction of its own: what is asked of judges
+	// is never part of one in which a task moves. It may be written more than once.
+	apart []func(Tx) error
+}
+
+// meaning is the comment as what is handled once.
+func (c *conversation) meaning() string {
+	return c.event.Repository.Key() + "/comment:" + c.event.Comment.ID
 }
 
 func (c *conversation) say(markdown string)    { c.replies = append(c.replies, markdown) }
 func (c *conversation) write(f func(Tx) error) { c.writes = append(c.writes, f) }
+
+func (c *conversation) writeApart(f func(Tx) error) { c.apart = append(c.apart, f) }
+
 func (c *conversation) refuse(ctx context.Context, d policy.Decision) {
 	c.refused = true
 	c.say(present.Refusal(d))
@@ -243,14 +253,24 @@ func (c *conversation) finish(ctx context.Context) (func(Tx) error, error) {
 			return nil, fmt.Errorf("answer comment %s: %w", c.event.Comment.ID, err)
 		}
 	}
+	if len(c.apart) > 0 {
+		if err := c.e.Store.InTx(ctx, inOrder(c.apart)); err != nil {
+			return nil, fmt.Errorf("ask for what comment %s wants examined: %w", c.event.Comment.ID, err)
+		}
+	}
+	return inOrder(c.writes), nil
+}
+
+// inOrder does one after the other.
+func inOrder(writes []func(Tx) error) func(Tx) error {
 	return func(tx Tx) error {
-		for _, f := range c.writes {
+		for _, f := range writes {
 			if err := f(tx); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, nil
+	}
 }
 
 // decisions are the judgements of a task's reviews, newest first.

@@ -69,13 +69,19 @@ func (c *conversation) askAgain(ctx context.Context, t task.Task, kind task.Exam
 		if len(names) > 0 && !slices.Contains(names, d.name) {
 			continue
 		}
+		id := task.ExaminationIDOf(string(t.ID)+" "+c.meaning(), kind, d.name)
+		if slices.ContainsFunc(o.all, func(x task.Examination) bool { return x.ID == id }) {
+			asked = append(asked, d.name) // before the server died that was to follow this comment
+			continue
+		}
 		i := slices.IndexFunc(latest, func(x task.Examination) bool { return x.Kind == kind && x.Name == d.name })
 		if i < 0 || !latest[i].State.Ended() {
 			open = append(open, d.name)
 			continue
 		}
 		x := c.e.newExamination(by, o, d, latest[i].Attempt+1, c.event.Actor.Subject.String())
-		c.write(func(tx Tx) error { return c.e.askExamination(ctx, tx, by, &t, x) })
+		x.ID = id
+		c.writeApart(func(tx Tx) error { return c.e.askExamination(ctx, tx, by, &t, x) })
 		asked = append(asked, d.name)
 	}
 	c.say(present.ExaminedAgain(kind, asked, open))

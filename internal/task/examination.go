@@ -1,9 +1,12 @@
 package task
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -80,6 +83,13 @@ type Examination struct {
 
 // NewExaminationID returns a random id.
 func NewExaminationID() string { return string(NewID()) }
+
+// ExaminationIDOf is the id of what a cause asks for. It is the same every time, so that a
+// cause that is handled again, after a server died, asks for nothing twice.
+func ExaminationIDOf(cause string, kind ExaminationKind, name string) string {
+	sum := sha256.Sum256([]byte(cause + "\x00" + string(kind) + "\x00" + name))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:12])
+}
 
 // ParseExaminationID checks that s has the form of an id.
 func ParseExaminationID(s string) (string, error) {
