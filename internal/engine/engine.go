@@ -205,7 +205,11 @@ func ended(to task.State, format string, args ...any) error {
 }
 
 func (e *Engine) fail(ctx context.Context, w *work, f *failure) error {
-	if f.leavesProposal(&w.t) {
+	back, err := e.goesBack(ctx, w, f)
+	if err != nil {
+		return err
+	}
+	if back {
 		e.Logger.WarnContext(ctx, "revision came to nothing", "task", w.t.ID, "revision", w.t.Round(), "why", f.why, "cause", f.cause)
 		return e.revisionFell(ctx, w, f.why, nil)
 	}
@@ -305,6 +309,11 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 		}
 		if also != nil {
 			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		if w.t.Revising() && to.Ended() {
+			if err := e.revisionEnded(ctx, tx, &next); err != nil {
 				return err
 			}
 		}

@@ -213,13 +213,27 @@ func (e *Engine) remind(ctx context.Context, w *work, p task.Proposal, end time.
 	})
 }
 
+// closes reports whether the end of the task leaves a proposal that nobody can decide on
+// any more. A task that failed in a revision does; one that failed with an approval is
+// left to its people.
+func closes(t task.Task) bool {
+	switch t.State {
+	case task.Cancelled, task.Expired:
+		return true
+	case task.Superseded:
+		return t.ReplacedBy != ""
+	case task.Failed, task.Refused:
+		return t.ApprovalID == ""
+	}
+	return false
+}
+
 // closeEnded says on the pull request of a task that ended without a decision on it
 // why, and closes it. Where somebody else pushed to its branch, it stays as it is:
 // that work is not ours.
 func (e *Engine) closeEnded(ctx context.Context, w *work) error {
 	t := w.t
-	ours := t.State == task.Cancelled || t.State == task.Expired || t.State == task.Superseded && t.ReplacedBy != ""
-	if t.PullRequest == 0 || !ours {
+	if t.PullRequest == 0 || !closes(t) {
 		return nil
 	}
 	marker := "<!-- coderflow:closed=" + string(t.ID) + " -->"

@@ -6,17 +6,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/manifest"
-	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/secret"
@@ -41,6 +36,9 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 		return err
 	}
 	if err := e.carry(ctx, w, &p, former); err != nil {
+		return err
+	}
+	if err := e.stillUp(ctx, &w.t); err != nil {
 		return err
 	}
 	credential, err := e.publish(ctx, w, p, former.Carrier)
@@ -242,85 +240,4 @@ func (e *Engine) publish(ctx context.Context, w *work, p task.Proposal, before s
 	}
 	e.Failpoint(ProposalPushed)
 	return token.Source, nil
-}
-
-// openPullRequest finds the task's pull request by its head branch or opens it.
-func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) (forge.PullRequest, error) {
-	pr, err := e.Forge.PullRequestByHead(ctx, w.t.Repository, w.t.ID.Branch())
-	if errors.Is(err, forge.ErrNotFound) {
-		pr, err = e.newPullRequest(ctx, w, p)
-	}
-	if err != nil {
-		return pr, fmt.Errorf("open the pull request: %w", err)
-	}
-	e.Failpoint(PullRequestAsked)
-	self, err := e.Forge.Self(ctx)
-	if err != nil {
-		return pr, fmt.Errorf("read who CoderFlow is at the forge: %w", err)
-	}
-	if pr.Author.Subject != self.Subject || pr.Base.Branch != w.t.BaseBranch {
-		return pr, failed(nil, "somebody else opened pull request %d from the proposal branch", pr.Number)
-	}
-	view, err := e.reviewView(ctx, w, p, !pr.Draft)
-	if err != nil {
-		return pr, err
-	}
-	parts := present.PullRequestBody(view)
-	if err := e.Forge.UpdatePullRequest(ctx, w.t.Repository, pr.Number, present.PullRequestTitle(w.t), parts[0]); err != nil {
-		return pr, fmt.Errorf("describe pull request %d: %w", pr.Number, err)
-	}
-	for i, part := range parts[1:] {
-		marker := fmt.Sprintf("<!-- coderflow:manifest=%s/%d -->", w.t.ID, i+2)
-		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, pr.Number, marker, marker+"\n"+part); err != nil {
-			return pr, fmt.Errorf("post part %d of the description: %w", i+2, err)
-		}
-	}
-	return pr, e.dropParts(ctx, w, view, pr.Number, len(parts))
-}
-
-func (e *Engine) newPullRequest(ctx context.Context, w *work, p task.Proposal) (forge.PullRequest, error) {
-	view, err := e.reviewView(ctx, w, p, false)
-	if err != nil {
-		return forge.PullRequest{}, err
-	}
-	request := forge.NewPullRequest{
-		Title: present.PullRequestTitle(w.t), Body: present.PullRequestBody(view)[0],
-		Head: w.t.ID.Branch(), Base: w.t.BaseBranch, Draft: true,
-	}
-	pr, err := e.Forge.OpenPullRequest(ctx, w.t.Repository, request)
-	if errors.Is(err, forge.ErrDraftsUnsupported) {
-		request.Draft = false
-		pr, err = e.Forge.OpenPullRequest(ctx, w.t.Repository, request)
-	}
-	return pr, err
-}
-
-// reviewView gathers what a reviewer is shown.
-func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draftRefused bool) (present.PullRequestView, error) {
-	set, err := e.Manifests.Manifests(ctx)
-	if err != nil {
-		return present.PullRequestView{}, fmt.Errorf("read the manifests: %w", err)
-	}
-	env := set.Environments[w.t.Environment]
-	issueURL, _, _ := strings.Cut(w.t.TriggerURL, "#")
-	v := present.PullRequestView{
-		Task: w.t, Proposal: p, IssueURL: issueURL, DraftRefused: draftRefused, MessageRule: env.Gate.CommitMessage,
-		Targets:     env.Landing.Targets,
-		Requirement: env.Gate.Policy().Require(policy.ChangeOf(p)),
-	}
-	told, err := e.account(ctx, &w.t)
-	if err != nil {
-		return v, err
-	}
-	v.Output, v.Summary = told.feed, told.summary
-	if v.Revisions, err = e.revisionsUntil(ctx, p); err != nil {
-		return v, err
-	}
-	if v.Models, err = e.modelView(ctx, w.t.ID); err != nil {
-		return v, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(set.Profiles[w.t.Environment])) {
-		v.Profiles = append(v.Profiles, set.Profiles[w.t.Environment][name])
-	}
-	return v, nil
 }

@@ -168,10 +168,38 @@ func (e *Engine) auditVoid(ctx context.Context, tx Tx, t *task.Task, digest stri
 	return nil
 }
 
-// stands reports whether a failure of the task leaves a proposal that is up for review,
-// to which the task goes back.
-func (f *failure) leavesProposal(t *task.Task) bool {
-	return t.Revising() && !f.final && slices.Contains([]task.State{task.Failed, task.NoChange, task.Refused}, f.to)
+// goesBack reports whether a failure leaves a proposal that is up for review, to which
+// the task goes back. Once the pull request shows the revision that is made, there is none.
+func (e *Engine) goesBack(ctx context.Context, w *work, f *failure) (bool, error) {
+	if !w.t.Revising() || f.final || !slices.Contains([]task.State{task.Failed, task.NoChange, task.Refused}, f.to) {
+		return false, nil
+	}
+	newest, err := e.Store.Proposal(ctx, w.t.ID)
+	if err != nil {
+		return false, fmt.Errorf("read the proposal: %w", err)
+	}
+	if newest.Revision != w.t.Round() || newest.Carrier == "" {
+		return true, nil
+	}
+	pr, err := e.Forge.PullRequest(ctx, w.t.Repository, w.t.PullRequest)
+	if err != nil {
+		return false, fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
+	}
+	return pr.Head.Commit != newest.Carrier, nil
+}
+
+// revisionEnded ends the revision that is made in the transaction that ends its task.
+func (e *Engine) revisionEnded(ctx context.Context, tx Tx, t *task.Task) error {
+	why := fmt.Sprintf("the task ended meanwhile: %s", t.State)
+	if t.Failure != "" {
+		why = t.Failure
+	}
+	if err := tx.EndRevision(ctx, t.ID, t.Round(), task.RevisionNothing, why); err != nil {
+		return err
+	}
+	return e.audit(ctx, tx, t, audit.System, audit.RevisionEnded, map[string]any{
+		"revision": t.Round(), "state": task.RevisionNothing, "why": why, "task": t.State,
+	})
 }
 
 // revisionFell goes back to the proposal that stands. Reviews that approved it while the

@@ -168,7 +168,8 @@ func (t *Tx) whyNoCarrier(ctx context.Context, id task.ID, revision int) error {
 }
 
 // DropProposal marks a proposal that could not be published: the one before it is the
-// newest again. One that was, or may have been, put up for review is never dropped.
+// newest again. One that was approved is never dropped; that it was not pushed is the
+// caller's to know.
 func (t *Tx) DropProposal(ctx context.Context, id task.ID, revision int) error {
 	n, err := t.exec(ctx, t.tx.NewUpdate().Model((*proposalRow)(nil)).Set("dropped_at = ?", at(t.now())).
 		Where("task = ?", text(string(id))).Where("revision = ?", revision).
