@@ -11,13 +11,31 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// cancelExamination stops one that is of no use any more.
+// cancelExamination stops one that is of no use any more. What it printed until then is
+// kept, and judged as it would have been.
 func (e *Engine) cancelExamination(ctx context.Context, kind examiner, o *examined, x task.Examination, why string) error {
 	if err := e.Sandbox.Stop(ctx, x.ContainerName()); err != nil && !errors.Is(err, sandbox.ErrNotFound) {
 		return fmt.Errorf("stop %s %q: %w", x.Kind, x.Name, err)
 	}
+	if err := e.keepLog(ctx, e.outputOfExamination(o, x), true); err != nil {
+		return e.stopTrippedExamination(ctx, kind, o, x, err)
+	}
 	x.State, x.Summary = task.ExaminationCancelled, why
 	return e.endExamination(ctx, kind, o, x, false)
+}
+
+// clearExamination removes the container and the workspaces of one that has ended, whose
+// output is kept: nobody reads them again, and a proposal can wait for long. Done again it
+// does nothing; what it could not remove, [Engine.Retire] does.
+func (e *Engine) clearExamination(ctx context.Context, x task.Examination) {
+	name := x.ContainerName()
+	err := e.Storage.Remove(ctx, name)
+	if err == nil {
+		err = errors.Join(e.Storage.RemoveVolume(ctx, name), e.Storage.RemoveVolume(ctx, name+baseSuffix))
+	}
+	if err != nil {
+		e.Logger.WarnContext(ctx, "what is left of an examination is removed later", "examination", x.ID, "error", err)
+	}
 }
 
 // dropExaminations ends what has not ended. It is done again until it worked: whatever
@@ -113,8 +131,8 @@ func (e *Engine) unexamined(ctx context.Context, w *work) error {
 // examinationChanged has the task of an examination's container looked at.
 func (e *Engine) examinationChanged(ctx context.Context, id string) error {
 	x, err := e.Store.Examination(ctx, id)
-	if errors.Is(err, task.ErrNotFound) {
-		return nil // another installation's
+	if errors.Is(err, task.ErrNotFound) || err == nil && x.State.Ended() {
+		return nil // another installation's, or removed
 	}
 	if err != nil {
 		return err

@@ -48,6 +48,7 @@ type lab struct {
 	refuses error // of Start
 
 	unfilled error // of EnsureWorkspace
+	stuck    error // of removing a volume
 	leased   error // of Lease
 }
 
@@ -58,7 +59,7 @@ func newLab(checks ...manifest.Check) *lab {
 		p: task.Proposal{Task: "aaaaaaaaaaaa", Revision: 1, BaseCommit: "base", Tree: "tree", Digest: "sha256:p1"},
 	}
 	l.e = New(Options{
-		Store: l, Sandbox: l, Git: l, Secrets: l, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return l.now },
+		Store: l, Sandbox: l, Storage: labStorage{l: l}, Git: l, Secrets: l, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return l.now },
 		Node: "n1", MaxRunning: 2,
 	})
 	l.w = &work{t: task.Task{ID: "aaaaaaaaaaaa", Environment: "staging", State: task.Proposed}}
@@ -157,6 +158,43 @@ func (l *lab) Stop(_ context.Context, name string) error {
 func (l *lab) Logs(_ context.Context, name string, o sandbox.LogOptions, w io.Writer) (int64, error) {
 	n, err := io.WriteString(w, l.output[name][min(o.Offset, int64(len(l.output[name]))):])
 	return o.Offset + int64(n), err
+}
+
+// labStorage is what the lab's containers leave.
+type labStorage struct {
+	Storage
+	l *lab
+}
+
+func (s labStorage) List(context.Context) (all []sandbox.Status, err error) {
+	for name, c := range s.l.box {
+		c.Name, c.Labels.Task = name, strings.TrimPrefix(name, task.ExaminationPrefix)
+		all = append(all, c)
+	}
+	return all, nil
+}
+func (s labStorage) Volumes(context.Context) (all []sandbox.VolumeInfo, err error) {
+	for name := range s.l.filled {
+		v := sandbox.VolumeInfo{Name: name, Kind: sandbox.VolumeWorkspace}
+		v.Labels.Task = strings.TrimSuffix(strings.TrimPrefix(name, task.ExaminationPrefix), baseSuffix)
+		all = append(all, v)
+	}
+	return all, nil
+}
+func (s labStorage) Remove(_ context.Context, name string) error {
+	delete(s.l.box, name)
+	delete(s.l.output, name)
+	return nil
+}
+func (s labStorage) RemoveVolume(_ context.Context, name string) error {
+	if _, used := s.l.box[name]; used {
+		return sandbox.ErrInUse
+	}
+	if s.l.stuck != nil {
+		return s.l.stuck
+	}
+	delete(s.l.filled, name)
+	return nil
 }
 
 func (l *lab) look(t *testing.T) {

@@ -169,7 +169,8 @@ func (e *Engine) examinationExited(ctx context.Context, kind examiner, o *examin
 	return e.endExamination(ctx, kind, o, x, again)
 }
 
-// endExamination writes the end, once, with what is to follow it.
+// endExamination writes the end, once, with what is to follow it. The output is kept
+// already: the container goes.
 func (e *Engine) endExamination(ctx context.Context, kind examiner, o *examined, x task.Examination, again bool) error {
 	if err := kind.closed(ctx, x); err != nil {
 		return err
@@ -204,8 +205,12 @@ func (e *Engine) endExamination(ctx context.Context, kind examiner, o *examined,
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	e.Logger.InfoContext(ctx, "examination ended", "task", x.Task, "kind", x.Kind, "name", x.Name, "state", x.State)
-	return err
+	e.clearExamination(ctx, x)
+	return nil
 }
 
 // fresh is an examination without anything that a run of it told.

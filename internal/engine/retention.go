@@ -23,9 +23,10 @@ type Storage interface {
 }
 
 // Retire removes what nobody needs any more: containers, workspaces and output
-// of tasks that ended longer ago than their environment keeps them, and cached
-// bases by the server's policy. Nothing of an open task is touched, nor what
-// the database knows nothing about: that may be another installation's.
+// of tasks that ended longer ago than their environment keeps them, what is left of
+// examinations that have ended, and cached bases by the server's policy. Nothing else
+// of an open task is touched, nor what the database knows nothing about: that may be
+// another installation's.
 func (e *Engine) Retire(ctx context.Context) error {
 	set, err := e.Manifests.Manifests(ctx)
 	if err != nil {
@@ -52,7 +53,8 @@ func (r *retirement) kept(environment string) manifest.Retention {
 }
 
 // expired finds the task that owns a container or volume and reports whether it
-// ended longer ago than its environment keeps them.
+// ended longer ago than its environment keeps them. An examination's are of no use once it
+// has ended.
 func (r *retirement) expired(ctx context.Context, owner string) (*task.Task, bool, error) {
 	run, err := r.engine.Store.Deployment(ctx, owner)
 	switch {
@@ -60,6 +62,10 @@ func (r *retirement) expired(ctx context.Context, owner string) (*task.Task, boo
 		return nil, false, nil // whatever the task is: it may have been asked for long after
 	case err != nil && !errors.Is(err, task.ErrNotFound):
 		return nil, false, fmt.Errorf("find the deployment %s: %w", owner, err)
+	}
+	x, err := r.engine.Store.Examination(ctx, owner)
+	if err != nil && !errors.Is(err, task.ErrNotFound) {
+		return nil, false, fmt.Errorf("find the examination %s: %w", owner, err)
 	}
 	t, known := r.owners[owner]
 	if !known {
@@ -71,6 +77,9 @@ func (r *retirement) expired(ctx context.Context, owner string) (*task.Task, boo
 			return nil, false, fmt.Errorf("find the task of %s: %w", owner, err)
 		}
 		r.owners[owner] = t
+	}
+	if t != nil && x.State.Ended() {
+		return t, true, nil
 	}
 	if t == nil || !t.State.Ended() || t.Reported != t.State {
 		return nil, false, nil
