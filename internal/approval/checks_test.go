@@ -1,11 +1,13 @@
 package approval_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -123,4 +125,31 @@ func TestAnApprovalIsRedeemedOnlyWhileItsChecksStand(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is recorded of an approval is what it was decided by, whatever is asked for meanwhile.
+func TestAnApprovalSaysWhatTheGateReadOfItsExaminations(t *testing.T) {
+	t.Parallel()
+	w := checked(task.ExaminationFailed, task.ExaminationPassed)
+	w.said(kind)
+	other := w.examinations[1]
+	other.Digest, other.Name = "sha256:other", "other"
+	w.examinations = append(w.examinations, other)
+	g := w.gate()
+	g.Forge = asking{w}
+	r, err := g.Record(t.Context(), w.task.ID, "10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Examined) != 2 || r.Examined[0].ID != w.examinations[1].ID || r.Examined[0].State != task.ExaminationPassed || r.Examined[1].Kind != task.Judge {
+		t.Errorf("it was decided by %+v", r.Examined)
+	}
+}
+
+// asking is a forge at which somebody asks for another attempt while the gate reads it.
+type asking struct{ *world }
+
+func (a asking) PullRequest(ctx context.Context, ref forge.RepositoryRef, number int) (forge.PullRequest, error) {
+	a.ran(3, task.ExaminationQueued)
+	return a.world.PullRequest(ctx, ref, number)
 }

@@ -20,6 +20,8 @@ type look struct {
 	facts policy.ApprovalFacts
 	// judges is what was said of the proposal; it can only raise what is needed.
 	judges policy.Judges
+	// examined are the last examinations of the proposal, of which both are.
+	examined []task.Examination
 }
 
 // change is what the proposal changes, with what judges said of it.
@@ -45,6 +47,11 @@ func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose p
 	examinations, err := g.Ledger.Examinations(ctx, t.ID)
 	if err != nil {
 		return l, fmt.Errorf("read the examinations of task %s: %w", t.ID, err)
+	}
+	for _, x := range task.LatestExaminations(examinations, p.Revision) {
+		if x.Digest == p.Digest {
+			l.examined = append(l.examined, x)
+		}
 	}
 	l.facts.Checks = policy.CheckedOf(examinations, p.Digest)
 	l.judges = policy.JudgedOf(examinations, p.Digest, l.rules.Environments[t.Environment].Judges)
@@ -162,7 +169,7 @@ func (a assessment) record(l look, now time.Time) Record {
 		Environment: l.t.Environment, Repository: l.t.Repository, PullRequest: l.t.PullRequest,
 		ReviewID: a.review.ID, ReviewURL: a.review.URL, Approver: a.review.Author, Requester: l.t.Requester,
 		Message: a.message, Armed: a.armed, NotArmed: a.not, Target: a.said.Target, NewTarget: a.said.NewTarget, NoPush: a.said.NoPush,
-		Decision: a.Decision, Replay: a.replay, At: now.UTC().Truncate(time.Second),
+		Decision: a.Decision, Replay: a.replay, Examined: l.examined, At: now.UTC().Truncate(time.Second),
 	}
 	for _, review := range a.Counted {
 		r.Reviews = append(r.Reviews, Reviewed{ID: review.ID, URL: review.URL, Author: review.Author})

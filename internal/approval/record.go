@@ -61,6 +61,9 @@ type Record struct {
 	Decision policy.Decision
 	// Replay is what it was decided by, for the audit log. It is not stored with the record.
 	Replay *policy.Replay
+	// Examined are the last examinations of exactly what is approved, as the gate read them
+	// for this decision; for the audit log too.
+	Examined []task.Examination
 	// At becomes both dates of the landed commit, so it has whole seconds and
 	// never changes: a retry makes the same commit id.
 	At time.Time

@@ -9,20 +9,10 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// stoodAt are the last examinations of exactly what was approved, as they stood when the
-// gate decided: the step that asks the gate is the one that writes them.
-func (e *Engine) stoodAt(ctx context.Context, r approval.Record) ([]task.Examination, error) {
-	all, err := e.Store.Examinations(ctx, r.Task)
-	if err != nil {
-		return nil, err
-	}
-	var stood []task.Examination
-	for _, x := range task.LatestExaminations(all, r.Revision) {
-		if x.Digest == r.Digest {
-			stood = append(stood, x)
-		}
-	}
-	return stood, nil
+// stoodAt are the last examinations of exactly what was approved, as the gate read them when
+// it decided. The store may have newer ones: another attempt can be asked for at any time.
+func (e *Engine) stoodAt(_ context.Context, r approval.Record) ([]task.Examination, error) {
+	return r.Examined, nil
 }
 
 // resultsOf are the results of a kind in the words of receipts. A judge's is what it

@@ -108,7 +108,7 @@ func TestWhatIsStoredComesBackWithEveryField(t *testing.T) {
 		proposal.Digest = proposal.ComputeDigest()
 		record := filled[approval.Record]()
 		record.Task, record.Revision = want.ID, proposal.Revision
-		record.Replay = nil // the audit log keeps it
+		record.Replay, record.Examined = nil, nil // the audit log keeps them
 		run := filled[deploy.Run]()
 		run.TriedAt = time.Time{} // kept of a pending run only, where others have StartedAt: see turns_test.go
 		run.Task, run.ApprovalID, run.State = want.ID, record.ID, deploy.Running
