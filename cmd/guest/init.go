@@ -65,6 +65,11 @@ func (r *runner) furnish() error {
 	if err := seedHome(guestproto.Home, r.spec.Home); err != nil {
 		return err
 	}
+	if r.spec.Apart { // nothing of the task has run yet, and /tmp is empty
+		if err := os.Mkdir(guestproto.Apart, 0o700); err != nil {
+			return fmt.Errorf("make the directory to begin in: %w", err)
+		}
+	}
 	var err error
 	if r.disk, err = watchDisk(r.spec.Quota); err != nil {
 		return err
@@ -73,6 +78,14 @@ func (r *runner) furnish() error {
 		return nil
 	}
 	return forwardGateway()
+}
+
+// directory is where the programs begin.
+func (r *runner) directory() string {
+	if r.spec.Apart {
+		return guestproto.Apart
+	}
+	return guestproto.Workspace
 }
 
 func (r *runner) run() guestproto.Result {
@@ -126,7 +139,7 @@ func (r *runner) phase(name guestproto.Phase, argv []string, until deadline, gra
 	began := time.Now()
 	send(guestproto.Report{Time: began, Start: name})
 	end := guestproto.PhaseEnd{Phase: name}
-	pid, err := r.procs.start(argv, r.output.pipe)
+	pid, err := r.procs.start(argv, r.directory(), r.output.pipe)
 	if err != nil {
 		end.ExitCode, end.Problem = -1, err.Error()
 	} else {

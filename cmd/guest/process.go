@@ -42,8 +42,8 @@ func newProcesses() *processes {
 	return p
 }
 
-// start runs argv in a session of its own, in the workspace, with out as its output.
-func (p *processes) start(argv []string, out *os.File) (int, error) {
+// start runs argv in a session of its own, in the directory, with out as its output.
+func (p *processes) start(argv []string, directory string, out *os.File) (int, error) {
 	if len(argv) == 0 {
 		return 0, errors.New("no command")
 	}
@@ -53,7 +53,7 @@ func (p *processes) start(argv []string, out *os.File) (int, error) {
 	}
 	defer none.Close()
 	pid, err := syscall.ForkExec(guestproto.GuestPath, append([]string{"guest", "exec"}, argv...), &syscall.ProcAttr{
-		Dir:   guestproto.Workspace,
+		Dir:   directory,
 		Env:   os.Environ(),
 		Files: []uintptr{none.Fd(), out.Fd(), out.Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true},

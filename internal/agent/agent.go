@@ -25,6 +25,8 @@ type Config struct {
 	Command []string // for a preset without a command of its own; the placeholders are replaced in it
 	Env     map[string]string
 	Model   string // as the provider calls it; empty for the agent's own choice
+	// Apart is for an agent that reads what another one made: it takes nothing in there for its own instructions.
+	Apart bool
 	// Prompt is the text of the prompt. It is needed by commands that name {prompt}: check a Config without a task by
 	// giving any text.
 	Prompt string
@@ -77,7 +79,11 @@ func Resolve(config Config) (Command, error) {
 	}
 	in := newFiller(config)
 	command := Command{Env: map[string]string{}, Home: map[string][]byte{}}
-	for _, argument := range slices.Concat(preset.Argv, config.Command) {
+	argv := slices.Concat(preset.Argv, config.Command)
+	if config.Apart {
+		argv = slices.Insert(argv, 1, preset.Apart...)
+	}
+	for _, argument := range argv {
 		if filled, ok := in.fill(argument); ok {
 			command.Argv = append(command.Argv, filled)
 		}

@@ -37,6 +37,19 @@ func TestExecRunsTheConfiguredCommandWithThePromptsPath(t *testing.T) {
 	}
 }
 
+// What an agent reads that another one made is no project of its own.
+func TestThreat35AnAgentApartTakesNothingInItsDirectoryForItsOwn(t *testing.T) {
+	t.Parallel()
+	for preset, want := range map[string]string{"claude": "claude --setting-sources user --print ", "codex": "codex -c project_doc_max_bytes=0 exec "} {
+		config := Config{Preset: preset, Prompt: "x"}
+		plain := strings.Join(resolve(t, config).Argv, " ")
+		config.Apart = true
+		if got := strings.Join(resolve(t, config).Argv, " "); !strings.HasPrefix(got, want) || strings.HasPrefix(plain, want) {
+			t.Errorf("%s: %s, and otherwise %s", preset, got, plain)
+		}
+	}
+}
+
 func TestResolveLeavesTheConfigurationAlone(t *testing.T) {
 	t.Parallel()
 	config := Config{Preset: "exec", Command: []string{"{prompt-file}"}, Env: map[string]string{}}

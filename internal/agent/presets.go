@@ -35,7 +35,10 @@ type Preset struct {
 	Protocol Protocol
 	// Argv is the command. The prompt stands where it cannot be taken for an option, whatever it begins with.
 	Argv []string
-	Env  map[string]string // an administrator's variables win over these
+	// Apart follows the program where a project's own instructions, settings and hooks must not be taken in. Beside it
+	// such an agent begins in an empty directory, which is what holds for all of them.
+	Apart []string
+	Env   map[string]string // an administrator's variables win over these
 	// Route is the part of the environment that leads to the gateway: an administrator cannot change it.
 	Route map[string]string
 	Home  map[string]string // files in HOME by path relative to it
@@ -88,6 +91,7 @@ func claude() Preset {
 			"claude", "--print", "--dangerously-skip-permissions", "--disallowedTools=WebSearch,WebFetch",
 			"--output-format", "stream-json", "--verbose", "--", "{prompt}",
 		},
+		Apart: []string{"--setting-sources", "user"},
 		Env: map[string]string{
 			"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1",
 			// Side tasks and helpers of the agent ask for these; the gateway may let through only the one.
@@ -127,6 +131,7 @@ func codex() Preset {
 		Argv: []string{
 			"codex", "exec", "--dangerously-bypass-approvals-and-sandbox", "--skip-git-repo-check", "--json", "--", "{prompt}",
 		},
+		Apart:     []string{"-c", "project_doc_max_bytes=0"},
 		Route:     map[string]string{"CODERFLOW_MODEL_KEY": DummyKey},
 		Home:      map[string]string{".codex/config.toml": codexConfig},
 		Image:     "coderflow/agent-codex:" + version,

@@ -49,7 +49,7 @@ func (k judges) spec(ctx context.Context, o examined, x *task.Examination) (sand
 	}
 	as := o.env.ForJudge(j)
 	text := judge.Prompt(judge.Question{Task: o.t, Proposal: o.p, Instruction: j.Prompt, Complaint: complaint(o.all, *x)})
-	config := agent.Config{Preset: as.Agent.Preset, Command: as.Agent.Command, Env: as.Agent.Env, Prompt: text}
+	config := agent.Config{Preset: as.Agent.Preset, Command: as.Agent.Command, Env: as.Agent.Env, Prompt: text, Apart: true}
 	if as.Model != nil {
 		config.Model = as.Model.Names[0]
 	}
@@ -60,7 +60,7 @@ func (k judges) spec(ctx context.Context, o examined, x *task.Examination) (sand
 	reach(command.Env, as)
 	socketDir, err := k.open(ctx, *x, as)
 	return sandbox.Spec{
-		Image: as.Agent.Image, Argv: command.Argv, Env: command.Env, SocketDir: socketDir,
+		Image: as.Agent.Image, Argv: command.Argv, Apart: true, Env: command.Env, SocketDir: socketDir,
 		Inputs: sandbox.Inputs{Prompt: []byte(text), Home: command.Home},
 	}, err
 }

@@ -80,6 +80,9 @@ func TestAJudgesContainerHasNothingButItsModel(t *testing.T) {
 	if e := ways.opened[0]; len(e.Network.Hosts) > 0 || e.Model.Budget.TaskTokens != 7 {
 		t.Errorf("opened %+v", e)
 	}
+	if !spec.Apart {
+		t.Error("a judge begins in what it judges, and takes files there for its own instructions")
+	}
 	if !strings.Contains(string(spec.Inputs.Prompt), "Look at locks.") || strings.Contains(string(spec.Inputs.Prompt), "second and last try") {
 		t.Errorf("prompt\n%s", spec.Inputs.Prompt)
 	}

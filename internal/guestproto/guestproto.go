@@ -28,6 +28,7 @@ const (
 	BeforeDir = "/base" // what the workspace was before, in a container that compares
 	Home      = "/home/coder"
 	Tmp       = "/tmp"
+	Apart     = Tmp + "/apart" // an empty directory, in a container that does not begin in the workspace
 	SocketDir = "/run/coderflow"
 	// SecretsDir has a file for each secret of the container, if it has any.
 	SecretsDir = "/run/secrets"
@@ -55,6 +56,7 @@ type InitSpec struct {
 	OutputBytes int64         `json:"outputBytes"`       // of all phases together, then cut
 	Quota       *Quota        `json:"quota,omitempty"`   // of the workspace's disk; nil for none
 	Gateway     bool          `json:"gateway,omitempty"` // forward GatewayAddress to GatewaySocket
+	Apart       bool          `json:"apart,omitempty"`   // begin in Apart, not in the workspace
 	// Home are files to write below Home first, by their path relative to it.
 	Home map[string][]byte `json:"home,omitempty"`
 }

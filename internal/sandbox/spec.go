@@ -17,9 +17,12 @@ import (
 
 // Spec describes one container completely. Two specs with the same Digest are the same container.
 type Spec struct {
-	Name      string            // deterministic, unique within the installation: the key for adopting
-	Image     string            // a reference; the runner resolves it to an image id and records that
-	Argv      []string          // what is run, in /workspace
+	Name  string   // deterministic, unique within the installation: the key for adopting
+	Image string   // a reference; the runner resolves it to an image id and records that
+	Argv  []string // what is run, in /workspace
+	// Apart has it run in an empty directory: an agent that reads what another one made must not find in the directory
+	// where it begins what it takes for its own instructions, settings and hooks.
+	Apart     bool              `json:",omitempty"`
 	Env       map[string]string // no secrets: the agent and the engine can read it
 	Workspace Workspace
 	// Base is a second workspace volume, at /base, always read-only; empty for none.

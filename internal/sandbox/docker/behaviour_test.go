@@ -47,6 +47,16 @@ func TestACommandFindsWhatItWasPromised(t *testing.T) {
 	}
 }
 
+func TestACommandApartBeginsInAnEmptyDirectory(t *testing.T) {
+	t.Parallel()
+	world, _ := plainWorld(t)
+	spec := dockertest.Spec("task", "ws", `pwd; ls -A; test -e /workspace/f && touch here && echo there`)
+	spec.Apart = true
+	if status, output := world.Run(t, spec); output != "/tmp/apart\nthere\n" || status.Reason != sandbox.ReasonOK {
+		t.Errorf("%+v\n%q", status, output)
+	}
+}
+
 func TestCleanupRunsWhateverHappenedBefore(t *testing.T) {
 	t.Parallel()
 	world, _ := plainWorld(t)

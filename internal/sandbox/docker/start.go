@@ -218,7 +218,7 @@ func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string, w workspace) 
 		Setup: len(spec.Inputs.Setup) > 0, Cleanup: len(spec.Inputs.Cleanup) > 0,
 		Wall: spec.Limits.Wall, Grace: spec.Limits.Grace, CleanupTime: spec.Limits.CleanupTime,
 		OutputBytes: spec.Limits.OutputBytes, Quota: r.quota(w, spec),
-		Gateway: spec.SocketDir != "", Home: spec.Inputs.Home,
+		Gateway: spec.SocketDir != "", Apart: spec.Apart, Home: spec.Inputs.Home,
 	})
 	if err != nil {
 		return err
