@@ -43,21 +43,34 @@ func (e *Engine) judge(ctx context.Context, w *work) error {
 	if err := e.stopped(ctx, &w.t); err != nil {
 		return err
 	}
+	if waits, err := e.revisionWaits(ctx, w); waits || err != nil {
+		return err
+	}
 	if err := e.proposalStands(ctx, w); err != nil {
 		return err
 	}
-	examined := e.examine(ctx, w) // an engine that does not answer holds up no review: the gate looks at what is known
-	return errors.Join(e.judgeReviews(ctx, w), examined)
+	return e.decide(ctx, w)
 }
 
-func (e *Engine) judgeReviews(ctx context.Context, w *work) error {
+// decide follows what people say of a proposal that stands. What is about to be replaced
+// is not examined first.
+func (e *Engine) decide(ctx context.Context, w *work) error {
 	reviews, err := e.Forge.Reviews(ctx, w.t.Repository, w.t.PullRequest)
 	if err != nil {
-		return fmt.Errorf("read the reviews: %w", err)
+		return errors.Join(fmt.Errorf("read the reviews: %w", err), e.examine(ctx, w))
 	}
-	if held, err := e.feedback(ctx, w, reviews); held || err != nil {
+	held, err := e.feedback(ctx, w, reviews)
+	if held {
 		return err
 	}
+	if err != nil {
+		return errors.Join(err, e.examine(ctx, w))
+	}
+	examined := e.examine(ctx, w) // an engine that does not answer holds up no review: the gate looks at what is known
+	return errors.Join(e.judgeReviews(ctx, w, reviews), examined)
+}
+
+func (e *Engine) judgeReviews(ctx context.Context, w *work, reviews []forge.Review) error {
 	if err := e.dropWithdrawn(ctx, w, reviews); err != nil {
 		return err
 	}
@@ -129,7 +142,12 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	if err != nil {
 		return err
 	}
-	err = e.move(ctx, w, task.Approved, func(tx Tx) error {
+	return e.approve(ctx, w, record, looked, others)
+}
+
+// approve records an approval, unless a revision was asked for in the meantime.
+func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, looked []task.Examination, others []task.Task) error {
+	err := e.move(ctx, w, task.Approved, func(tx Tx) error {
 		if err := unlessFeedback(ctx, tx, w.t.ID); err != nil {
 			return err
 		}
@@ -140,7 +158,7 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 		if !fresh {
 			return fmt.Errorf("another approval of this proposal is in force: %w", task.ErrStale)
 		}
-		if err := e.chosen(ctx, tx, w.t, others, r.Author.Subject.String()); err != nil {
+		if err := e.chosen(ctx, tx, w.t, others, record.Approver.Subject.String()); err != nil {
 			return err
 		}
 		return e.auditApproval(ctx, tx, &w.t, record, looked)
@@ -275,6 +293,11 @@ func (e *Engine) redeem(ctx context.Context, w *work) error {
 	if _, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand); err != nil {
 		return e.approvalFell(ctx, w, err)
 	}
+	return e.beginLanding(ctx, w)
+}
+
+// beginLanding is the last moment at which who asks for a revision is heard.
+func (e *Engine) beginLanding(ctx context.Context, w *work) error {
 	err := e.move(ctx, w, task.Landing, func(tx Tx) error { return unlessFeedback(ctx, tx, w.t.ID) })
 	if errors.Is(err, errFeedback) {
 		return e.revisedMeanwhile(ctx, w)

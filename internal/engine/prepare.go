@@ -20,9 +20,18 @@ func (e *Engine) admit(ctx context.Context, w *work) error {
 	if err := e.stopped(ctx, &w.t); err != nil {
 		return err
 	}
+	if free, err := e.hasRoom(ctx); err != nil || !free {
+		return err // the sweep and the end of another task look again
+	}
+	w.t.Run.Node = e.Node
+	return e.move(ctx, w, task.Preparing, nil)
+}
+
+// hasRoom reports whether another agent may run on this node now.
+func (e *Engine) hasRoom(ctx context.Context) (bool, error) {
 	open, err := e.Store.OpenTasks(ctx)
 	if err != nil {
-		return fmt.Errorf("count the running tasks: %w", err)
+		return false, fmt.Errorf("count the running tasks: %w", err)
 	}
 	busy := 0
 	for _, t := range open {
@@ -30,11 +39,7 @@ func (e *Engine) admit(ctx context.Context, w *work) error {
 			busy++
 		}
 	}
-	if busy >= e.MaxRunning {
-		return nil // the sweep and the end of another task look again
-	}
-	w.t.Run.Node = e.Node
-	return e.move(ctx, w, task.Preparing, nil)
+	return busy < e.MaxRunning, nil
 }
 
 // prepare pins the base, fills the workspace and starts the container. From

@@ -124,10 +124,10 @@ func (e *Engine) takeReviews(ctx context.Context, w *work, reviews []forge.Revie
 		return nil
 	}
 	rules := set.Policy(e.Admins...)
-	for _, r := range reviews {
+	for i, r := range reviews {
 		key := "review:" + r.ID
 		taken := slices.ContainsFunc(known, func(f task.Feedback) bool { return f.Key == key })
-		if taken || r.State != forge.ReviewChangesRequested || r.Author.Kind != forge.Person || e.beforeRestore(ctx, r.SubmittedAt, r.URL) {
+		if taken || !sendsBack(reviews[i:]) || e.isWordless(&w.t, r) || e.beforeRestore(ctx, r.SubmittedAt, r.URL) {
 			continue
 		}
 		version, may := mayAsk(rules, r.Author, w.t.Environment)
@@ -138,7 +138,11 @@ func (e *Engine) takeReviews(ctx context.Context, w *work, reviews []forge.Revie
 		if err != nil {
 			return err
 		}
-		if !about || f.Text == "" && len(f.Remarks) == 0 {
+		if !about {
+			continue
+		}
+		if f.Text == "" && len(f.Remarks) == 0 {
+			e.said.Store(wordlessKey(&w.t, r), true)
 			continue
 		}
 		f.Key, f.PolicyVersion = key, version
@@ -148,6 +152,23 @@ func (e *Engine) takeReviews(ctx context.Context, w *work, reviews []forge.Revie
 	}
 	return nil
 }
+
+// sendsBack reports whether the first of the reviews is a person's who still requests
+// changes: they did not approve the same commit since.
+func sendsBack(following []forge.Review) bool {
+	r := following[0]
+	return r.State == forge.ReviewChangesRequested && r.Author.Kind == forge.Person && !policy.Withdrawn(following)
+}
+
+// isWordless reports whether the review is known to say nothing, so that what it says of
+// lines is not read at each look: it was sent with all that it says of them. Words can be
+// added to it later.
+func (e *Engine) isWordless(t *task.Task, r forge.Review) bool {
+	_, known := e.said.Load(wordlessKey(t, r))
+	return known && strings.TrimSpace(r.Body) == ""
+}
+
+func wordlessKey(t *task.Task, r forge.Review) string { return "wordless:" + string(t.ID) + "/" + r.ID }
 
 // mayAsk reports whether the person may send a proposal back.
 func mayAsk(rules *policy.Policy, who forge.User, environment string) (version string, may bool) {

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,56 +9,6 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
-
-// pullForge shows one pull request with its reviews.
-type pullForge struct {
-	Forge
-	pr      forge.PullRequest
-	reviews []forge.Review
-	asked   int // how often the forge was
-}
-
-func (f *pullForge) PullRequest(context.Context, forge.RepositoryRef, int) (forge.PullRequest, error) {
-	f.asked++
-	return f.pr, nil
-}
-func (f *pullForge) Reviews(context.Context, forge.RepositoryRef, int) ([]forge.Review, error) {
-	f.asked++
-	return f.reviews, nil
-}
-
-// remaking is a task that makes revision 2 of what pull request 7 shows.
-type remaking struct {
-	*lab
-	at      *pullForge
-	ends    []string // of revisions: number, state and why
-	dropped []int
-}
-
-func newRemaking() *remaking {
-	r := &remaking{lab: newLab(), at: &pullForge{
-		pr: forge.PullRequest{Number: 7, Open: true, Head: forge.Tip{Commit: "carrier1"}, Base: forge.Tip{Branch: "main"}},
-	}}
-	r.e.Store, r.e.Forge = r, r.at
-	r.p = task.Proposal{Task: r.w.t.ID, Revision: 1, Carrier: "carrier1", BaseBranch: "main"}
-	r.w.t.Revision, r.w.t.PullRequest, r.w.t.BaseBranch, r.w.t.State = 2, 7, "main", task.Collecting
-	r.w.stored = r.w.t
-	return r
-}
-
-func (r *remaking) InTx(_ context.Context, f func(Tx) error) error { return f(r) }
-func (r *remaking) SaveTask(context.Context, *task.Task) error     { return nil }
-func (r *remaking) EndRevision(_ context.Context, _ task.ID, number int, state task.RevisionState, why string) error {
-	r.ends = append(r.ends, fmt.Sprint(number, " ", state, " ", why))
-	return nil
-}
-func (r *remaking) DropProposal(_ context.Context, _ task.ID, revision int) error {
-	r.dropped = append(r.dropped, revision)
-	return nil
-}
-func (r *remaking) ProposalBefore(context.Context, task.ID, int) (task.Proposal, error) {
-	return task.Proposal{Task: r.w.t.ID, Revision: 1, Carrier: "carrier1"}, nil
-}
 
 // A task that ends while a revision is made ends that with it: nothing is "being made" for
 // ever.

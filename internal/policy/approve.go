@@ -220,16 +220,16 @@ func (p *Policy) objects(f ApprovalFacts, following []forge.Review, r forge.Revi
 	}
 	switch r.State {
 	case forge.ReviewChangesRequested:
-		return later || !withdrawn(following)
+		return later || !Withdrawn(following)
 	case forge.ReviewDismissed: // what it was before is not told: it may have been an objection
 		return later && !dismissedByLanding(f, r)
 	}
 	return false
 }
 
-// withdrawn reports whether the author of the first review approved the same
-// head in a later one.
-func withdrawn(following []forge.Review) bool {
+// Withdrawn reports whether the author of the first review approved the same
+// head in a later one. following are the reviews from it on, in the forge's order.
+func Withdrawn(following []forge.Review) bool {
 	first := following[0]
 	return slices.ContainsFunc(following[1:], func(r forge.Review) bool {
 		return r.Author.Subject == first.Author.Subject && r.Commit == first.Commit && r.State == forge.ReviewApproved

@@ -82,6 +82,9 @@ func (v RevisionView) heading() string {
 		}
 		return text.markdown
 	case task.RevisionNothing:
+		if v.Task.State.Ended() && r.Outcome == v.Task.Failure { // the task ended with it
+			return Say("### Revision %s came to nothing\n\nThe task has ended meanwhile.", r.Number).markdown
+		}
 		return Say("### Revision %s came to nothing\n\nThe proposal of revision %s stands as it was.", r.Number, r.After).markdown
 	}
 	if r.Kind == task.FeedbackRebase {
