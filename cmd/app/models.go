@@ -93,9 +93,13 @@ type modelsOf struct{ *models }
 // Open implements engine.Models.
 func (m modelsOf) Open(ctx context.Context, t task.Task, env manifest.Environment) (string, error) {
 	if env.Model != nil { // what a task spends is counted over all its revisions
-		model := *env.Model
-		model.Budget.TaskTokens *= int64(t.Round())
-		model.Budget.TaskUSD *= float64(t.Round())
+		revisions, err := m.db.Revisions(ctx, t.ID)
+		if err != nil {
+			return "", err
+		}
+		model, rounds := *env.Model, task.AgentRounds(revisions)
+		model.Budget.TaskTokens *= int64(rounds)
+		model.Budget.TaskUSD *= float64(rounds)
 		env.Model = &model
 	}
 	return m.open(ctx, string(t.ID), env)

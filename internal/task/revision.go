@@ -79,6 +79,18 @@ type Revision struct {
 	Feedback  []Feedback `json:"feedback,omitempty"` // that it took up, oldest first
 }
 
+// AgentRounds is in how many rounds of a task an agent ran, or runs: the first one, and
+// its revisions that are no rebases.
+func AgentRounds(revisions []Revision) int {
+	n := 1
+	for _, r := range revisions {
+		if r.Kind != FeedbackRebase {
+			n++
+		}
+	}
+	return n
+}
+
 // Pending are the feedbacks that no revision took up yet.
 func Pending(all []Feedback) []Feedback {
 	return slices.DeleteFunc(slices.Clone(all), func(f Feedback) bool { return f.Revision != 0 })
