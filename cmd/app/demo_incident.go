@@ -22,8 +22,9 @@ import (
 const nadia = "nadia"
 
 // incidentSpec gives the agent a gateway with one host, and asks for two people
-// where a change can destroy something.
+// where a change can destroy something. Whoever says no means no: it starts no round.
 const incidentSpec = `network: {hosts: [packages.example.com]}
+proposal: {reviseOnReview: false}
 gate:
   rules:
     - {name: destruction, risks: [destructive-sql, destructive-command], approvals: 2, from: [{role: environment-admin, count: 2}]}`
