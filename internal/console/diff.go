@@ -34,13 +34,21 @@ type Piece struct {
 
 // Piece renders a file's diff from a line on, with the notes that belong to it.
 func (f *FilePatch) Piece(file string, notes []Note, from int, p Painter) Piece {
-	all := f.rows()
-	from = min(max(0, from), len(all))
-	shown := all[from:min(len(all), from+PieceRows)]
-	placed := placeNotes(all, notes)
+	from = max(0, from)
+	var shown []row
+	places, count := newNotePlaces(notes), 0
+	for r := range f.rows() {
+		if count >= from && len(shown) < PieceRows {
+			shown = append(shown, r)
+		}
+		places.pass(count, r)
+		count++
+	}
+	from = min(from, count)
+	placed := places.placed(notes)
 	var out strings.Builder
 	if from == 0 {
-		for _, n := range placed[-1] {
+		for _, n := range placed[beforeAll] {
 			writeNote(&out, n)
 		}
 	}
@@ -51,33 +59,46 @@ func (f *FilePatch) Piece(file string, notes []Note, from int, p Painter) Piece 
 			writeNote(&out, n)
 		}
 	}
-	return Piece{HTML: template.HTML(out.String()), Rest: len(all) - from - len(shown), Next: from + len(shown)}
+	return Piece{HTML: template.HTML(out.String()), Rest: count - from - len(shown), Next: from + len(shown)}
 }
 
-// placeNotes finds the row of each note; -1 is before all of them.
-func placeNotes(rows []row, notes []Note) map[int][]Note {
-	placed := map[int][]Note{}
-	if len(notes) == 0 {
-		return placed
-	}
-	old, now := map[int]int{}, map[int]int{}
-	for i, r := range rows {
-		switch r.sign {
-		case '-':
-			old[r.old] = i
-		case '+', ' ':
-			now[r.new] = i
-		}
-	}
+// beforeAll is the row of a note whose line is not in the diff.
+const beforeAll = -1
+
+// notePlaces are the rows of the lines that notes are about.
+type notePlaces struct{ old, now map[int]int }
+
+func newNotePlaces(notes []Note) notePlaces {
+	p := notePlaces{map[int]int{}, map[int]int{}}
 	for _, n := range notes {
-		lines := now
-		if n.Removed {
-			lines = old
-		}
-		at, shown := lines[n.Line]
-		if !shown || n.Line == 0 {
-			at = -1
-		}
+		p.side(n.Removed)[n.Line] = beforeAll
+	}
+	return p
+}
+
+func (p notePlaces) side(removed bool) map[int]int {
+	if removed {
+		return p.old
+	}
+	return p.now
+}
+
+// pass looks at a row of the diff.
+func (p notePlaces) pass(i int, r row) {
+	line, removed := r.new, r.sign == '-'
+	if removed {
+		line = r.old
+	}
+	if _, wanted := p.side(removed)[line]; wanted && line > 0 {
+		p.side(removed)[line] = i
+	}
+}
+
+// placed are the notes by row, the worst first.
+func (p notePlaces) placed(notes []Note) map[int][]Note {
+	placed := map[int][]Note{}
+	for _, n := range notes {
+		at := p.side(n.Removed)[n.Line]
 		placed[at] = append(placed[at], n)
 	}
 	for _, list := range placed {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -65,7 +66,7 @@ func (p *Patch) Manifest() []task.PathChange {
 
 func (f *FilePatch) change(path string) task.PathChange {
 	c := task.PathChange{Path: path, Kind: task.Modified}
-	for _, r := range f.rows() {
+	for r := range f.rows() {
 		switch {
 		case r.sign == '+':
 			c.Added++
@@ -135,41 +136,49 @@ type row struct {
 }
 
 // rows are the lines of a file's diff, without what its manifest line says already.
-func (f *FilePatch) rows() []row {
-	var list []row
-	for _, section := range f.sections {
-		list = appendSection(list, section)
+// They are made one after the other: together they are many times what the diff is.
+func (f *FilePatch) rows() iter.Seq[row] {
+	return func(yield func(row) bool) {
+		for _, section := range f.sections {
+			if !sectionRows(section, yield) {
+				return
+			}
+		}
 	}
-	return list
 }
 
-func appendSection(list []row, section []byte) []row {
+// sectionRows hands out the rows of a section, until one is the last that is wanted.
+func sectionRows(section []byte, yield func(row) bool) (more bool) {
 	old, now, inside := 0, 0, false
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(section), "\n"), "\n") {
+		r := row{}
 		switch {
 		case strings.HasPrefix(line, "@@ "):
 			old, now = hunkStart(line)
 			inside = true
-			list = append(list, row{sign: '@', text: line})
+			r = row{sign: '@', text: line}
 		case !inside:
-			if words := headWords(line); words != "" {
-				list = append(list, row{sign: '!', text: words})
+			if r = (row{sign: '!', text: headWords(line)}); r.text == "" {
+				continue
 			}
 		case strings.HasPrefix(line, "+"):
-			list = append(list, row{sign: '+', new: now, text: line[1:]})
+			r = row{sign: '+', new: now, text: line[1:]}
 			now++
 		case strings.HasPrefix(line, "-"):
-			list = append(list, row{sign: '-', old: old, text: line[1:]})
+			r = row{sign: '-', old: old, text: line[1:]}
 			old++
 		case strings.HasPrefix(line, `\`):
-			list = append(list, row{sign: '!', text: "no newline at the end of the file"})
+			r = row{sign: '!', text: "no newline at the end of the file"}
 		default:
-			list = append(list, row{sign: ' ', old: old, new: now, text: strings.TrimPrefix(line, " ")})
+			r = row{sign: ' ', old: old, new: now, text: strings.TrimPrefix(line, " ")}
 			old++
 			now++
 		}
+		if !yield(r) {
+			return false
+		}
 	}
-	return list
+	return true
 }
 
 // headWords says what matters of a line before the first hunk.

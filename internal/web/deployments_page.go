@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"html/template"
@@ -64,6 +63,10 @@ func (s *server) withSession(show func(*call) error) echo.HandlerFunc {
 		k, ok, err := s.session(ec)
 		if err != nil {
 			return err
+		}
+		if !ok && ec.Request().Header.Get("HX-Request") == "true" { // the page asks for itself again, and whoever looks signs in
+			ec.Response().Header().Set("HX-Refresh", "true")
+			return ec.NoContent(http.StatusUnauthorized)
 		}
 		if !ok {
 			return s.signInPage(ec, ec.Request().URL.RequestURI())
@@ -164,8 +167,7 @@ func showRun(c *call) error {
 
 // runOutput reads the end of a log, or what is before a byte of it.
 func (c *call) runOutput(p *runPage, stream string) error {
-	ctx := c.Request().Context()
-	size, err := c.s.API.Deployments.LogSize(ctx, stream)
+	size, err := c.s.API.Deployments.LogSize(c.Request().Context(), stream)
 	if err != nil {
 		return err
 	}
@@ -173,24 +175,17 @@ func (c *call) runOutput(p *runPage, stream string) error {
 	if err != nil {
 		return err
 	}
-	from := max(0, until-outputOnPage)
-	text, err := c.s.API.Tasks.ReadLog(ctx, stream, from, int(until-from))
+	text, from, err := c.window(stream, p.Ended || until < size, until, outputOnPage)
 	if err != nil {
 		return err
 	}
-	if from > 0 { // begin with a line
-		cut := bytes.IndexByte(text, '\n') + 1
-		from, text = from+int64(cut), text[cut:]
+	if from > 0 {
 		p.Earlier = fmt.Sprintf("/deployments/%s?until=%d", p.ID, from)
 	}
-	end := len(text)
-	if !p.Ended { // a line that goes on comes whole
-		end = bytes.LastIndexByte(text, '\n') + 1
-	}
 	var terminal console.Terminal
-	p.Output = terminal.Lines(text[:end])
+	p.Output = terminal.Lines(text)
 	if !p.Ended && until == size {
-		p.Live = fmt.Sprintf("/deployments/%s/live?show=log&from=%d", p.ID, from+int64(end))
+		p.Live = fmt.Sprintf("/deployments/%s/live?show=log&from=%d", p.ID, from+int64(len(text)))
 	}
 	return nil
 }

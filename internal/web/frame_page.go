@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -127,7 +128,8 @@ func (s *server) frozenLines(c echo.Context) []string {
 	return lines
 }
 
-// seen stands in a fragment's own address for what the browser has of it.
+// seen stands for what the browser has of a fragment, in its own address, which is in its
+// first tag; elsewhere the same words are somebody's text.
 const seen = "seen=none"
 
 // part shows a part of a page that asks for itself again, and nothing if the browser
@@ -142,5 +144,7 @@ func (c *call) part(name, block string, view any) error {
 	if c.QueryParam("seen") == mark {
 		return c.NoContent(http.StatusNoContent)
 	}
-	return htmlPage(c.Context, http.StatusOK, bytes.ReplaceAll(out.Bytes(), []byte(seen), []byte("seen="+mark)))
+	tag, rest, _ := bytes.Cut(out.Bytes(), []byte(">"))
+	tag = bytes.Replace(tag, []byte(seen), []byte("seen="+mark), 1)
+	return htmlPage(c.Context, http.StatusOK, slices.Concat(tag, []byte(">"), rest))
 }

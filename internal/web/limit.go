@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -114,4 +116,42 @@ func (s *seats) take(key string) (free func(), ok bool) {
 			delete(s.taken, key)
 		}
 	}, true
+}
+
+// Comparisons of revisions, each of which runs git several times: so many of everybody at
+// once, so many of one subject that run or wait, and how long one waits.
+const (
+	comparisonsAtOnce  = 2
+	comparisonsWaiting = 4
+	comparisonWait     = 10 * time.Second
+)
+
+// turns are places for costly work: who comes waits for a free one.
+type turns struct {
+	waiting *seats
+	places  chan struct{}
+}
+
+func newTurns(atOnce, each int) *turns {
+	return &turns{waiting: newSeats(each), places: make(chan struct{}, atOnce)}
+}
+
+// enter waits for a place, and returns a function that frees it.
+func (t *turns) enter(ctx context.Context, key string) (leave func(), err error) {
+	free, ok := t.waiting.take(key)
+	if !ok {
+		return nil, tooMany(comparisonWait, "too many comparisons at the same time")
+	}
+	timer := time.NewTimer(comparisonWait)
+	defer timer.Stop()
+	select {
+	case t.places <- struct{}{}:
+		return func() { <-t.places; free() }, nil
+	case <-timer.C:
+		free()
+		return nil, tooMany(comparisonWait, "others compare revisions now")
+	case <-ctx.Done():
+		free()
+		return nil, fmt.Errorf("wait for a free place: %w", ctx.Err())
+	}
 }

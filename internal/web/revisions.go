@@ -57,6 +57,11 @@ func taskDiff(c *call) error {
 }
 
 func (c *call) between(from, to task.Proposal) ([]byte, error) {
+	leave, err := c.s.comparisons.enter(c.Request().Context(), c.user.Subject.String())
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	diff, err := c.s.API.Comparisons.Between(c.Request().Context(), from, to)
 	switch {
 	case errors.Is(err, task.ErrNotFound):

@@ -56,14 +56,16 @@ const rowsAtOnce = 400
 // paintTime is how long colours may take on one page.
 const paintTime = 150 * time.Millisecond
 
-// revisionAsked is the proposal that the page is about: the newest, or a former one.
+// revisionAsked is the proposal that the page is about: the newest, or a former one. The
+// newest itself stays what it is, whatever the page makes of the other.
 func (c *call) revisionAsked() (p, newest *task.Proposal, err error) {
 	if newest, err = c.proposal(); err != nil || newest == nil {
 		return nil, nil, err
 	}
 	asked := c.QueryParam("revision")
 	if asked == "" || asked == strconv.Itoa(newest.Revision) {
-		return newest, newest, nil
+		same := *newest
+		return &same, newest, nil
 	}
 	number, err := strconv.Atoi(asked)
 	if err != nil || number < 1 || number > newest.Revision {
@@ -94,11 +96,11 @@ func showChanges(c *call) error {
 		return err
 	}
 	if p != nil {
-		notes, err := c.notes(p)
+		against, err := c.compared(p)
 		if err != nil {
 			return err
 		}
-		against, err := c.compared(p)
+		notes, err := c.notes(p)
 		if err != nil {
 			return err
 		}
@@ -113,7 +115,8 @@ func showChanges(c *call) error {
 }
 
 // compared replaces the diff of a proposal by that against another revision's result, if
-// the query names one. What judges and rules say of lines of the result stays true.
+// the query names one. What judges and rules say of lines of the result stays true; what
+// rules say of lines of the base, or of files that do not differ, is not about this diff.
 func (c *call) compared(p *task.Proposal) (against int, err error) {
 	if c.QueryParam("against") == "" {
 		return 0, nil
@@ -127,6 +130,7 @@ func (c *call) compared(p *task.Proposal) (against int, err error) {
 		return 0, err
 	}
 	p.Diff, p.Manifest = diff, console.ReadPatch(diff).Manifest()
+	p.Risks = slices.DeleteFunc(slices.Clone(p.Risks), func(r task.Risk) bool { return r.Removed || fileNumber(p, r.Path) == 0 })
 	return former.Revision, nil
 }
 

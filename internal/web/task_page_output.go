@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html/template"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/coderflow/coderflow/internal/agent/activity"
 	"github.com/coderflow/coderflow/internal/console"
@@ -36,25 +37,37 @@ type outputPage struct {
 	Live    string // address of what comes; empty: nothing does
 }
 
-// window reads the whole lines of a log before a byte of it, at most so many bytes.
-// Where it is over a line that is cut counts too.
-func (c *call) window(stream string, over bool, until, most int64) (lines []byte, from int64, err error) {
+// window reads the whole lines of a log before a byte of it, at most so many bytes. A
+// last line without an end counts where whole says so. Of a line that is longer than the
+// window there is a piece, so that from is less than until unless nothing is before it.
+func (c *call) window(stream string, whole bool, until, most int64) (lines []byte, from int64, err error) {
 	from = max(0, until-most)
 	lines, err = c.s.API.Tasks.ReadLog(c.Request().Context(), stream, from, int(until-from))
 	if err != nil {
 		return nil, 0, err
 	}
-	if from > 0 {
-		if cut := bytes.IndexByte(lines, '\n') + 1; cut > 0 {
-			from, lines = from+int64(cut), lines[cut:]
-		}
+	if end := bytes.LastIndexByte(lines, '\n') + 1; !whole && (end > 0 || from == 0) {
+		lines = lines[:end]
 	}
-	if !over {
-		if end := bytes.LastIndexByte(lines, '\n') + 1; end > 0 || len(lines) < maxEventLine {
-			lines = lines[:end]
-		}
+	if from > 0 {
+		cut := lineStart(lines)
+		from, lines = from+int64(cut), lines[cut:]
 	}
 	return lines, from, nil
+}
+
+// lineStart is where the first line begins that is not cut; in a piece of one line it is
+// where the first character begins.
+func lineStart(piece []byte) int {
+	if cut := bytes.IndexByte(piece, '\n') + 1; cut > 0 && cut < len(piece) {
+		return cut
+	}
+	for i := range min(utf8.UTFMax, len(piece)) {
+		if utf8.RuneStart(piece[i]) {
+			return i
+		}
+	}
+	return 0
 }
 
 // feed reads what the agent did last out of the end of its log.
@@ -148,7 +161,7 @@ func (c *call) logWindow(stream string, over bool, path string) (outputPage, err
 	if err != nil {
 		return outputPage{}, err
 	}
-	lines, from, err := c.window(stream, over, until, outputWindow)
+	lines, from, err := c.window(stream, over || until < size, until, outputWindow)
 	if err != nil {
 		return outputPage{}, err
 	}

@@ -29,7 +29,8 @@ func (s *server) taskPageRoutes() []route {
 	}
 }
 
-// stateGroup is a choice of states in one word.
+// stateGroup is a choice of states in one word, which is no state's name: a list can be
+// of one state, too.
 type stateGroup struct {
 	Key, Title string
 	States     []task.State
@@ -39,8 +40,8 @@ var stateGroups = []stateGroup{
 	{"review", "Wait for review", []task.State{task.Proposed}},
 	{"working", "In progress", []task.State{
 		task.Queued, task.Preparing, task.Running, task.Collecting, task.Approved, task.Landing, task.Landed, task.Deploying}},
-	{"done", "Done", []task.State{task.Done, task.NoChange}},
-	{"failed", "Failed or refused", []task.State{task.Failed, task.Refused}},
+	{"finished", "Done", []task.State{task.Done, task.NoChange}},
+	{"unsuccessful", "Failed or refused", []task.State{task.Failed, task.Refused}},
 	{"ended", "Ended by people or time", []task.State{task.Cancelled, task.Rejected, task.Superseded, task.Expired}},
 }
 
@@ -95,6 +96,9 @@ func showTasks(c *call) error {
 	if err != nil {
 		return err
 	}
+	if state := task.State(view.Asked["state"]); state.Valid() {
+		view.Groups = append(slices.Clip(stateGroups), stateGroup{Key: string(state), Title: "only " + string(state)})
+	}
 	for _, t := range tasks {
 		view.Rows = append(view.Rows, viewRow(t))
 	}
@@ -121,10 +125,14 @@ func (c *call) tasksAsked() ([]task.Task, error) {
 	if group != "" {
 		c.query.Set("state", group)
 		i := slices.IndexFunc(stateGroups, func(g stateGroup) bool { return g.Key == group })
-		if i < 0 {
+		switch {
+		case i >= 0:
+			q.States = stateGroups[i].States
+		case task.State(group).Valid():
+			q.States = []task.State{task.State(group)}
+		default:
 			return nil, bad("state: there is no such choice")
 		}
-		q.States = stateGroups[i].States
 	}
 	return c.s.API.Tasks.TaskPage(c.Request().Context(), q)
 }

@@ -108,11 +108,12 @@ type server struct {
 	viewers *seats
 	// changes of manifests under way: of one subject, of everybody.
 	changes, allChanges *seats
+	comparisons         *turns
 	limits              Limits
 }
 
 func newServer(o Options) *server {
-	s := &server{Options: o}
+	s := &server{Options: o, comparisons: newTurns(comparisonsAtOnce, comparisonsWaiting)}
 	if o.Now != nil {
 		s.proofs = newLimiter(Limits{}.withDefaults().Calls, o.Now)
 	}
