@@ -54,6 +54,10 @@ func TestExamplesApply(t *testing.T) {
 	if d := rules.Decide(alice, policy.TasksApprove, "staging"); d.Allowed {
 		t.Errorf("the example's developer may approve:\n%s", d.Reason)
 	}
+	reviewed := rules.Environments["reviewed"]
+	if len(reviewed.Checks) != 1 || reviewed.Checks[0].Name != "tests" || len(reviewed.Judges) != 1 || len(reviewed.Gate.Rules) != 1 || reviewed.Gate.Rules[0].Judges == nil {
+		t.Errorf("the example with checks and judges has %+v", reviewed)
+	}
 }
 
 func TestVersionDependsOnContentAlone(t *testing.T) {
