@@ -158,6 +158,7 @@ func TestSaveTaskWritesWhatAStepMayChangeAndNothingElse(t *testing.T) {
 		want.Environment, want.Repository, want.Issue, want.Requester = first.Environment, first.Repository, first.Issue, first.Requester
 		want.TriggerKey, want.TriggerURL, want.Snapshot = first.TriggerKey, first.TriggerURL, first.Snapshot
 		want.PolicyVersion, want.CreatedAt = first.PolicyVersion, first.CreatedAt
+		want.Group, want.Variant, want.Place, want.Places = first.Group, first.Variant, first.Place, first.Places
 		got, err := s.Task(t.Context(), first.ID)
 		same(t, "the saved task", result(t, got, err), want)
 	})
