@@ -144,6 +144,8 @@ var steps = []step{
 		must(w.bot.Issues.CreateLabel(w.ctx, owner, repo, &github.Label{Name: github.String("coderflow"), Color: github.String("1d76db"), Description: github.String("Runs")}))
 		refused[*github.Label](422)(w.bot.Issues.CreateLabel(w.ctx, owner, repo, &github.Label{Name: github.String("coderflow"), Color: github.String("1d76db")}))
 		must(w.bot.Issues.ListLabels(w.ctx, owner, repo, nil))
+		must(w.bot.Issues.GetLabel(w.ctx, owner, repo, "coderflow"))
+		refused[*github.Label](404)(w.bot.Issues.GetLabel(w.ctx, owner, repo, "no such"))
 		must(w.alice.Issues.AddLabelsToIssue(w.ctx, owner, repo, 1, []string{"coderflow"}))
 		must(w.bot.Issues.ListLabelsByIssue(w.ctx, owner, repo, 1, nil))
 		done(w.alice.Issues.RemoveLabelForIssue(w.ctx, owner, repo, 1, "coderflow"))
