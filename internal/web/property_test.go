@@ -84,7 +84,11 @@ func TestThreat49NoSequenceOfCallsGivesMoreThanSomebodyHeld(t *testing.T) {
 			}
 		}
 	})
-	if granted < 20 || refused < 20 {
+	enough := 20
+	if testing.Short() { // a fifth of the inputs
+		enough = 4
+	}
+	if granted < enough || refused < enough {
 		t.Errorf("%d changes were made and %d refused: the test shows little", granted, refused)
 	}
 }
