@@ -134,6 +134,9 @@ func (j journal) Transcript(ctx context.Context, session string, line []byte) er
 	if strings.HasPrefix(session, runSession) {
 		return nil // no model is spoken to; what was refused is in the record of the run
 	}
+	if strings.HasPrefix(session, calibrateSession) {
+		return nil // a copy that is forgotten: nothing would remove what was said about it
+	}
 	cut := fmt.Appendf(nil, "{\"cut\":\"%d bytes: the transcript would be longer than %d\"}\n", len(line), maxTranscript)
 	return j.db.AddLog(ctx, "model/"+session, append(line, '\n'), cut, maxTranscript)
 }

@@ -33,6 +33,7 @@ const (
 	CheckEnded        Action = "check.ended"
 	JudgeAsked        Action = "judge.asked"
 	JudgeAnswered     Action = "judge.answered"
+	JudgeCalibration  Action = "judge.calibration_intended"
 	JudgeCalibrated   Action = "judge.calibrated"
 	RevisionAsked     Action = "revision.asked"   // who asked for what, by a command or a review
 	RevisionStarted   Action = "revision.started" // of which feedback; what was approved before is void

@@ -48,6 +48,8 @@ type wantedExamination struct {
 	base bool
 	// renew asks for another attempt when the definition changed.
 	renew bool
+	// purpose of its container and volumes; empty for that of its kind.
+	purpose string
 }
 
 // examined is what an examination is of.

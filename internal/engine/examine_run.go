@@ -44,13 +44,17 @@ func (e *Engine) examinationSpec(ctx context.Context, kind examiner, o *examined
 	if err != nil {
 		return sandbox.Spec{}, fmt.Errorf("read the result tree: %w", err)
 	}
+	labels := labelsOf(*x)
+	if d.purpose != "" {
+		labels.Purpose = d.purpose
+	}
 	volumes := map[string]string{x.ContainerName(): commit}
 	if d.base {
 		volumes[x.ContainerName()+baseSuffix] = o.p.BaseCommit
 	}
 	for volume, commit := range volumes {
 		err := e.workspace(ctx, o.p.Repository, sandbox.WorkspaceSpec{
-			Volume: volume, Commit: commit, Image: o.env.Agent.Image, Labels: labelsOf(*x),
+			Volume: volume, Commit: commit, Image: o.env.Agent.Image, Labels: labels,
 		})
 		if err != nil {
 			return sandbox.Spec{}, err
@@ -60,7 +64,7 @@ func (e *Engine) examinationSpec(ctx context.Context, kind examiner, o *examined
 	if err != nil {
 		return spec, err
 	}
-	spec.Name, spec.Labels, spec.Network, spec.Runtime, spec.Limits = x.ContainerName(), labelsOf(*x), sandbox.NetworkNone, o.env.Sandbox.Runtime, d.limits
+	spec.Name, spec.Labels, spec.Network, spec.Runtime, spec.Limits = x.ContainerName(), labels, sandbox.NetworkNone, o.env.Sandbox.Runtime, d.limits
 	spec.Workspace = sandbox.Workspace{Volume: x.ContainerName(), ReadOnly: d.base}
 	if d.base {
 		spec.Base = x.ContainerName() + baseSuffix

@@ -33,10 +33,10 @@ type Samples interface {
 	ForgetResult(ctx context.Context, repo forge.RepositoryRef, id task.ID, revision int) error
 }
 
-// Calibrate returns what was measured of each judge, and stores it. What cannot be copied any
-// more is left out, and told.
+// Calibrate returns what was measured of each judge, and stores it: where it fails half-way,
+// too, what was answered until then. What cannot be copied any more is left out, and told.
 func (e *Engine) Calibrate(ctx context.Context, c Calibration, samples Samples) ([]judge.Measured, error) {
-	if err := e.Freezes.Known(c.Environment); err != nil {
+	if err := e.Freezes.Unfrozen(ctx, c.Environment); err != nil {
 		return nil, err
 	}
 	set, err := e.Manifests.Manifests(ctx)
@@ -55,18 +55,36 @@ func (e *Engine) Calibrate(ctx context.Context, c Calibration, samples Samples) 
 	for i, j := range asked {
 		measured[i] = judge.Measured{Environment: env.Name, Judge: j.Name, Definition: env.JudgeDefinition(j)}
 	}
+	if err := e.auditCalibration(ctx, c, asked); err != nil {
+		return nil, err
+	}
 	for _, t := range c.Past {
-		if err := e.calibrateOn(ctx, c, samples, env, t, asked, measured); err != nil {
-			return nil, err
+		if err = e.calibrateOn(ctx, c, samples, env, t, asked, measured); err != nil {
+			break // what was answered before was paid for
 		}
 	}
 	for i := range measured {
-		measured[i].At = e.Now().UTC()
-		if err := e.keepMeasured(ctx, c, measured[i]); err != nil {
-			return nil, err
+		if err != nil && measured[i].Copies() == 0 {
+			continue
 		}
+		measured[i].At = e.Now().UTC()
+		err = errors.Join(err, e.keepMeasured(context.WithoutCancel(ctx), c, measured[i]))
 	}
-	return measured, nil
+	return measured, err
+}
+
+// auditCalibration writes who is about to spend money on which judges.
+func (e *Engine) auditCalibration(ctx context.Context, c Calibration, asked []manifest.Judge) error {
+	var names []string
+	for _, j := range asked {
+		names = append(names, j.Name)
+	}
+	entry, err := audit.New(e.Now(), c.By, audit.JudgeCalibration, map[string]any{"judges": names, "changes": len(c.Past)})
+	if err != nil {
+		return err
+	}
+	entry.Environment = c.Environment
+	return e.Store.InTx(ctx, func(tx Tx) error { return tx.Audit(ctx, entry) })
 }
 
 // keepMeasured stores a measure with its audit entry, which is advice like all that judges say.

@@ -18,6 +18,9 @@ type Measured struct {
 	ByCategory map[string]Tally `json:"byCategory,omitempty"`
 }
 
+// Copies is how many it was asked about.
+func (m Measured) Copies() int { return m.Seeded + m.Clean + m.Broken }
+
 // Tally counts one kind of defect.
 type Tally struct {
 	Seeded int `json:"seeded"`
