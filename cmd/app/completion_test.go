@@ -90,7 +90,7 @@ func TestBashCompletes(t *testing.T) {
 	server.Close() // nothing is asked of it
 	rows := [][2]string{
 		{"coderflow task", "tasks"},
-		{"coderflow tasks ", "list show logs diff cancel activity chain models"},
+		{"coderflow tasks ", "list show logs diff revisions cancel activity chain models"},
 		{"coderflow tasks lo", "logs"},
 		{"coderflow tasks list --sta", "--state"},
 		{"coderflow tasks --sta", "--state"},

@@ -22,12 +22,11 @@ type tasksRevisionsCmd struct {
 // Help implements kong.HelpProvider.
 func (tasksRevisionsCmd) Help() string {
 	return `The first proposal is the request's own; here are the rounds after it. One that came to nothing left the proposal
-before it as it was.
+before it as it was. How two of them differ is shown by tasks diff, with --revision and --against.
 
 Examples:
 
-  coderflow tasks revisions zzp6hr35kqtq
-  coderflow tasks diff zzp6hr35kqtq --revision 3 --against 2`
+  coderflow tasks revisions zzp6hr35kqtq`
 }
 
 // Run lists the revisions of a task's proposal.

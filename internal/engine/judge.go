@@ -100,7 +100,7 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) error {
 	}
 	switch {
 	case !pr.Open:
-		return ended(task.Rejected, "the pull request was closed")
+		return ended(task.Rejected, pullClosed)
 	case pr.Head.Commit != p.Carrier:
 		return ended(task.Superseded, "%s", e.pushed(w.t))
 	case pr.Base.Branch != p.BaseBranch:

@@ -92,10 +92,11 @@ func (e *Engine) issueWasClosed(ctx context.Context, event forge.Event) error {
 	return e.stopAll(ctx, open, actorOf(event), cancelDetail{Why: issueClosed})
 }
 
-// pullWasClosed rejects the proposal of a pull request, also if it was reopened meanwhile.
-// The step that is due looks at the pull request itself.
+// pullWasClosed stops a task whose pull request was closed, also if it was reopened
+// meanwhile. One that is proposed needs no asking: its step reads at the forge whether it
+// ever was closed, whatever delivery told.
 func (e *Engine) pullWasClosed(ctx context.Context, t task.Task, event forge.Event) error {
-	if event.Kind != forge.EventPullRequestClosed || !stoppable(t) || t.PullRequest != event.PullRequest.Number {
+	if event.Kind != forge.EventPullRequestClosed || !stoppable(t) || t.State == task.Proposed || t.PullRequest != event.PullRequest.Number {
 		return nil
 	}
 	return e.stopAll(ctx, []task.Task{t}, actorOf(event), cancelDetail{To: task.Rejected, Why: pullClosed})
@@ -109,7 +110,7 @@ func (e *Engine) neverClosed(ctx context.Context, t *task.Task) error {
 		return fmt.Errorf("read whether pull request %d was closed: %w", t.PullRequest, err)
 	}
 	if len(closings) > 0 {
-		return ended(task.Rejected, "%s by %s", pullClosed, closings[0].Actor.Login)
+		return ended(task.Rejected, pullClosed)
 	}
 	return nil
 }
