@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
@@ -25,15 +26,22 @@ func TestFault20TheDatabaseDiesBetweenIntentAndEffect(t *testing.T) {
 	dies := func(suffix string, act func()) {
 		w.t.Helper()
 		var count atomic.Int64
+		dead := make(chan struct{})
 		w.hub.Fail(func(r *http.Request) *emulator.Fault {
 			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, suffix) && count.Add(1) == 1 {
 				if err := postgres.Stop(); err != nil {
 					t.Error(err)
 				}
+				close(dead)
 			}
 			return nil
 		})
 		act()
+		select { // a busy machine is not ready for reasons of its own
+		case <-dead:
+		case <-time.After(time.Minute):
+			w.t.Fatalf("nothing was asked of %s", suffix)
+		}
 		w.unready("database")
 		if err := postgres.Start(); err != nil {
 			w.t.Fatal(err)

@@ -191,11 +191,24 @@ func (w *world) removeContainers() {
 		return
 	}
 	label := "label=dev.coderflow.instance=" + strings.TrimSpace(string(node))
+	for try := 1; ; try++ {
+		err := removeLabelled(label)
+		if err == nil {
+			return
+		}
+		if try == 5 { // a server that was killed may have had the engine make one more container
+			w.t.Errorf("clean up the engine: %v", err)
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+func removeLabelled(label string) error {
 	for _, kind := range [][]string{{"ps", "-aq", "--no-trunc"}, {"volume", "ls", "-q"}} {
 		out, err := exec.Command("docker", append(kind, "--filter", label)...).Output()
 		if err != nil {
-			w.t.Errorf("list what the test left on the engine: %v", err)
-			continue
+			return fmt.Errorf("list what the test left: %w", err)
 		}
 		ids := strings.Fields(string(out))
 		if len(ids) == 0 {
@@ -206,9 +219,10 @@ func (w *world) removeContainers() {
 			remove = append([]string{"volume"}, remove...)
 		}
 		if out, err := exec.Command("docker", remove...).CombinedOutput(); err != nil {
-			w.t.Errorf("clean up the engine: %v: %s", err, out)
+			return fmt.Errorf("%w: %s", err, out)
 		}
 	}
+	return nil
 }
 
 // start starts the server and waits until it answers.

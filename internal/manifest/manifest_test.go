@@ -41,7 +41,7 @@ func parse(t *testing.T, texts ...string) *Set {
 
 func TestExamplesApply(t *testing.T) {
 	t.Parallel()
-	set, err := Load("../../manifests")
+	set, err := Load("../../manifests", "../../manifests/models")
 	if err != nil {
 		t.Fatalf("the examples in manifests/ do not apply: %v", err)
 	}
