@@ -36,7 +36,7 @@ func (l *sampleLab) Inspect(ctx context.Context, name string) (sandbox.Status, e
 }
 
 // runs one sample and returns its end and how many ways were closed.
-func (l *sampleLab) runs(t *testing.T) (examinationEnd, error, int) {
+func (l *sampleLab) runs(t *testing.T) (end examinationEnd, closed int, err error) {
 	t.Helper()
 	ways := &judgeWays{}
 	e := l.e
@@ -46,8 +46,8 @@ func (l *sampleLab) runs(t *testing.T) (examinationEnd, error, int) {
 	k := judges{e}
 	d, _ := wantedBy(k.wanted(env), x)
 	d.purpose = purposeCalibrate
-	end, err := e.runSample(t.Context(), k, examined{t: l.w.t, p: l.p, env: env}, d, x)
-	return end, err, ways.closed
+	end, err = e.runSample(t.Context(), k, examined{t: l.w.t, p: l.p, env: env}, d, x)
+	return end, ways.closed, err
 }
 
 func frozenStaging(l *sampleLab) {
@@ -60,11 +60,11 @@ func TestAFreezeEndsACalibration(t *testing.T) {
 	l := &sampleLab{lab: newLab()}
 	frozenStaging(l)
 	frozen := (*freeze.Error)(nil)
-	if _, err, _ := l.runs(t); !errors.As(err, &frozen) || len(l.started) != 0 {
+	if _, _, err := l.runs(t); !errors.As(err, &frozen) || len(l.started) != 0 {
 		t.Errorf("frozen before: %v, %d containers", err, len(l.started))
 	}
 	l = &sampleLab{lab: newLab(), meanwhile: frozenStaging}
-	if _, err, closed := l.runs(t); !errors.As(err, &frozen) || closed != 1 || len(l.stopped) != 1 || len(l.box)+len(l.filled) != 0 {
+	if _, closed, err := l.runs(t); !errors.As(err, &frozen) || closed != 1 || len(l.stopped) != 1 || len(l.box)+len(l.filled) != 0 {
 		t.Errorf("frozen meanwhile: %v, %d ways closed, left %v %v", err, closed, l.box, l.filled)
 	}
 	// The server, which cannot know whose such a container is, does not pause it for any freeze.
@@ -80,7 +80,7 @@ func TestThreat25ACanaryEndsACalibration(t *testing.T) {
 	t.Parallel()
 	canary := (*CanaryError)(nil)
 	l := &sampleLab{lab: newLab(), meanwhile: func(l *sampleLab) { l.trips = []secret.Trip{{Deployment: "bbbbbbbbbbbb"}} }}
-	if _, err, closed := l.runs(t); !errors.As(err, &canary) || closed != 1 {
+	if _, closed, err := l.runs(t); !errors.As(err, &canary) || closed != 1 {
 		t.Errorf("in a request: %v, %d", err, closed)
 	}
 	l = &sampleLab{lab: newLab(), meanwhile: func(l *sampleLab) {
@@ -89,7 +89,7 @@ func TestThreat25ACanaryEndsACalibration(t *testing.T) {
 			l.exits(name, sandbox.ReasonOK, 0)
 		}
 	}}
-	if end, err, _ := l.runs(t); !errors.As(err, &canary) || len(end.output) != 0 || len(l.audited) != 1 {
+	if end, _, err := l.runs(t); !errors.As(err, &canary) || len(end.output) != 0 || len(l.audited) != 1 {
 		t.Errorf("in its output: %v, %q, %d entries", err, end.output, len(l.audited))
 	}
 }
