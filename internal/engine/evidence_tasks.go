@@ -152,7 +152,7 @@ func (l *look) deployments(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the deployments: %w", err)
 	}
-	self, err := l.e.Forge.Self(ctx)
+	self, err := l.e.Forge.Self(ctx, l.ref.Host)
 	if err != nil {
 		return fmt.Errorf("read who CoderFlow is at the forge: %w", err)
 	}

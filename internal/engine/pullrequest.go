@@ -43,7 +43,7 @@ func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) 
 		return pr, fmt.Errorf("open the pull request: %w", err)
 	}
 	e.Failpoint(PullRequestAsked)
-	self, err := e.Forge.Self(ctx)
+	self, err := e.Forge.Self(ctx, w.t.Repository.Host)
 	if err != nil {
 		return pr, fmt.Errorf("read who CoderFlow is at the forge: %w", err)
 	}
@@ -60,7 +60,7 @@ func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) 
 	}
 	for i, part := range parts[1:] {
 		marker := fmt.Sprintf("<!-- coderflow:manifest=%s/%d -->", w.t.ID, i+2)
-		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, pr.Number, marker, marker+"\n"+part); err != nil {
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(pr.Number), marker, marker+"\n"+part); err != nil {
 			return pr, fmt.Errorf("post part %d of the description: %w", i+2, err)
 		}
 	}
@@ -74,7 +74,7 @@ func (e *Engine) newPullRequest(ctx context.Context, w *work, p task.Proposal) (
 	}
 	request := forge.NewPullRequest{
 		Title: present.PullRequestTitle(w.t), Body: present.PullRequestBody(view)[0],
-		Head: w.t.ID.Branch(), Base: w.t.BaseBranch, Draft: true,
+		Head: w.t.ID.Branch(), Base: w.t.BaseBranch, Draft: true, Issue: w.t.Issue,
 	}
 	pr, err := e.Forge.OpenPullRequest(ctx, w.t.Repository, request)
 	if errors.Is(err, forge.ErrDraftsUnsupported) {
