@@ -103,7 +103,13 @@ func (w *world) finishes(issue int) {
 
 func (w *world) releaseAgent(running task.Task) (engineName string) {
 	w.t.Helper()
-	engineName = strings.TrimSpace(w.docker("ps", "-q", "--filter", "label=dev.coderflow.name="+running.Run.Container))
+	return w.releaseNamed(running.Run.Container)
+}
+
+// releaseNamed is [world.release] by the server's name for the container.
+func (w *world) releaseNamed(name string) (engineName string) {
+	w.t.Helper()
+	engineName = strings.TrimSpace(w.docker("ps", "-q", "--filter", "label=dev.coderflow.name="+name))
 	w.release(container{ID: engineName})
 	return engineName
 }
