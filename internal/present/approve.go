@@ -15,13 +15,21 @@ func (v PullRequestView) approve() string {
 	text := "## How to approve\n\n" +
 		"1. Read the patch under *Files changed*.\n" +
 		"2. *Review changes* → **Approve**. " + v.words() + "\n" +
-		"3. To ask for changes, submit a review that requests changes, with comments on the lines of the patch, or comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. While such a review stands, nothing lands. `/coderflow rebase` makes the same change on the tip of the base branch.\n\n" +
+		"3. " + v.revising() + " `/coderflow rebase` makes the same change on the tip of the base branch.\n\n" +
 		v.needed() +
 		Say("Who may: a person with the permission %s in environment %s (role %s or %s), with write access to the repository, %s. Bots cannot. "+
 			"An approval has to be of the commit that this pull request shows now.",
 			string(policy.TasksApprove), v.Task.Environment, "environment-admin", "server-admin", v.requester()).markdown +
 		"\n\nLines of the review that begin with `/coderflow` are directives:\n\n" + directives + v.targets()
 	return text + "\n\n" + v.deployments()
+}
+
+// revising says how to ask for another revision.
+func (v PullRequestView) revising() string {
+	if !v.ReviseOnReview {
+		return "To ask for changes, comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. A review that requests changes does not make it go on in this environment, but while such a review stands, nothing lands."
+	}
+	return "To ask for changes, submit a review that requests changes, with comments on the lines of the patch, or comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. While such a review stands, nothing lands."
 }
 
 // needed says how many must approve, where that is not simply one.
