@@ -133,10 +133,6 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	if err != nil {
 		return fmt.Errorf("judge review %s: %w", r.ID, err)
 	}
-	looked, err := e.stoodAt(ctx, record)
-	if err != nil {
-		return err
-	}
 	e.Failpoint(ReviewJudged)
 	w.t.Judged = completed(judged(w.t.Judged, judgement(r, record.Decision, e.Now())))
 	w.t.ApprovalID, w.t.Failure = record.ID, ""
@@ -144,11 +140,11 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	if err != nil {
 		return err
 	}
-	return e.approve(ctx, w, record, looked, others)
+	return e.approve(ctx, w, record, others)
 }
 
 // approve records an approval, unless a revision was asked for in the meantime.
-func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, looked []task.Examination, others []task.Task) error {
+func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, others []task.Task) error {
 	err := e.move(ctx, w, task.Approved, func(tx Tx) error {
 		if err := unlessFeedback(ctx, tx, w.t.ID); err != nil {
 			return err
@@ -163,7 +159,7 @@ func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, l
 		if err := e.chosen(ctx, tx, w.t, others, record.Approver.Subject.String()); err != nil {
 			return err
 		}
-		return e.auditApproval(ctx, tx, &w.t, record, looked)
+		return e.auditApproval(ctx, tx, &w.t, record)
 	})
 	if errors.Is(err, task.ErrReplaced) { // at the same moment; the next look ends this one
 		return queue.Again(0, err)
@@ -172,11 +168,12 @@ func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, l
 }
 
 // auditApproval writes what was approved, which receipts show to everybody who may see
-// the task, and apart from it why, and what it armed in which environments.
-func (e *Engine) auditApproval(ctx context.Context, tx Tx, t *task.Task, r approval.Record, looked []task.Examination) error {
+// the task, and apart from it why, and what it armed in which environments. Its checks are
+// those that the gate read when it decided; the store may have newer attempts.
+func (e *Engine) auditApproval(ctx context.Context, tx Tx, t *task.Task, r approval.Record) error {
 	err := e.audit(ctx, tx, t, r.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
 		"approval": r.ID, "digest": r.Digest, "review": r.ReviewURL, "reviews": r.Reviews, "landing": receipt.LandingOf(r, e.Committer),
-		"checks": resultsOf(looked, task.Check), "judges": resultsOf(looked, task.Judge),
+		"checks": resultsOf(r.Examined, task.Check), "judges": resultsOf(r.Examined, task.Judge),
 	})
 	if err != nil {
 		return err

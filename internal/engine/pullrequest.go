@@ -112,7 +112,7 @@ func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draft
 	issueURL, _, _ := strings.Cut(w.t.TriggerURL, "#")
 	v := present.PullRequestView{
 		Task: w.t, Proposal: p, IssueURL: issueURL, DraftRefused: draftRefused, MessageRule: env.Gate.CommitMessage,
-		Targets:     env.Landing.Targets,
+		Targets: env.Landing.Targets, ReviseOnReview: env.Proposal.ReviseOnReview,
 		Traits:      e.Forge.Traits(w.t.Repository.Host),
 		Requirement: env.Gate.Policy().Require(policy.ChangeOf(p)),
 	}

@@ -126,7 +126,7 @@ func TestARevisionThatWasAskedForIsHeardBeforeAnApproval(t *testing.T) {
 			heard := len(task.Pending(asked)) > 0
 			r := reviewed()
 			r.feedback = asked
-			err := r.e.approve(t.Context(), r.w, approval.Record{ID: "a"}, nil, nil)
+			err := r.e.approve(t.Context(), r.w, approval.Record{ID: "a"}, nil)
 			if errors.Is(err, errFeedback) != heard || err != nil && !heard {
 				t.Errorf("recording: %v", err)
 			}

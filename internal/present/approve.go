@@ -22,15 +22,26 @@ func (v PullRequestView) approve() string {
 
 // steps are what a reviewer does, in the words of the forge.
 func (v PullRequestView) steps() string {
-	read, approve := "1. Read the patch under *Files changed*.\n", "2. *Review changes* → **Approve**. "+v.words()+"\n"
-	object := "3. To ask for changes, submit a review that requests changes, with comments on the lines of the patch, "
 	if v.Traits.DirectivesInComments {
-		read = "1. Read the patch under *Files*.\n"
-		approve = "2. Vote **Approve**. *Approve with suggestions* is no approval. " + v.words() + "\n"
-		object = "3. To ask for changes, comment on the lines of the patch and then vote *Wait for author* or *Reject*, "
+		return "1. Read the patch under *Files*.\n" +
+			"2. Vote **Approve**. *Approve with suggestions* is no approval. " + v.words() + "\n" +
+			"3. " + v.revising("comment on the lines of the patch and then vote *Wait for author* or *Reject*", "Such a vote") + rebasing
 	}
-	return read + approve + object + "or comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. " +
-		"While such a review stands, nothing lands. `/coderflow rebase` makes the same change on the tip of the base branch."
+	return "1. Read the patch under *Files changed*.\n" +
+		"2. *Review changes* → **Approve**. " + v.words() + "\n" +
+		"3. " + v.revising("submit a review that requests changes, with comments on the lines of the patch", "A review that requests changes") + rebasing
+}
+
+const rebasing = " `/coderflow rebase` makes the same change on the tip of the base branch."
+
+// revising says how to ask for another revision: by objecting, which is called objection,
+// or by a command.
+func (v PullRequestView) revising(object, objection string) string {
+	const goesOn = "comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. "
+	if !v.ReviseOnReview {
+		return "To ask for changes, " + goesOn + objection + " does not make it go on in this environment, but while such a review stands, nothing lands."
+	}
+	return "To ask for changes, " + object + ", or " + goesOn + "While such a review stands, nothing lands."
 }
 
 // whereDirectives says where a reviewer writes what is to be done with the approval.

@@ -145,6 +145,8 @@ Comment on an issue, at the start of a line, outside quotes and code:
 | ` + "`/coderflow run --agents A,B [text…]`" + ` | let several agents work on it side by side, each with a pull request of its own |
 | ` + "`/coderflow run --supersede [text…]`" + ` | start anew in the place of what is open here |
 | ` + "`/coderflow status`" + ` | show the newest task |
+| ` + "`/coderflow revise TEXT`" + ` | on the pull request: let the agent go on from the proposal |
+| ` + "`/coderflow rebase`" + ` | on the pull request: make the same change on the tip of the base branch |
 | ` + "`/coderflow check [NAME…]`" + ` | on the pull request: run its checks again |
 | ` + "`/coderflow judge [NAME…]`" + ` | on the pull request: ask its judges again |
 | ` + "`/coderflow why`" + ` | show why it stands where it does |

@@ -20,6 +20,7 @@ func TestTextsReadAsWritten(t *testing.T) {
 	t.Parallel()
 	draftless := sampleReview()
 	draftless.DraftRefused, draftless.MessageRule, draftless.Profiles, draftless.Proposal.Risks = true, policy.MessageWritten, nil, nil
+	draftless.ReviseOnReview = false
 	failed := sampleStatus()
 	failed.Task.State, failed.Task.Failure, failed.Task.LandedCommit = task.Failed, "the agent ran out of memory (512 MiB)", ""
 	failed.Output, failed.Deployments, failed.PullRequestURL = "building\nKilled\n", nil, ""

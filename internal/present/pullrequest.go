@@ -32,6 +32,8 @@ type PullRequestView struct {
 	DraftRefused bool
 	// MessageRule is the environment's rule on commit messages.
 	MessageRule policy.CommitMessageRule
+	// ReviseOnReview says that a review that requests changes makes the agent go on.
+	ReviseOnReview bool
 	// Requirement is what the gate asks for this change.
 	Requirement policy.Requirement
 	// Summary is what the agent itself says about its work; may be empty.

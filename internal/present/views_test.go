@@ -57,7 +57,7 @@ func sampleProposal() task.Proposal {
 func sampleReview() PullRequestView {
 	return PullRequestView{
 		Output: "\x1b[31mok\x1b[0m: 1 receipt\nsee @octocat, fixes #1 <b>```</b>\n",
-		Task:   sampleTask(), Proposal: sampleProposal(), IssueURL: issueURL, MessageRule: policy.MessageProposed,
+		Task:   sampleTask(), Proposal: sampleProposal(), IssueURL: issueURL, MessageRule: policy.MessageProposed, ReviseOnReview: true,
 		Profiles: []deploy.Profile{
 			{Name: "site", Environment: "dev", Description: "Puts the site onto the test server.", Parameters: []deploy.Parameter{
 				{Name: "version", Type: deploy.String, Required: true},
