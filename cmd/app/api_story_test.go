@@ -107,7 +107,7 @@ func TestThreat49TheAPIGivesATokenWhatItsOwnerMayAndNothingOfOtherEnvironments(t
 			mine, mineID := w.token(maria)
 			stranger, _ := w.token(eve)
 			issue := w.run(maria)
-			running := w.taskOf(issue.GetNumber(), task.Running)
+			running := w.taskOf(issue.Number, task.Running)
 			other := w.elsewhere()
 
 			w.seesOnlyItsOwn(mine, stranger, running, other)

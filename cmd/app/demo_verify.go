@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -93,16 +92,6 @@ func (t *story) task(ctx context.Context) (task.Task, error) {
 		return task.Task{}, errors.New("there is no task")
 	}
 	return tasks[0], nil
-}
-
-// subject is somebody by number.
-func (t *story) subject(login string) string {
-	for _, u := range t.hub.Info().Users {
-		if u.Login == login {
-			return forge.Subject{Host: forge.GitHub, ID: strconv.FormatInt(u.ID, 10)}.String()
-		}
-	}
-	return ""
 }
 
 // clone clones the task's branch as tom and returns where.

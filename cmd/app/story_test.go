@@ -23,16 +23,16 @@ func TestIssueBecomesACommitAndADeploymentOnlyByApproval(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, withExtra(extra(t)))
 			issue := w.run(maria)
-			proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+			proposed := w.taskOf(issue.Number, task.Proposed)
 			carrier := w.head(proposed.PullRequest)
 			w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow deploy publish channel=stable")
-			done := w.taskOf(issue.GetNumber(), task.Done)
+			done := w.taskOf(issue.Number, task.Done)
 			landed := w.head(proposed.PullRequest)
 			if landed != done.LandedCommit || landed == carrier {
 				t.Errorf("the branch is at %s, the task landed %s, the carrier was %s", landed, done.LandedCommit, carrier)
 			}
 			w.landedExactly(done)
-			w.waitSaid(issue.GetNumber(), "channel stable")
+			w.waitSaid(issue.Topic(), "channel stable")
 			w.auditHas(done.ID, map[audit.Action]int{
 				audit.TaskCreated: 1, audit.ApprovalRecorded: 1, audit.PushIntent: 1, audit.PushDone: 1,
 				audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1,
@@ -55,11 +55,11 @@ func (w *world) landedExactly(done task.Task) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if len(commit.Parents) != 1 || commit.Parents[0].GetSHA() != p.BaseCommit || commit.GetCommit().GetTree().GetSHA() != p.Tree {
-		w.t.Errorf("landed commit %s has tree %s and %d parents, want tree %s on %s", commit.GetSHA(),
-			commit.GetCommit().GetTree().GetSHA(), len(commit.Parents), p.Tree, p.BaseCommit)
+	if len(commit.Parents) != 1 || commit.Parents[0] != p.BaseCommit || commit.Tree != p.Tree {
+		w.t.Errorf("landed commit %s has tree %s and %d parents, want tree %s on %s", commit.SHA,
+			commit.Tree, len(commit.Parents), p.Tree, p.BaseCommit)
 	}
-	if got := commit.GetCommit().GetAuthor().GetEmail(); !strings.HasPrefix(got, "1") || !strings.Contains(got, "+"+tom+"@") {
+	if got := commit.Author.Email; !strings.HasPrefix(got, "1") || !strings.Contains(got, "+"+tom+"@") {
 		w.t.Errorf("author %q is not the approver", got)
 	}
 	var seen []string

@@ -49,7 +49,7 @@ func TestThreat51ManyTimesTwoApprovalsARestartAndARedelivery(t *testing.T) {
 	for range rounds {
 		var issues []int
 		for range atOnce {
-			issues = append(issues, w.run(maria).GetNumber())
+			issues = append(issues, w.run(maria).Number)
 		}
 		proposed := w.allIn(db, issues, task.Proposed)
 		var acts sync.WaitGroup
@@ -115,7 +115,7 @@ func (w *world) landedByOne(done task.Task) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	author := commit.GetCommit().GetAuthor().GetEmail()
+	author := commit.Author.Email
 	if !strings.Contains(author, "+"+tom+"@") && !strings.Contains(author, "+"+zoe+"@") {
 		w.t.Errorf("task %s: author %q is no approver", done.ID, author)
 	}
