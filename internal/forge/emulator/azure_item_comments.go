@@ -55,7 +55,7 @@ const maxCommentPage = 200
 
 // listItemComments is newest first unless asked otherwise; a page ends with the token of the next.
 func (c *azureCall) listItemComments() (response, error) {
-	w, err := c.readable(c.num("id"))
+	w, err := c.readable(c.num("workItemId"))
 	if err != nil {
 		return response{}, err
 	}
@@ -100,7 +100,7 @@ func (c *azureCall) listItemComments() (response, error) {
 }
 
 func (c *azureCall) wantedItemComment() (*itemComment, error) {
-	w, err := c.readable(c.num("id"))
+	w, err := c.readable(c.num("workItemId"))
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (c *azureCall) itemText() (string, error) {
 }
 
 func (c *azureCall) addItemComment() (response, error) {
-	w, err := c.readable(c.num("id"))
+	w, err := c.readable(c.num("workItemId"))
 	if err != nil {
 		return response{}, err
 	}

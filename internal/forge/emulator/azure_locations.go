@@ -117,24 +117,24 @@ func workItemResources() []azureLocation {
 		{id: "6570bf97-d02c-4a91-8d93-3abe9895b1a9", area: "wit", name: "updates", pattern: one + "/updates/{updateNumber}", scope: anyProject, version: 3, routes: []azureRoute{
 			{method: get, scope: read, query: "$top $skip", serve: (*azureCall).listUpdates},
 			{method: get, one: true, scope: read, serve: (*azureCall).getUpdate}}},
-		{id: "608aac0a-32e1-4493-a863-b9cf4566d257", area: "wit", name: "comments", pattern: "wit/workItems/{id}/comments/{commentId}", scope: inProject, version: 4, preview: true, routes: []azureRoute{
+		{id: "608aac0a-32e1-4493-a863-b9cf4566d257", area: "wit", name: "comments", pattern: "wit/workItems/{workItemId}/comments/{commentId}", scope: inProject, version: 4, preview: true, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "$top continuationToken includeDeleted $expand order ids", serve: (*azureCall).listItemComments},
 			{method: get, one: true, scope: read, level: levelRead, query: "includeDeleted $expand", serve: (*azureCall).getItemComment},
 			{method: post, scope: write, level: levelRead, query: "format", serve: (*azureCall).addItemComment},
 			{method: patch, one: true, scope: write, level: levelRead, query: "format", serve: (*azureCall).updateItemComment},
 			{method: remove, one: true, scope: write, level: levelRead, serve: (*azureCall).deleteItemComment}}},
-		{id: "f6cb3f27-1028-4851-af96-887e570dc21f", area: "wit", name: "reactions", pattern: "wit/workItems/{id}/comments/{commentId}/reactions/{reactionType}", scope: inProject, version: 1, preview: true, routes: []azureRoute{
+		{id: "f6cb3f27-1028-4851-af96-887e570dc21f", area: "wit", name: "reactions", pattern: "wit/workItems/{workItemId}/comments/{commentId}/reactions/{reactionType}", scope: inProject, version: 1, preview: true, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, serve: (*azureCall).listItemReactions},
 			{method: put, one: true, scope: write, level: levelRead, serve: (*azureCall).reactToItemComment},
 			{method: remove, one: true, scope: write, level: levelRead, serve: (*azureCall).unreactToItemComment}}},
-		{id: "e33ca5e0-2349-4285-af3d-d72d86781c35", area: "wit", name: "reactionUsers", pattern: "wit/workItems/{id}/comments/{commentId}/reactions/{reactionType}/users", scope: inProject, version: 1, preview: true, routes: []azureRoute{
+		{id: "e33ca5e0-2349-4285-af3d-d72d86781c35", area: "wit", name: "reactionUsers", pattern: "wit/workItems/{workItemId}/comments/{commentId}/reactions/{reactionType}/users", scope: inProject, version: 1, preview: true, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "$top $skip", serve: (*azureCall).engagedUsers}}},
 		{id: "7c9d7a76-4a09-43e8-b5df-bd792f4ac6aa", area: "wit", name: "workItemTypeStates", pattern: "wit/workItemTypes/{type}/states", scope: inProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, serve: (*azureCall).typeStates}}},
 		{id: "7c8d7a76-4a09-43e8-b5df-bd792f4ac6aa", area: "wit", name: "workItemTypes", pattern: "wit/workItemTypes/{type}", scope: inProject, version: 2, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, serve: (*azureCall).listTypes},
 			{method: get, one: true, scope: read, level: levelRead, serve: (*azureCall).getType}}},
-		{id: "bc15bc60-e7a8-43cb-ab01-2106be3983a1", area: "wit", name: "tags", pattern: "wit/tags", scope: inProject, version: 1, routes: []azureRoute{
+		{id: "bc15bc60-e7a8-43cb-ab01-2106be3983a1", area: "wit", name: "tags", pattern: "wit/tags/{tagIdOrName}", scope: inProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, serve: (*azureCall).listTags}}},
 		{id: "1a9c53f7-f243-4447-b110-35ef023636e4", area: "wit", name: "wiql", pattern: "wit/wiql", scope: inTeam, version: 2, routes: []azureRoute{
 			{method: post, scope: read, query: "timePrecision $top", serve: (*azureCall).wiql}}},
