@@ -154,6 +154,17 @@ func (s *subscription) header() http.Header {
 	return h
 }
 
+// pastDelivery says whether the subscription has been disabled since the delivery was queued: it is not made then.
+func (f *Forge) pastDelivery(d *delivery) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d.subscription == nil || d.subscription.status == "enabled" {
+		return false
+	}
+	d.done, d.Dropped = true, true
+	return true
+}
+
 // maxRetries is how often the service repeats what failed for a moment.
 const maxRetries = 8
 

@@ -133,6 +133,9 @@ func (h *hub) push(d *delivery) {
 
 // send makes the one attempt and records its outcome.
 func (h *hub) send(ctx context.Context, d *delivery) {
+	if h.forge.pastDelivery(d) {
+		return
+	}
 	if see := h.forge.opts.OnDelivery; see != nil {
 		see(d.Event, d.header.Clone(), d.Payload)
 	}
