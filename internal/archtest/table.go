@@ -57,6 +57,8 @@ var table = []row{
 
 	{"internal/forge/github", "adapter of GitHub", []string{"internal/forge"},
 		[]string{"github.com/google/go-github/v62", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v5"}},
+	{"internal/forge/azuredevops", "adapter of Azure DevOps", []string{"internal/forge"},
+		[]string{"github.com/microsoft/azure-devops-go-api/azuredevops/v7", "github.com/google/uuid", "github.com/yuin/goldmark", "golang.org/x/net/html", "golang.org/x/oauth2"}},
 	{"internal/forge/github/appmanifest", "app.yml and the App-manifest flow", []string{"internal/forge", "internal/forge/github"},
 		plus(yaml, "github.com/google/go-github/v62")},
 	{"internal/forge/emulator", "a local GitHub or Azure DevOps", []string{"internal/forge"},
