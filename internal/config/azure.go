@@ -39,7 +39,7 @@ func (l *loader) azure(raw azureFile) *AzureDevOps {
 			"a personal access token of CoderFlow's own account; or configure azureDevOps.entra; `coderflow init azure-devops` says which rights it needs")
 	}
 	if raw.GitTokenFile != "" {
-		a.GitToken = l.token("azureDevOps.gitTokenFile", raw.GitTokenFile, "a token for git")
+		a.TokenForGit = l.token("azureDevOps.gitTokenFile", raw.GitTokenFile, "a token for git")
 	}
 	return a
 }
@@ -158,12 +158,18 @@ func (r workItemFile) rule() (WorkItemRule, error) {
 			return rule, fmt.Errorf(`areaPath: %q is not a path such as Web Shop\Cash desk`, r.AreaPath)
 		}
 	}
-	name := strings.TrimPrefix(rule.Repository, rule.Project+"/")
-	if err := forge.CheckAzureName(name); err != nil && !forge.ValidID(forge.AzureDevOps, rule.Repository) {
-		return rule, fmt.Errorf("repository: want the name of a repository of the project, or its GUID in lower case: %w", err)
+	if err := checkPlace(rule.Repository); err != nil {
+		return rule, fmt.Errorf("repository: want NAME in the project, or PROJECT/NAME: %w", err)
 	}
-	rule.Repository = name
 	return rule, nil
+}
+
+// checkPlace takes NAME and PROJECT/NAME.
+func checkPlace(repository string) error {
+	if strings.Contains(repository, "/") {
+		return forge.CheckAzureRepository(repository)
+	}
+	return forge.CheckAzureName(repository)
 }
 
 // setWorkItems reads the form that a variable has: PROJECT=REPOSITORY or

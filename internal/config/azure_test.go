@@ -57,7 +57,7 @@ func TestAzureDevOpsIsSetByVariables(t *testing.T) {
 		{"Web Shop", "", "desk"}, {"Web Shop", `Web Shop\Cash desk\Till`, "till"}, {"Lab", "", "5febef5a-833d-4e14-b9c0-14cb638f91e6"},
 	}
 	if a.OrganizationURL != "https://ado.example.com/tfs/Default" || a.GitURL != "https://git.example.com/x" || a.Token != "" ||
-		a.Entra.AuthorityURL != "https://login.microsoftonline.com" || a.Entra.ClientSecret.Reveal() != "hook-secret" || a.GitToken.Reveal() != "hook-secret" ||
+		a.Entra.AuthorityURL != "https://login.microsoftonline.com" || a.Entra.ClientSecret.Reveal() != "hook-secret" || a.TokenForGit.Reveal() != "hook-secret" ||
 		len(a.Webhook.Passwords) != 2 || !reflect.DeepEqual(a.WorkItems, want) {
 		t.Errorf("%+v %+v", a, a.Entra)
 	}
@@ -70,7 +70,7 @@ func TestWorkItemsAreMappedByProjectAndArea(t *testing.T) {
     - {project: Web Shop, areaPath: Till, repository: till}
     - {areaPath: 'Lab\Bench', repository: bench}
 `)), nil)
-	want := []WorkItemRule{{"Web Shop", "", "desk"}, {"Web Shop", `Web Shop\Till`, "till"}, {"Lab", `Lab\Bench`, "bench"}}
+	want := []WorkItemRule{{"Web Shop", "", "Web Shop/desk"}, {"Web Shop", `Web Shop\Till`, "till"}, {"Lab", `Lab\Bench`, "bench"}}
 	if err != nil || !reflect.DeepEqual(c.AzureDevOps.WorkItems, want) {
 		t.Errorf("%+v, %v", c.AzureDevOps.WorkItems, err)
 	}
@@ -107,7 +107,7 @@ func TestMistakesAboutAzureDevOpsAreNamed(t *testing.T) {
 		atAzure("  token: abc\n"):                                                            `unknown key "token"`,
 		atAzure("  workItems: [{project: a}]\n"):                                             "azureDevOps.workItems[0].repository: this key is required",
 		atAzure("  workItems: [{project: a/b, repository: c}]\n"):                            "azureDevOps.workItems[0]: project:",
-		atAzure("  workItems: [{project: a, repository: b/c}]\n"):                            "want the name of a repository of the project, or its GUID",
+		atAzure("  workItems: [{project: a, repository: b/c/d}]\n"):                          "want NAME in the project, or PROJECT/NAME",
 		atAzure("  workItems: [{project: a, areaPath: 'x\\\\y', repository: c}]\n"):          "areaPath:",
 		atAzure("  workItems: [{project: a, repository: c}, {project: A, repository: d}]\n"): "azureDevOps.workItems[1]: there is already a rule",
 	} {

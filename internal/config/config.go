@@ -94,8 +94,8 @@ type AzureDevOps struct {
 	// Token is a personal access token; empty with Entra.
 	Token forge.Secret
 	Entra *Entra // nil: Token is used
-	// GitToken is another personal access token, for git alone; empty: git uses the one above.
-	GitToken  forge.Secret
+	// TokenForGit is another personal access token, for git alone; empty: git uses the one above.
+	TokenForGit  forge.Secret
 	WorkItems []WorkItemRule
 	Webhook   AzureWebhook
 }
@@ -112,7 +112,7 @@ type Entra struct {
 type WorkItemRule struct {
 	Project  string
 	AreaPath string // with the project in front, "Web Shop\\Desk"; empty: the whole project
-	// Repository is a GUID, or the name of a repository of the project.
+	// Repository is NAME in the project, or PROJECT/NAME.
 	Repository string
 }
 
