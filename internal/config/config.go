@@ -95,9 +95,9 @@ type AzureDevOps struct {
 	Token forge.Secret
 	Entra *Entra // nil: Token is used
 	// TokenForGit is another personal access token, for git alone; empty: git uses the one above.
-	TokenForGit  forge.Secret
-	WorkItems []WorkItemRule
-	Webhook   AzureWebhook
+	TokenForGit forge.Secret
+	WorkItems   []WorkItemRule
+	Webhook     AzureWebhook
 }
 
 // Entra is a service principal of Microsoft Entra.
