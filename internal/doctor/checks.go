@@ -50,9 +50,9 @@ func Checks(o Options) []Check {
 		engine: engine, sandbox: o.Sandbox, sandboxErr: o.SandboxErr, guest: o.Guest, image: o.Config.Sandbox.Image,
 		environments: database.environments,
 	}
-	hub := &forgeChecks{client: o.Client, app: o.App, appErr: o.AppErr, now: o.Now}
+	hub := &forgeChecks{clock: &clockCheck{client: o.Client, now: o.Now}, app: o.App, appErr: o.AppErr}
 	if o.Config.GitHub != nil {
-		hub.apiURL = o.Config.GitHub.APIURL
+		hub.apiURL, hub.clock.url = o.Config.GitHub.APIURL, o.Config.GitHub.APIURL+"rate_limit"
 	}
 	return slices.Concat(
 		[]Check{{Name: "configuration", Run: func(context.Context) Finding { return configuration(o) }},
