@@ -50,9 +50,9 @@ func Checks(o Options) []Check {
 		engine: engine, sandbox: o.Sandbox, sandboxErr: o.SandboxErr, guest: o.Guest, image: o.Config.Sandbox.Image,
 		environments: database.environments,
 	}
-	hub := &forgeChecks{client: o.Client, app: o.App, appErr: o.AppErr, now: o.Now}
+	hub := &forgeChecks{clock: &clockCheck{client: o.Client, now: o.Now}, app: o.App, appErr: o.AppErr}
 	if o.Config.GitHub != nil {
-		hub.apiURL = o.Config.GitHub.APIURL
+		hub.apiURL, hub.clock.url = o.Config.GitHub.APIURL, o.Config.GitHub.APIURL+"rate_limit"
 	}
 	return slices.Concat(
 		[]Check{{Name: "configuration", Run: func(context.Context) Finding { return configuration(o) }},
@@ -84,9 +84,6 @@ func configuration(o Options) Finding {
 		lines := strings.Split(strings.TrimSpace(o.ConfigErr.Error()), "\n")
 		return problem(fmt.Sprintf("%s: %s", count(len(lines), "mistake"), strings.Join(lines, "; ")),
 			"the server does not start", "correct what is named; docs/configuration.md lists the keys").with("mistakes", lines)
-	}
-	if unserved := o.Config.Unserved(); len(unserved) > 0 {
-		return warning(strings.Join(unserved, "; "), "what was meant by it does not happen", "remove these keys, or wait for a version that has them").with("from", from)
 	}
 	return fine("in order, from %s", from).with("from", from)
 }
