@@ -17,7 +17,9 @@ type RunState string
 
 // States of a run. A container is created before Created is recorded and
 // started only after: so a run in Created whose container is gone may have run,
-// and is Unknown, never started again.
+// and is Unknown, never started again. A pipeline is asked for its run once, after
+// Created is recorded: so a run in Created is looked for there, and never asked for
+// again.
 const (
 	Armed     RunState = "armed"     // waits for the forge to report the merge
 	Pending   RunState = "pending"   // its turn has not come; nothing was created
@@ -75,6 +77,8 @@ type Run struct {
 	Concurrency    Concurrency
 	State          RunState
 	Container      string
+	Pipeline       PipelineRecord // of a profile that runs one
+	Stopped        Stop           // see Tx.StopRun of package store; Save does not write it
 	ExitCode       int
 	Detail         string   // why it failed or is unknown, for people
 	ForgeID        string   // the forge's own deployment
