@@ -58,12 +58,13 @@ type Pipelines interface {
 // of a deployment that asked none.
 type PipelineRecord struct {
 	Pipeline
-	Ref     string    `json:"ref,omitempty"`
-	AskedAt time.Time `json:"askedAt,omitzero"` // recorded before it was
-	ID      string    `json:"id,omitempty"`
-	Run     string    `json:"run,omitempty"` // its name
-	URL     string    `json:"url,omitempty"`
-	Result  string    `json:"result,omitempty"`
+	Ref     string        `json:"ref,omitempty"`
+	Timeout time.Duration `json:"timeout,omitempty"` // of the profile
+	AskedAt time.Time     `json:"askedAt,omitzero"`  // recorded before it was
+	ID      string        `json:"id,omitempty"`
+	Run     string        `json:"run,omitempty"` // its name
+	URL     string        `json:"url,omitempty"`
+	Result  string        `json:"result,omitempty"`
 	// Place is how far its output is kept, as the service counts; Kept in bytes.
 	Place string `json:"place,omitempty"`
 	Kept  int64  `json:"kept,omitempty"`
@@ -83,7 +84,7 @@ var ErrNoPipelines = errors.New("this server has no Azure DevOps: the section az
 
 // Runs reports whether the server can run the profile at all.
 func (x *Executor) Runs(p Profile) error {
-	if p.Pipeline != nil && x.Pipelines == nil {
+	if p.Pipeline != nil && (x == nil || x.Pipelines == nil) {
 		return fmt.Errorf("profile %s runs a pipeline, and %w", p.Name, ErrNoPipelines)
 	}
 	return nil

@@ -50,10 +50,12 @@ func TestThreat52OnlyTheGrantedRunAsksItsPipeline(t *testing.T) {
 		t.Errorf("asked for %+v", got)
 	}
 	for name, change := range map[string]func(*approval.Grant, *deploy.Run, *deploy.Profile){
-		"no grant":             func(g *approval.Grant, _ *deploy.Run, _ *deploy.Profile) { *g = approval.Grant{} },
-		"another run's grant":  func(g *approval.Grant, _ *deploy.Run, _ *deploy.Profile) { *g = b.grant(t, b.armed()) },
-		"another commit":       func(_ *approval.Grant, r *deploy.Run, _ *deploy.Profile) { r.Commit = strings.Repeat("1", 40) },
-		"other parameters":     func(_ *approval.Grant, r *deploy.Run, _ *deploy.Profile) { r.Parameters = map[string]string{"channel": "x"} },
+		"no grant":            func(g *approval.Grant, _ *deploy.Run, _ *deploy.Profile) { *g = approval.Grant{} },
+		"another run's grant": func(g *approval.Grant, _ *deploy.Run, _ *deploy.Profile) { *g = b.grant(t, b.armed()) },
+		"another commit":      func(_ *approval.Grant, r *deploy.Run, _ *deploy.Profile) { r.Commit = strings.Repeat("1", 40) },
+		"other parameters": func(_ *approval.Grant, r *deploy.Run, _ *deploy.Profile) {
+			r.Parameters = map[string]string{"channel": "x"}
+		},
 		"another pipeline":     func(_ *approval.Grant, r *deploy.Run, _ *deploy.Profile) { r.Pipeline.Name = "other" },
 		"a changed profile":    func(_ *approval.Grant, _ *deploy.Run, p *deploy.Profile) { p.Timeout++ },
 		"a profile without it": func(_ *approval.Grant, _ *deploy.Run, p *deploy.Profile) { p.Pipeline = nil },
