@@ -91,6 +91,12 @@ type Run struct {
 	FinishedAt     time.Time
 }
 
+// HasExitCode reports whether ExitCode is a script's own: a pipeline has none, nor has
+// what never ran.
+func (r Run) HasExitCode() bool {
+	return r.Pipeline.IsZero() && (r.State == Succeeded || r.State == Failed && !r.StartedAt.IsZero())
+}
+
 // RunID derives the id of the n-th deployment armed by an approval, so that the
 // same arming is the same run whoever retries it.
 func RunID(approvalID string, n int) string {

@@ -108,7 +108,11 @@ func (e *Engine) queuePipeline(ctx context.Context, w *work, run *deploy.Run, pr
 	asking, cancel := context.WithTimeout(ctx, pipelineAsk)
 	defer cancel()
 	started, err := e.Deployer.Queue(asking, grant, *run, profile)
-	if refusal := refusedByPipeline(run, err); refusal != "" {
+	refusal := refusedByPipeline(run, err)
+	if limited := (*forge.RateLimitError)(nil); errors.As(err, &limited) {
+		refusal = fmt.Sprintf("pipeline %s was not started: %s", run.Pipeline.Pipeline.Ref(), lastWords(err))
+	}
+	if refusal != "" {
 		if err := e.neverAsked(ctx, w, run, refusal); err != nil {
 			e.Logger.WarnContext(ctx, "the refusal of a pipeline is not recorded", "deployment", run.ID, "refusal", refusal, "error", err)
 		}

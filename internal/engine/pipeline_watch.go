@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,17 +32,14 @@ func (e *Engine) watchPipeline(ctx context.Context, w *work, run *deploy.Run) er
 	if err := e.pipelineSeen(ctx, run, now); err != nil {
 		return err
 	}
-	if now.Commit != "" && now.Commit != run.Commit {
-		if err := e.stopPipeline(ctx, run, fmt.Sprintf("the pipeline took commit %.12s instead of %.12s", now.Commit, run.Commit)); err != nil {
-			return err
-		}
-	}
 	if err := e.keepPipelineOutput(ctx, w, run, now.Ended()); err != nil {
 		return err
 	}
 	switch {
 	case now.Ended():
 		return e.pipelineEnded(ctx, w, run, now)
+	case run.Stopped.Why == "" && otherCommit(run, now) != "":
+		return e.stopPipeline(ctx, run, otherCommit(run, now))
 	case run.Stopped.Why == "" && e.Now().After(overdueAt(run)):
 		return e.stopPipeline(ctx, run, "it took longer than its profile permits, since "+run.StartedAt.Format(time.RFC3339))
 	case run.Stopped.Why == "":
@@ -75,21 +73,24 @@ func overdueAt(run *deploy.Run) time.Time { return run.StartedAt.Add(run.Pipelin
 // pipelineEnded takes the end of the run for what it is.
 func (e *Engine) pipelineEnded(ctx context.Context, w *work, run *deploy.Run, now forge.PipelineRun) error {
 	e.Failpoint(DeploymentExited)
+	trip := e.tripped(ctx, run.Task, run.ID)
+	tripped := errors.As(trip, new(*CanaryError))
+	if trip != nil && !tripped {
+		return trip
+	}
 	run.State, run.FinishedAt = deploy.Failed, now.FinishedAt
 	if run.FinishedAt.IsZero() {
 		run.FinishedAt = e.Now().UTC()
 	}
-	stopped := run.Stopped.Why
-	wrong := now.Commit != "" && now.Commit != run.Commit || e.tripped(ctx, run.Task, run.ID) != nil
+	other := otherCommit(run, now)
+	stopped := cmp.Or(run.Stopped.Why, other)
 	switch now.Result {
 	case forge.PipelineSucceeded:
-		if wrong {
-			run.Detail = stopped + "; it was cancelled, and had succeeded by then"
-			break
+		if run.State, run.Detail = deploy.Succeeded, ""; stopped != "" {
+			run.Detail = stopped + ": the pipeline's run had succeeded before it was cancelled"
 		}
-		run.State, run.Detail = deploy.Succeeded, ""
-		if stopped != "" {
-			run.Detail = stopped + ": it was cancelled, and had succeeded by then"
+		if other != "" || tripped { // which is no success
+			run.State = deploy.Failed
 		}
 	case forge.PipelineCancelled:
 		run.Detail = "somebody cancelled the pipeline's run"
@@ -101,12 +102,20 @@ func (e *Engine) pipelineEnded(ctx context.Context, w *work, run *deploy.Run, no
 	case forge.PipelineFailed:
 		run.Detail = "the pipeline's run failed"
 		if stopped != "" {
-			run.Detail = stopped + ": the pipeline's run was cancelled, and failed"
+			run.Detail = stopped + "; the pipeline's run failed"
 		}
 	default:
 		run.State, run.Detail = deploy.Unknown, "the service does not say how the pipeline's run ended"
 	}
 	return e.endRun(ctx, w, run)
+}
+
+// otherCommit says that the run takes another commit than the approved one, or "".
+func otherCommit(run *deploy.Run, now forge.PipelineRun) string {
+	if now.Commit == "" || now.Commit == run.Commit {
+		return ""
+	}
+	return fmt.Sprintf("the pipeline took commit %.12s instead of %.12s", now.Commit, run.Commit)
 }
 
 // stopPipeline orders the run to be cancelled, and cancels it. The order is recorded
