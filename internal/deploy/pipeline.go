@@ -23,13 +23,6 @@ type Pipeline struct {
 	Repository string `json:"repository,omitempty"`
 }
 
-// OwnRepository is what a pipeline calls the repository that it is written in.
-const OwnRepository = "self"
-
-// KeyParameter carries the id of the deployment. The pipeline declares it; CoderFlow
-// alone gives it.
-const KeyParameter = "coderflowDeployment"
-
 // Ref names the pipeline.
 func (p Pipeline) Ref() forge.PipelineRef {
 	return forge.PipelineRef{Host: p.Host, Project: p.Project, Name: p.Name}
@@ -108,7 +101,7 @@ func (x *Executor) Queue(ctx context.Context, g approval.Grant, run Run, p Profi
 func (r Run) PipelineRequest() forge.PipelineRequest {
 	repository := r.Pipeline.Repository
 	if repository == "" {
-		repository = OwnRepository
+		repository = forge.OwnRepository
 	}
 	parameters := maps.Clone(r.Parameters)
 	maps.DeleteFunc(parameters, func(_, value string) bool { return value == "" })
@@ -148,8 +141,8 @@ func (p Profile) checkPipeline(wrong func(field, format string, args ...any)) {
 	}
 	for i, parameter := range p.Parameters {
 		at := fmt.Sprintf("parameters[%d]", i)
-		if strings.EqualFold(parameter.Name, KeyParameter) {
-			wrong(at+".name", "%s is given by CoderFlow itself", KeyParameter)
+		if strings.EqualFold(parameter.Name, forge.PipelineKey) {
+			wrong(at+".name", "%s is given by CoderFlow itself", forge.PipelineKey)
 		}
 		for _, value := range append(slices.Clone(parameter.Options), parameter.Default) {
 			if problem := expansionProblem(value); problem != "" {

@@ -13,6 +13,13 @@ type PipelineRef struct {
 // String is for messages.
 func (p PipelineRef) String() string { return p.Project + "/" + p.Name }
 
+// PipelineKey is the parameter in which a run carries the key of its request. A pipeline
+// that does not declare it is not run.
+const PipelineKey = "coderflowDeployment"
+
+// OwnRepository is what a pipeline calls the repository that it is written in.
+const OwnRepository = "self"
+
 // PipelineRequest asks for one run of a pipeline.
 type PipelineRequest struct {
 	Pipeline PipelineRef
