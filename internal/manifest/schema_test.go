@@ -175,6 +175,10 @@ func generated(t *testing.T, kind string, comments map[string]string) []byte {
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = kind
 	properties, _ := s["properties"].(schema)
+	if kind == KindDeploymentProfile {
+		spec, _ := properties["spec"].(schema)
+		spec["oneOf"] = []any{schema{"required": []any{"script"}}, schema{"required": []any{"azurePipeline"}}}
+	}
 	properties["apiVersion"], properties["kind"] = schema{"const": APIVersion}, schema{"const": kind}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
