@@ -84,8 +84,9 @@ func chainRows(ctx context.Context, from ChainReader, id task.ID) (rows audit.Ro
 // chainURL is the page of a task's chain; empty where the server has no address of
 // its own.
 func (e *Engine) chainURL(id task.ID) string {
-	if e.PagesURL == "" {
+	page := e.taskPage(id)
+	if page == "" {
 		return ""
 	}
-	return strings.TrimRight(e.PagesURL, "/") + "/tasks/" + string(id) + "/chain"
+	return page + "/chain"
 }
