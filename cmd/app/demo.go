@@ -84,7 +84,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		served <- nil
 		return fmt.Errorf("the server did not start: %w", err)
 	case a := <-address:
-		hub.SetWebhookURL("http://" + a + "/webhooks/github")
+		hub.SetWebhookURL(webhookURL(hub.Info(), a))
 		hub.SetConsoleURL("http://" + a)
 	}
 	if err := tell(ctx); err != nil {

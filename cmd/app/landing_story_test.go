@@ -41,7 +41,7 @@ func (w *world) ownPushes() []string {
 	w.t.Helper()
 	var pushed []string
 	for _, push := range w.hub.Pushes(sampleRepo) {
-		if strings.Contains(push.Actor, "[bot]") && push.Kind != "branch_creation" || !strings.Contains(push.Ref, task.BranchPrefix) && strings.Contains(push.Actor, "[bot]") {
+		if push.Actor == w.ownLogin() && push.Kind != "branch_creation" || !strings.Contains(push.Ref, task.BranchPrefix) && push.Actor == w.ownLogin() {
 			pushed = append(pushed, push.Ref+" "+push.New)
 		}
 	}
@@ -61,7 +61,7 @@ func (w *world) landedOn(done task.Task, branch string) {
 		w.t.Fatal(err)
 	}
 	if len(commit.Parents) != 1 || commit.Parents[0] != p.BaseCommit || commit.Tree != p.Tree ||
-		!strings.Contains(commit.Author.Email, "+"+tom+"@") {
+		commit.Author.Email != w.mailOf(tom) {
 		w.t.Errorf("landed commit %+v, want tree %s on %s by tom", commit, p.Tree, p.BaseCommit)
 	}
 	if pushes := w.branchPushes(done.ID); !slices.Equal(pushes, []string{p.Carrier}) {

@@ -18,9 +18,6 @@ type people struct {
 
 // acts are what people do at a forge, whichever it is.
 type acts interface {
-	// host is the forge's, and subject somebody there, by the id that never changes.
-	host() string
-	subject(login string) string
 	// ours reports whether CoderFlow is the user.
 	ours(u forge.User) bool
 
@@ -68,7 +65,12 @@ type changedFile struct {
 	Additions, Deletions int
 }
 
-func newPeople(hub *emulator.Forge) people { return people{hub, gitHubPeople{hub}} }
+func newPeople(hub *emulator.Forge) people {
+	if hub.Info().Azure != nil {
+		return people{hub, azurePeople{hub}}
+	}
+	return people{hub, gitHubPeople{hub}}
+}
 
 // until calls look until it reports true, an error, or the time is over.
 func until(ctx context.Context, atMost time.Duration, what string, look func(context.Context) (bool, error)) error {

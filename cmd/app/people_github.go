@@ -26,17 +26,6 @@ func (p gitHubPeople) as(login string) *gh.Client {
 	return client
 }
 
-func (gitHubPeople) host() string { return forge.GitHub }
-
-func (p gitHubPeople) subject(login string) string {
-	for _, u := range p.hub.Info().Users {
-		if u.Login == login {
-			return forge.Subject{Host: forge.GitHub, ID: strconv.FormatInt(u.ID, 10)}.String()
-		}
-	}
-	return ""
-}
-
 func (p gitHubPeople) ours(u forge.User) bool { return u.Login == p.hub.Info().AppSlug+"[bot]" }
 
 func (p gitHubPeople) openIssue(ctx context.Context, login, title, body string) (forge.Issue, error) {

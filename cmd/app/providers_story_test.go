@@ -39,7 +39,7 @@ func forgeTeamWorld(t *testing.T) *world {
 	path := filepath.Join(w.dir, "manifests", "demo.yaml")
 	text, err := os.ReadFile(path)
 	must(err)
-	was := fmt.Sprintf("github:%d", userID(w.hub.Info(), tom))
+	was := w.subject(tom)
 	changed := strings.Replace(string(text), was, "team:leads", 1)
 	if changed == string(text) {
 		t.Fatalf("%s binds %s no more:\n%s", path, was, text)

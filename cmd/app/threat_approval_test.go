@@ -66,7 +66,7 @@ func (w *world) pushAs(login, branch string, change func(git func(arguments ...s
 		}
 		return strings.TrimSpace(string(out))
 	}
-	remote := strings.Replace(w.hub.Info().GitURL, "http://", "http://"+login+":"+w.hub.ClientFor(login)+"@", 1) + "/" + sampleRepo + ".git"
+	remote := w.remoteAs(login)
 	if out, err := exec.Command("git", "clone", "-q", "-b", branch, remote, dir).CombinedOutput(); err != nil {
 		w.t.Fatalf("clone: %v\n%s", err, out)
 	}

@@ -34,7 +34,7 @@ func (w *world) clone() string {
 
 // forgeURL is the address of the repository, with tom's rights.
 func (w *world) forgeURL() string {
-	return strings.Replace(w.hub.Info().GitURL, "http://", "http://"+tom+":"+w.hub.ClientFor(tom)+"@", 1) + "/" + sampleRepo + ".git"
+	return w.remoteAs(tom)
 }
 
 // An auditor takes a commit from a clone and proves who approved exactly these bytes:

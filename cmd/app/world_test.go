@@ -71,6 +71,18 @@ func withAgent(script string) worldOption {
 	return func(_ *emulator.Options, s *settings) { s.Agent = script }
 }
 
+// onBoth tells a story at GitHub and at Azure DevOps.
+func onBoth(t *testing.T, tell func(t *testing.T, at worldOption)) {
+	t.Helper()
+	t.Parallel()
+	for _, host := range []string{forge.GitHub, forge.AzureDevOps} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			tell(t, func(o *emulator.Options, _ *settings) { o.Kind = host })
+		})
+	}
+}
+
 func withExtra(yaml string) worldOption {
 	return func(_ *emulator.Options, s *settings) { s.Extra = yaml }
 }
@@ -91,16 +103,18 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 func newStoppedWorld(t *testing.T, options ...worldOption) *world {
 	t.Helper()
 	requireEngine(t)
-	watch := contracttest.Watch(t)
 	w := &world{t: t, dir: shortDir(t), log: &logTail{}}
 	o := emulator.Options{
-		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)),
-		Middleware: watch.Middleware, OnDelivery: watch.OnDelivery, Key: contracttest.Key(t),
+		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)), Key: contracttest.Key(t),
 	}
 	w.address = freeAddress(t)
 	s := settings{Agent: quickAgent, Listen: w.address}
 	for _, option := range options {
 		option(&o, &s)
+	}
+	if o.Kind != forge.AzureDevOps {
+		watch := contracttest.Watch(t)
+		o.Middleware, o.OnDelivery = watch.Middleware, watch.OnDelivery
 	}
 	hub, err := startForge(context.Background(), o)
 	if err != nil {
@@ -110,7 +124,7 @@ func newStoppedWorld(t *testing.T, options ...worldOption) *world {
 	if w.in, err = install(w.dir, w.hub.Info(), s); err != nil {
 		t.Fatal(err)
 	}
-	w.hub.SetWebhookURL("http://" + w.address + "/webhooks/github")
+	w.hub.SetWebhookURL(webhookURL(w.hub.Info(), w.address))
 	t.Cleanup(w.close)
 	return w
 }
