@@ -10,17 +10,18 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// The whole way through the real binary, on both databases: comment, container,
+// The whole way through the real binary, on both databases and both forges: comment, container,
 // draft pull request, approval, commit, push, deployment.
 func TestIssueBecomesACommitAndADeploymentOnlyByApproval(t *testing.T) {
 	t.Parallel()
-	for name, extra := range map[string]func(t *testing.T) string{
-		"sqlite":   func(*testing.T) string { return "" },
-		"postgres": func(t *testing.T) string { return "database: " + storetest.PostgresOptions(t).DSN },
+	for name, at := range map[string]func(t *testing.T) worldOption{
+		"sqlite":      func(*testing.T) worldOption { return withExtra("") },
+		"postgres":    func(t *testing.T) worldOption { return withExtra("database: " + storetest.PostgresOptions(t).DSN) },
+		"azuredevops": func(*testing.T) worldOption { return onAzure },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, withExtra(extra(t)))
+			w := newWorld(t, at(t))
 			issue := w.run(maria)
 			proposed := w.taskOf(issue.Number, task.Proposed)
 			carrier := w.head(proposed.PullRequest)

@@ -71,14 +71,18 @@ func withAgent(script string) worldOption {
 	return func(_ *emulator.Options, s *settings) { s.Agent = script }
 }
 
+func onGitHub(o *emulator.Options, _ *settings) { o.Kind = forge.GitHub }
+
+func onAzure(o *emulator.Options, _ *settings) { o.Kind = forge.AzureDevOps }
+
 // onBoth tells a story at GitHub and at Azure DevOps.
 func onBoth(t *testing.T, tell func(t *testing.T, at worldOption)) {
 	t.Helper()
 	t.Parallel()
-	for _, host := range []string{forge.GitHub, forge.AzureDevOps} {
+	for host, at := range map[string]worldOption{forge.GitHub: onGitHub, forge.AzureDevOps: onAzure} {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
-			tell(t, func(o *emulator.Options, _ *settings) { o.Kind = host })
+			tell(t, at)
 		})
 	}
 }
