@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 
@@ -16,9 +17,20 @@ import (
 // votes are the service's numbers for verdicts.
 var votes = map[forge.ReviewState]int{forge.ReviewApproved: 10, forge.ReviewCommented: 5, forge.ReviewChangesRequested: -5}
 
+// votable waits until a draft is published, as a reviewer has to.
+func (p azurePeople) votable(ctx context.Context, number int) error {
+	return until(ctx, 2*time.Minute, fmt.Sprintf("the publication of draft pull request %d", number), func(ctx context.Context) (bool, error) {
+		pr, err := p.pullRequest(ctx, number)
+		return !pr.Draft || !pr.Open, err
+	})
+}
+
 // review says what there is to say before it votes, as a vote has no text: in a comment, or
 // at a line where that is what the verdict is about.
 func (p azurePeople) review(ctx context.Context, login string, number int, verdict forge.ReviewState, text string, remarks ...forge.Remark) (forge.Review, error) {
+	if err := p.votable(ctx, number); err != nil {
+		return forge.Review{}, err
+	}
 	switch {
 	case verdict == forge.ReviewApproved && text != "" && !command.HasDirective(text):
 		text += "\n\n/coderflow message"
