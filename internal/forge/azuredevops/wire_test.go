@@ -284,3 +284,34 @@ func TestOddConfigurationsAreRefused(t *testing.T) {
 		t.Errorf("git finds it at %s", got)
 	}
 }
+
+// The library keeps what the organization says about its interface; something else that
+// answers for a moment is not kept.
+func TestWhatIsNotAzureDevOpsIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	odd := []string{`{}`, `{"count":1,"value":[{}]}`, `<html>`, ``}
+	var good *stub
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodOptions && len(odd) > 0 {
+			_, _ = io.WriteString(w, odd[0])
+			odd = odd[1:]
+			return
+		}
+		good.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	good, _ = newStub(t, reply(200, repositoryJSON))
+	a, err := azuredevops.New(azuredevops.Config{OrganizationURL: proxy.URL + "/acme", AllowHTTP: true, Credential: azuredevops.Credential{Token: "x"},
+		Sleep: func(*http.Request, time.Duration) error { return errors.New("not repeated") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if _, err := a.Repository(t.Context(), stubRef); err == nil {
+			t.Error("an odd organization is believed")
+		}
+	}
+	if _, err := a.Repository(t.Context(), stubRef); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}

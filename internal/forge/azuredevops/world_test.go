@@ -85,6 +85,9 @@ func newWorld(t *testing.T, change ...func(*emulator.Options, *azuredevops.Confi
 	opts := emulator.Options{Kind: forge.AzureDevOps, Dir: t.TempDir(), Now: w.clock.Now}
 	config := azuredevops.Config{AllowHTTP: true, Clock: w.clock.Now, Sleep: func(*http.Request, time.Duration) error { return nil },
 		IsDirective: func(body string) bool { return strings.HasPrefix(body, "/coderflow ") }}
+	for _, scope := range azuredevops.Scopes() { // enough for everything that the tests do
+		opts.Azure.Scopes = append(opts.Azure.Scopes, scope.ID)
+	}
 	for _, c := range change {
 		c(&opts, &config)
 	}
