@@ -207,7 +207,7 @@ func (a *Adapter) Ping(ctx context.Context) error {
 // Traits implements [forge.Forge].
 // https://learn.microsoft.com/azure/devops/repos/git/pull-requests
 func (a *Adapter) Traits(string) forge.Traits {
-	return forge.Traits{MaxDescription: 4_000}
+	return forge.Traits{ReviewsWaitForReady: true, DirectivesInComments: true, MaxDescription: 4_000}
 }
 
 // UserByLogin returns who has the mail address, or the display name if exactly one account
