@@ -57,6 +57,8 @@ var table = []row{
 
 	{"internal/forge/github", "adapter of GitHub", []string{"internal/forge"},
 		[]string{"github.com/google/go-github/v62", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v5"}},
+	{"internal/forge/azuredevops", "adapter of Azure DevOps", []string{"internal/forge"},
+		[]string{"github.com/microsoft/azure-devops-go-api/azuredevops/v7", "github.com/google/uuid", "github.com/yuin/goldmark", "golang.org/x/net/html", "golang.org/x/oauth2"}},
 	{"internal/forge/github/appmanifest", "app.yml and the App-manifest flow", []string{"internal/forge", "internal/forge/github"},
 		plus(yaml, "github.com/google/go-github/v62")},
 	{"internal/forge/emulator", "a local GitHub or Azure DevOps", []string{"internal/forge"},
@@ -76,7 +78,7 @@ var table = []row{
 	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
 		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec", "golang.org/x/sys"}},
 	{"internal/doctor", "what is wrong with an installation, and how to mend it",
-		[]string{"internal/config", "internal/forge/github", "internal/sandbox"}, nil},
+		[]string{"internal/config", "internal/forge", "internal/forge/github", "internal/sandbox"}, nil},
 	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/agent/activity", "internal/guestproto", "internal/sandbox"}, nil},
 	{"internal/agent/activity", "what agents print, as events", nil, nil},
 	{"internal/judge", "what an AI reviewer is asked and may answer", []string{"internal/agent/activity", "internal/gateway/strictjson", "internal/prompt", "internal/task"}, nil},
@@ -129,6 +131,7 @@ var minters = []place{{"internal/approval/gate.go", "Gate.Redeem, after it read 
 var pushers = []place{
 	{"internal/approval/grant.go", "Grant.Credential: landing"},
 	{"internal/engine/propose.go", "publication of the inert proposal"},
+	{"internal/forge/hosts.go", "hands the asking on to the forge of the repository; itself a PushToken, so that its users are held too"},
 	{"internal/engine/people.go", "a person's own, for those two"},
 	{"cmd/app/people_tokens.go", "narrows a person's own to the repository, for the engine alone"},
 	{"cmd/app/audit_publish.go", "publication of checkpoints of the audit log, to a branch of their own"},

@@ -112,24 +112,24 @@ type User struct {
 	Kind    UserKind `json:"kind"`
 }
 
-// address is a mail address that a commit can have as it is.
-var address = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*$`)
-
-// NoreplyEmail is the address that the forge links to the account, without
-// publishing a real one where there is another. GitHub: ID+LOGIN@users.noreply.github.com, see
+// NoreplyEmail is the address that the forge links to the account, without publishing a
+// real one where it has others. GitHub: ID+LOGIN@users.noreply.github.com, see
 // https://docs.github.com/account-and-profile/reference/email-addresses-reference.
-// Azure DevOps has no such addresses: it links the one that a person signs in with,
-// which everybody in the organization sees. Who signs in with something else has one
-// that leads nowhere (RFC 2606).
+// Azure DevOps has none of its own and knows the author of a commit by the address with
+// which people sign in, which is their login; an account without one has an address that
+// no mail reaches.
 func (u User) NoreplyEmail() string {
 	if u.Subject.Host == AzureDevOps {
-		if address.MatchString(u.Login) {
+		if plainAddress.MatchString(u.Login) {
 			return u.Login
 		}
-		return u.Subject.ID + "@azuredevops.invalid"
+		return u.Subject.ID + "@users.noreply.azuredevops.invalid"
 	}
 	return u.Subject.ID + "+" + u.Login + "@users.noreply." + u.Subject.Host + ".com"
 }
+
+// plainAddress is a mail address that every reader of a commit reads alike.
+var plainAddress = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)+[A-Za-z]{2,62}$`)
 
 // RepositoryRef names a repository. ID is the identity; Owner and Name are how
 // the forge's API addresses it at present.
