@@ -189,6 +189,9 @@ func pushHint(p payload) ([]forge.Event, error) {
 		return nil, fmt.Errorf("%w: %w", errIncomplete, err)
 	}
 	ref, err := r.Repository.ref()
+	if err != nil && len(r.Refs) == 0 { // without details; the pull request's own event tells the same
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
