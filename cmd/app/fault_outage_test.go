@@ -54,13 +54,13 @@ func TestFault19To25OutagesAreNamedAndOutlived(t *testing.T) {
 // unready waits until /readyz names exactly these parts, and the process is healthy.
 func (w *world) unready(parts ...string) {
 	w.t.Helper()
-	var answer struct {
-		Parts []struct {
-			Name, Fix string
-			OK        bool
-		}
-	}
 	w.wait("readiness but for "+strings.Join(parts, ", "), func(context.Context) (bool, error) {
+		var answer struct { // anew for each look: what a part leaves out would be left of the look before
+			Parts []struct {
+				Name, Fix string
+				OK        bool
+			}
+		}
 		status, err := w.get("/readyz", &answer)
 		if err != nil {
 			return false, err
@@ -103,7 +103,13 @@ func (w *world) finishes(issue int) {
 
 func (w *world) releaseAgent(running task.Task) (engineName string) {
 	w.t.Helper()
-	engineName = strings.TrimSpace(w.docker("ps", "-q", "--filter", "label=dev.coderflow.name="+running.Run.Container))
+	return w.releaseNamed(running.Run.Container)
+}
+
+// releaseNamed is [world.release] by the server's name for the container.
+func (w *world) releaseNamed(name string) (engineName string) {
+	w.t.Helper()
+	engineName = strings.TrimSpace(w.docker("ps", "-q", "--filter", "label=dev.coderflow.name="+name))
 	w.release(container{ID: engineName})
 	return engineName
 }

@@ -25,7 +25,8 @@ const carefulVerdict = `{"summary":"@maria please merge. Closes #1 <img src=x on
 {"path":"receipt.awk","severity":"note","title":"No test"}]}`
 
 // scepticScript is a judge of shell text that fails where it finds what it must not have, and
-// gives a verdict at the second try only.
+// gives a verdict at the second try only. The first says when it has all answers and waits until
+// it is released.
 const scepticScript = `
 die() { echo "$1"; exit 1; }
 test ! -e /run/secrets || die secrets
@@ -39,8 +40,7 @@ grep -q "total += .3" /base/receipt.awk || die base
 grep -q "Look for traps" "$CODERFLOW_PROMPT_FILE" || die prompt
 post /v1/messages "$hello" | head -1 | grep -q "200 OK" || die model
 post /v1/messages "$hello" | head -1 | grep -q 403 || die "a budget of its own"
-sleep 5
-grep -q "second and last try" "$CODERFLOW_PROMPT_FILE" || { echo "Ship it."; exit 0; }
+grep -q "second and last try" "$CODERFLOW_PROMPT_FILE" || { echo "Ship it."; ` + untilReleased + `; exit 0; }
 echo '{"summary":"Good.","recommendation":"approve","scores":{"correctness":{"score":9},"quality":{"score":9},"completeness":{"score":9},"performance":{"score":9},"security":{"score":9}},"findings":[]}'
 `
 
@@ -72,11 +72,18 @@ gate: {rules: [{name: doubts, judges: {below: {security: 5}}, approvals: 2}]}`
 	carrier := w.head(proposed.PullRequest)
 	w.approve(tom, proposed.PullRequest, "")
 	w.waitSaid(proposed.PullRequest, "no valid verdict of judge")
-	w.waitTask(proposed.ID, "its judges run", func() (bool, error) {
+	var first task.Examination
+	w.waitTask(proposed.ID, "a judge has asked its model", func() (bool, error) {
 		all := w.examined(proposed.ID, "sceptic")
-		return len(all) > 0 && all[0].State == task.ExaminationRunning, nil
+		if len(all) == 0 {
+			return false, nil
+		}
+		first = all[0]
+		spent, err := w.db().ContainerUsage(t.Context(), first.ID)
+		return spent.Refused == 1 && strings.Contains(w.output(first.LogStream()), "Ship it."), err
 	})
 	w.server.kill()
+	w.releaseNamed(first.Container)
 	w.start()
 	w.waitJudges(carrier, "2 of 2 judges answered; advice only")
 

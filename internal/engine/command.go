@@ -26,6 +26,9 @@ func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
 	if event.Comment == nil || event.Issue == nil || !mayCommand(event.Comment.Author, event.Comment.Body) {
 		return nil
 	}
+	if event.Issue.IsPullRequest && e.Forge.Traits(event.Repository.Host).DirectivesInComments && command.HasDirective(event.Comment.Body) {
+		return nil // it says what its author's review means, whenever that is given
+	}
 	commands, problems := command.Parse(event.Comment.Body)
 	if len(commands) == 0 && len(problems) == 0 || e.beforeRestore(ctx, event.Comment.CreatedAt, event.Comment.URL) {
 		return nil
@@ -118,7 +121,7 @@ func (c *conversation) refuse(ctx context.Context, d policy.Decision) {
 func (c *conversation) follow(ctx context.Context, cmd command.Command) error {
 	switch cmd.Name {
 	case command.Help:
-		c.say(present.Help())
+		c.say(present.Help(c.e.Forge.Traits(c.event.Repository.Host)))
 		return nil
 	case command.Run:
 		return c.run(ctx, cmd)

@@ -99,11 +99,9 @@ type Engine struct {
 	handling singleflight.Group
 	// evidence is what runs of ReconcileEvidence read before.
 	evidence evidenceMemory
+	// holds are the leases of tasks.
+	holds holds
 }
-
-// leaseTime is how long a worker that stopped renewing keeps a task. It is
-// renewed at a third of that, so that one slow renewal does not lose it.
-const leaseTime = 30 * time.Second
 
 // New returns an engine. All parts are required.
 func New(o Options) *Engine {
@@ -220,41 +218,6 @@ func (e *Engine) fail(ctx context.Context, w *work, f *failure) error {
 	return e.move(ctx, w, f.to, nil)
 }
 
-// withTask holds the task's lease while f runs and renews it. f's context ends
-// when the lease is lost; the fencing epoch refuses its writes from then on.
-func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Context, *work) error) error {
-	t, err := e.Store.Lease(ctx, id, e.Node, leaseTime)
-	if errors.Is(err, task.ErrLeased) {
-		return queue.Again(time.Second, err)
-	}
-	if err != nil {
-		return fmt.Errorf("lease task %s: %w", id, err)
-	}
-	if !e.hasOn(&t) { // the job comes to that node's queue too
-		return errors.Join(e.Store.Release(ctx, id, e.Node), queue.Again(time.Second, fmt.Errorf("task %s is on node %s", id, t.Run.Node)))
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	renewed := make(chan struct{})
-	go func() {
-		defer close(renewed)
-		e.renew(ctx, id, cancel)
-	}()
-	defer func() {
-		cancel(nil)
-		<-renewed
-		release, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer done()
-		if err := e.Store.Release(release, id, e.Node); err != nil {
-			e.Logger.WarnContext(release, "lease not released, it will run out", "task", id, "error", err)
-		}
-	}()
-	return e.unlessFrozen(ctx, &work{t: t, stored: t}, f)
-}
-
-// hasOn reports whether this node may work on the task: what it works with is here, or
-// nowhere yet.
-func (e *Engine) hasOn(t *task.Task) bool { return t.Run.Node == "" || t.Run.Node == e.Node }
-
 // patient turns errors that only time mends into waiting, which is no failed
 // attempt: a write that lost a race, and a forge that asks to wait.
 func patient(err error) error {
@@ -266,23 +229,6 @@ func patient(err error) error {
 		return queue.Again(time.Second, err)
 	}
 	return err
-}
-
-func (e *Engine) renew(ctx context.Context, id task.ID, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(leaseTime / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := e.Store.Renew(ctx, id, e.Node, leaseTime); err != nil && ctx.Err() == nil {
-				e.Logger.WarnContext(ctx, "lease lost", "task", id, "error", err)
-				cancel(fmt.Errorf("lost the lease of task %s: %w", id, err))
-				return
-			}
-		}
-	}
 }
 
 // move changes the state, with its audit entry and whatever else belongs to it,

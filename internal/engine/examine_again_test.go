@@ -35,6 +35,7 @@ func (f *talkForge) React(context.Context, forge.RepositoryRef, string, forge.Re
 	return nil
 }
 
+func (f *talkForge) Traits(string) forge.Traits { return forge.Traits{} }
 func (f *talkForge) UpsertComment(_ context.Context, _ forge.RepositoryRef, _ forge.Topic, _, body string) (forge.Comment, error) {
 	f.replies = append(f.replies, body)
 	return forge.Comment{}, nil

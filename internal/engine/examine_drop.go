@@ -154,10 +154,5 @@ func (e *Engine) reopenExamination(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, kind := range e.examiners() {
-		if kind.kind() == x.Kind {
-			return kind.looked(ctx, o, &x)
-		}
-	}
-	return nil
+	return e.examinerOf(x.Kind).looked(ctx, o, &x)
 }

@@ -1,19 +1,11 @@
 package engine
 
 import (
-	"context"
 	"encoding/json"
 
-	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/receipt"
 	"github.com/coderflow/coderflow/internal/task"
 )
-
-// stoodAt are the last examinations of exactly what was approved, as the gate read them when
-// it decided. The store may have newer ones: another attempt can be asked for at any time.
-func (e *Engine) stoodAt(_ context.Context, r approval.Record) ([]task.Examination, error) {
-	return r.Examined, nil
-}
 
 // resultsOf are the results of a kind in the words of receipts. A judge's is what it
 // recommends.

@@ -21,11 +21,7 @@ func TestTheRecordOfAnApprovalSaysWhatTheGateRead(t *testing.T) {
 	later.ID, later.Attempt, later.State = "cccccccccccc", 2, task.ExaminationQueued
 	l.all = []task.Examination{read, later}
 	r := approval.Record{ID: "a1", Task: l.w.t.ID, Revision: 1, Digest: l.p.Digest, Approver: rob, Examined: []task.Examination{read}}
-	looked, err := l.e.stoodAt(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.e.auditApproval(t.Context(), l, &l.w.t, r, looked); err != nil {
+	if err := l.e.auditApproval(t.Context(), l, &l.w.t, r); err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(l.audited, func(e audit.Entry) bool { return e.Action == audit.ApprovalRecorded })

@@ -46,15 +46,16 @@ func (e *Engine) judge(ctx context.Context, w *work) error {
 	if waits, err := e.revisionWaits(ctx, w); waits || err != nil {
 		return err
 	}
-	if err := e.proposalStands(ctx, w); err != nil {
+	pr, err := e.proposalStands(ctx, w)
+	if err != nil {
 		return err
 	}
-	return e.decide(ctx, w)
+	return e.decide(ctx, w, pr)
 }
 
 // decide follows what people say of a proposal that stands. What is about to be replaced
 // is not examined first.
-func (e *Engine) decide(ctx context.Context, w *work) error {
+func (e *Engine) decide(ctx context.Context, w *work, pr forge.PullRequest) error {
 	reviews, err := e.Forge.Reviews(ctx, w.t.Repository, w.t.PullRequest)
 	if err != nil {
 		return errors.Join(fmt.Errorf("read the reviews: %w", err), e.examine(ctx, w))
@@ -67,7 +68,7 @@ func (e *Engine) decide(ctx context.Context, w *work) error {
 		return errors.Join(err, e.examine(ctx, w))
 	}
 	examined := e.examine(ctx, w) // an engine that does not answer holds up no review: the gate looks at what is known
-	return errors.Join(e.judgeReviews(ctx, w, reviews), examined)
+	return errors.Join(e.judgeReviews(ctx, w, reviews), examined, e.openToReview(ctx, w, pr))
 }
 
 func (e *Engine) judgeReviews(ctx context.Context, w *work, reviews []forge.Review) error {
@@ -88,35 +89,36 @@ func (e *Engine) judgeReviews(ctx context.Context, w *work, reviews []forge.Revi
 	return nil
 }
 
-// proposalStands ends the task if its proposal can no longer be approved.
-func (e *Engine) proposalStands(ctx context.Context, w *work) error {
+// proposalStands reads the pull request, and ends the task if its proposal can no longer
+// be approved.
+func (e *Engine) proposalStands(ctx context.Context, w *work) (forge.PullRequest, error) {
 	p, err := e.Store.Proposal(ctx, w.t.ID)
 	if err != nil {
-		return fmt.Errorf("read the proposal: %w", err)
+		return forge.PullRequest{}, fmt.Errorf("read the proposal: %w", err)
 	}
 	pr, err := e.Forge.PullRequest(ctx, w.t.Repository, w.t.PullRequest)
 	if err != nil {
-		return fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
+		return pr, fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
 	}
 	switch {
 	case !pr.Open:
-		return ended(task.Rejected, pullClosed)
+		return pr, ended(task.Rejected, pullClosed)
 	case pr.Head.Commit != p.Carrier:
-		return ended(task.Superseded, "%s", e.pushed(w.t))
+		return pr, ended(task.Superseded, "%s", e.pushed(w.t))
 	case pr.Base.Branch != p.BaseBranch:
-		return ended(task.Superseded, voidByBase)
+		return pr, ended(task.Superseded, voidByBase)
 	}
 	if err := e.neverClosed(ctx, &w.t); err != nil {
-		return err
+		return pr, err
 	}
 	rewrites, err := e.Gate.Rewrites(ctx, w.t)
 	if err != nil {
-		return err
+		return pr, err
 	}
 	if len(rewrites) > 0 {
-		return ended(task.Superseded, "%s force-pushed the proposal branch", rewrites[0].Actor.Login)
+		return pr, ended(task.Superseded, "%s force-pushed the proposal branch", rewrites[0].Actor.Login)
 	}
-	return e.expire(ctx, w, p)
+	return pr, e.expire(ctx, w, p)
 }
 
 // judgeReview asks the gate about one review and keeps its answer.
@@ -131,10 +133,6 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	if err != nil {
 		return fmt.Errorf("judge review %s: %w", r.ID, err)
 	}
-	looked, err := e.stoodAt(ctx, record)
-	if err != nil {
-		return err
-	}
 	e.Failpoint(ReviewJudged)
 	w.t.Judged = completed(judged(w.t.Judged, judgement(r, record.Decision, e.Now())))
 	w.t.ApprovalID, w.t.Failure = record.ID, ""
@@ -142,11 +140,11 @@ func (e *Engine) judgeReview(ctx context.Context, w *work, r forge.Review) error
 	if err != nil {
 		return err
 	}
-	return e.approve(ctx, w, record, looked, others)
+	return e.approve(ctx, w, record, others)
 }
 
 // approve records an approval, unless a revision was asked for in the meantime.
-func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, looked []task.Examination, others []task.Task) error {
+func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, others []task.Task) error {
 	err := e.move(ctx, w, task.Approved, func(tx Tx) error {
 		if err := unlessFeedback(ctx, tx, w.t.ID); err != nil {
 			return err
@@ -161,7 +159,7 @@ func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, l
 		if err := e.chosen(ctx, tx, w.t, others, record.Approver.Subject.String()); err != nil {
 			return err
 		}
-		return e.auditApproval(ctx, tx, &w.t, record, looked)
+		return e.auditApproval(ctx, tx, &w.t, record)
 	})
 	if errors.Is(err, task.ErrReplaced) { // at the same moment; the next look ends this one
 		return queue.Again(0, err)
@@ -170,11 +168,12 @@ func (e *Engine) approve(ctx context.Context, w *work, record approval.Record, l
 }
 
 // auditApproval writes what was approved, which receipts show to everybody who may see
-// the task, and apart from it why, and what it armed in which environments.
-func (e *Engine) auditApproval(ctx context.Context, tx Tx, t *task.Task, r approval.Record, looked []task.Examination) error {
+// the task, and apart from it why, and what it armed in which environments. Its checks are
+// those that the gate read when it decided; the store may have newer attempts.
+func (e *Engine) auditApproval(ctx context.Context, tx Tx, t *task.Task, r approval.Record) error {
 	err := e.audit(ctx, tx, t, r.Approver.Subject.String(), audit.ApprovalRecorded, map[string]any{
 		"approval": r.ID, "digest": r.Digest, "review": r.ReviewURL, "reviews": r.Reviews, "landing": receipt.LandingOf(r, e.Committer),
-		"checks": resultsOf(looked, task.Check), "judges": resultsOf(looked, task.Judge),
+		"checks": resultsOf(r.Examined, task.Check), "judges": resultsOf(r.Examined, task.Judge),
 	})
 	if err != nil {
 		return err

@@ -30,6 +30,24 @@ func (e *Engine) stillUp(ctx context.Context, t *task.Task) error {
 	case pr.Base.Branch != t.BaseBranch:
 		return ended(task.Superseded, voidByBase)
 	}
+	if err := e.Forge.HoldReviews(ctx, t.Repository, pr); err != nil {
+		return fmt.Errorf("hold the reviews of pull request %d: %w", t.PullRequest, err)
+	}
+	return nil
+}
+
+// openToReview makes a draft ready where drafts cannot be reviewed, once everything that
+// examines the proposal has ended: whoever reviews sees what it said.
+func (e *Engine) openToReview(ctx context.Context, w *work, pr forge.PullRequest) error {
+	if !pr.Draft || !e.Forge.Traits(w.t.Repository.Host).ReviewsWaitForReady {
+		return nil
+	}
+	if ended, err := e.examinationsEnded(ctx, &w.t); err != nil || !ended {
+		return err
+	}
+	if err := e.Forge.MarkReady(ctx, w.t.Repository, pr); err != nil {
+		return fmt.Errorf("make pull request %d ready for review: %w", pr.Number, err)
+	}
 	return nil
 }
 
@@ -94,7 +112,8 @@ func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draft
 	issueURL, _, _ := strings.Cut(w.t.TriggerURL, "#")
 	v := present.PullRequestView{
 		Task: w.t, Proposal: p, IssueURL: issueURL, DraftRefused: draftRefused, MessageRule: env.Gate.CommitMessage,
-		Targets:     env.Landing.Targets,
+		Targets: env.Landing.Targets, ReviseOnReview: env.Proposal.ReviseOnReview,
+		Traits:      e.Forge.Traits(w.t.Repository.Host),
 		Requirement: env.Gate.Policy().Require(policy.ChangeOf(p)),
 	}
 	told, err := e.account(ctx, &w.t)

@@ -256,7 +256,7 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 	if v.Models, err = e.modelView(ctx, t.ID); err != nil {
 		return v, err
 	}
-	if v.Revision, v.Examinations, err = e.examined(ctx, t); err != nil {
+	if v.Revision, v.Examinations, err = e.examinationsOf(ctx, t); err != nil {
 		return v, err
 	}
 	runs, err := e.Store.DeployRuns(ctx, t.ID)

@@ -189,9 +189,9 @@ func (e *Engine) chosen(ctx context.Context, tx Tx, t task.Task, others []task.T
 	return nil
 }
 
-// examined are the newest examinations of the proposal that is up for review, and which
+// examinationsOf are the newest examinations of the proposal that is up for review, and which
 // revision it is; 0 before there is one.
-func (e *Engine) examined(ctx context.Context, t *task.Task) (revision int, latest []task.Examination, err error) {
+func (e *Engine) examinationsOf(ctx context.Context, t *task.Task) (revision int, latest []task.Examination, err error) {
 	p, err := e.standing(ctx, t)
 	if errors.Is(err, task.ErrNotFound) {
 		return 0, nil, nil
@@ -242,7 +242,7 @@ func (e *Engine) groupView(ctx context.Context, t *task.Task) (present.GroupView
 		} else if !errors.Is(err, task.ErrNotFound) {
 			return v, fmt.Errorf("read the proposal: %w", err)
 		}
-		if _, one.Examinations, err = e.examined(ctx, &o); err != nil {
+		if _, one.Examinations, err = e.examinationsOf(ctx, &o); err != nil {
 			return v, err
 		}
 		if one.Usage, err = e.Store.ModelUsage(ctx, o.ID); err != nil {

@@ -218,14 +218,14 @@ type Events interface {
 
 // Traits are the differences between forges that the steps have to know.
 type Traits struct {
-	// DraftsTakeReviews tells that a draft pull request can be reviewed. Where it cannot,
-	// it is made ready once its checks and judges have ended, and a draft again for a revision.
-	DraftsTakeReviews bool
-	// ReviewsHaveText tells that a review has a text of its own. Where it has none, the
-	// reviewer's newest comment with a directive, given before the review, stands for it.
-	ReviewsHaveText bool
-	// MaxDescription and MaxComment bound texts, in characters.
-	MaxDescription, MaxComment int
+	// ReviewsWaitForReady tells that a draft pull request cannot be reviewed. It is made
+	// ready once its checks and judges have ended, and a draft again for a revision.
+	ReviewsWaitForReady bool
+	// DirectivesInComments tells that a review has no text of its own. The reviewer's
+	// newest comment with a directive, given before the review, stands for it.
+	DirectivesInComments bool
+	// MaxDescription bounds the description of a pull request, in characters; 0: as comments.
+	MaxDescription int
 }
 
 // Forge is everything an adapter offers. Consumers declare the part they need.

@@ -145,6 +145,10 @@ func (r *rebase) merge(ctx context.Context, d pathDiff, now BaseEntry) error {
 	case now.Blob:
 	default:
 		blob, fits, err := r.mergeLines(ctx, d, now.Blob)
+		if isTooLarge(err) {
+			r.conflict(d.path, "both sides changed it, and it is too large to merge line by line")
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -99,6 +99,43 @@ func TestWhatDoesNotFitOnANewBaseIsNamed(t *testing.T) {
 	}
 }
 
+// The limit may have become lower since the change was made, or the base branch's file
+// larger than any proposal's: that is said, and not tried again for ever.
+func TestARebaseOfALargeFileIsNamed(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("line\n", 300)
+	for name, tt := range map[string]struct {
+		after   file
+		refused string // empty: a conflict
+	}{
+		"that both sides changed": {text("a", large+"theirs\n"), ""},
+		"that nobody else has":    {text("a", large), "it has 1506 bytes; at most 1000 are allowed"},
+		"of the new base's size":  {text("a", large), "it has 1506 bytes; at most 1000 are allowed"},
+	} {
+		g, u, base := newBase(t, text("a", large), text("b", strings.Repeat("1", 1506)))
+		change := put("a", "mine!\n"+large)
+		if strings.HasPrefix(name, "of the") {
+			change = put("b", strings.Repeat("2", 1506))
+		}
+		made := build1(t, g, base, change)
+		u.commit("main", tt.after, text("b", strings.Repeat("1", 1506)), text("later", "l\n"))
+		tip, err := g.Fetch(t.Context(), u.remote(), "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		build := buildRequest(tip)
+		build.Revision, build.Limits.MaxFileBytes = 2, 1000
+		_, err = g.Rebase(t.Context(), RebaseRequest{Build: build, From: base, Tree: made.Tree})
+		conflict, refused := (*ConflictError)(nil), (*RefusedError)(nil)
+		switch {
+		case tt.refused == "" && (!errors.As(err, &conflict) || !strings.Contains(err.Error(), "too large to merge")):
+			t.Errorf("%s: %v", name, err)
+		case tt.refused != "" && (!errors.As(err, &refused) || len(refused.Problems) != 1 || refused.Problems[0].Why != tt.refused):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Threat 26: attributes of either side do not decide how it is merged, and nothing that
 // they name runs.
 func TestThreat26AttributesDoNotMerge(t *testing.T) {

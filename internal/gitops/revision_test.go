@@ -9,6 +9,22 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
+// A file that the limit has become too low for is refused by name, whether the agent
+// touched it again or not.
+func TestALargeFileOfAStartIsRefused(t *testing.T) {
+	t.Parallel()
+	g, _, base := newBase(t, text("keep", "k\n"))
+	build1(t, g, base, put("large", strings.Repeat("1", 1500)))
+	req := buildRequest(base, put("keep", "changed\n"))
+	req.Start = strings.TrimSpace(inMirror(t, g, "rev-parse", treeRefs+"aaaaaaaaaaaa/1"))
+	req.Revision, req.Limits.MaxFileBytes = 2, 1000
+	_, err := g.BuildTree(t.Context(), req)
+	refused := (*RefusedError)(nil)
+	if !errors.As(err, &refused) || len(refused.Problems) != 1 || refused.Problems[0].Path != "large" || !strings.Contains(refused.Problems[0].Why, "1500 bytes") {
+		t.Errorf("%v", err)
+	}
+}
+
 func carryOn(t *testing.T, g *Git, base, previous, previousBase string, revision int, patch []byte) (string, error) {
 	t.Helper()
 	return g.Carrier(t.Context(), CarrierRequest{

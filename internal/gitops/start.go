@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -64,27 +65,70 @@ func (q *quarantine) blob(ctx context.Context, id string, limit int64) ([]byte, 
 	return out.Bytes(), nil
 }
 
-// change is the difference as something that was collected.
-func (d pathDiff) change(content []byte) (Change, error) {
+// blobSize is the number of a blob's bytes.
+func (q *quarantine) blobSize(ctx context.Context, id string) (int64, error) {
+	var out bytes.Buffer
+	_, err := q.run(ctx, invocation{args: []string{"cat-file", "-s", id}, stdout: &limitedWriter{w: &out, left: maxStderr, limit: maxStderr}})
+	if err != nil {
+		return 0, fmt.Errorf("read the size of blob %s: %w", id, err)
+	}
+	size, err := strconv.ParseInt(strings.TrimSpace(out.String()), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read the size of blob %s: %w", id, err)
+	}
+	return size, nil
+}
+
+// isTooLarge reports whether a blob could not be read because it is larger than the limit.
+func isTooLarge(err error) bool {
+	tooMuch := (*tooMuchOutputError)(nil)
+	return errors.As(err, &tooMuch)
+}
+
+// blobReader is a blob that is not read before it is asked for.
+type blobReader struct {
+	open func() ([]byte, error)
+	from *bytes.Reader
+}
+
+// Read implements io.Reader.
+func (r *blobReader) Read(p []byte) (int, error) {
+	if r.from == nil {
+		content, err := r.open()
+		if err != nil {
+			return 0, err
+		}
+		r.from = bytes.NewReader(content)
+	}
+	return r.from.Read(p)
+}
+
+// change is the difference as something that was collected. What is larger than limit has
+// its true size, by which a build refuses it, and is read only if the build wants it all
+// the same, as it does where the base has a file of that size.
+func (q *quarantine) change(ctx context.Context, d pathDiff, limit int64) (Change, error) {
 	kinds := map[string]ChangeKind{"": Deleted, modeRegular: Regular, modeExecutable: Executable, modeSymlink: Symlink}
 	kind, known := kinds[d.newMode]
 	if !known {
 		return Change{}, fmt.Errorf("%.200q has mode %s, which no proposal has", d.path, d.newMode)
 	}
-	return Change{Path: d.path, Kind: kind, Size: int64(len(content)), Content: bytes.NewReader(content)}, nil
+	if kind == Deleted {
+		return Change{Path: d.path, Kind: kind}, nil
+	}
+	content, err := q.blob(ctx, d.newBlob, limit)
+	if isTooLarge(err) {
+		size, err := q.blobSize(ctx, d.newBlob)
+		return Change{Path: d.path, Kind: kind, Size: size, Content: &blobReader{open: func() ([]byte, error) { return q.blob(ctx, d.newBlob, size) }}}, err
+	}
+	return Change{Path: d.path, Kind: kind, Size: int64(len(content)), Content: bytes.NewReader(content)}, err
 }
 
 // changesOf yields differences as changes, reading each when it is asked for.
 func (q *quarantine) changesOf(ctx context.Context, list []pathDiff, limit int64) Changes {
 	return func(yield func(Change, error) bool) {
 		for _, d := range list {
-			var content []byte
-			var err error
-			if d.newBlob != "" && d.newMode != modeGitlink {
-				content, err = q.blob(ctx, d.newBlob, limit)
-			}
-			change, kindErr := d.change(content)
-			if err = errors.Join(err, kindErr); err != nil {
+			change, err := q.change(ctx, d, limit)
+			if err != nil {
 				yield(Change{}, err)
 				return
 			}

@@ -44,10 +44,12 @@ func Defects() []Defect {
 		{"removed-check", "security", "js ts java c cc cpp cs", `\bif \(!(.+)\) (return|throw)\b`, `if (false) $2`, "if (!allowed(user)) return;", "if (false) return;"},
 		{"removed-check", "security", "py", `^(\s*)if not .+:$`, `${1}if False:`, "    if not allowed(user):", "    if False:"},
 		{"removed-check", "security", "go", `^(\s*)if !.+ \{$`, `${1}if false {`, "	if !allowed(user) {", "	if false {"},
-		{"unverified-tls", "security", "", `InsecureSkipVerify: false|rejectUnauthorized: true|verify=True`, `InsecureSkipVerify: true`, "InsecureSkipVerify: false,", "InsecureSkipVerify: true,"},
+		{"unverified-tls", "security", "go", `\bInsecureSkipVerify: false\b`, `InsecureSkipVerify: true`, "InsecureSkipVerify: false,", "InsecureSkipVerify: true,"},
+		{"unverified-tls", "security", "js ts", `\brejectUnauthorized: true\b`, `rejectUnauthorized: false`, "const options = {rejectUnauthorized: true};", "const options = {rejectUnauthorized: false};"},
+		{"unverified-tls", "security", "py", `\bverify=True\b`, `verify=False`, "requests.get(url, verify=True)", "requests.get(url, verify=False)"},
 		{"timing-attack", "security", "go", `\bhmac\.Equal\(`, `bytes.Equal(`, "if hmac.Equal(a, b) {", "if bytes.Equal(a, b) {"},
 		{"hard-coded-secret", "security", "go", `os\.Getenv\("[A-Z_]*(?:KEY|TOKEN|SECRET|PASSWORD)[A-Z_]*"\)`, `"hunter2"`, `key := os.Getenv("API_KEY")`, `key := "hunter2"`},
-		{"per-item-query", "performance", "go py js ts", `\b[Ll]imit( ?[:=(] ?)[0-9]+`, `limit${1}1`, "limit = 500", "limit = 1"},
+		{"tiny-limit", "performance", "go py js ts", `\b[Ll]imit( ?[:=(] ?)[0-9]+`, `limit${1}1`, "limit = 500", "limit = 1"},
 	}
 }
 

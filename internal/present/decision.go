@@ -134,7 +134,7 @@ func ApprovalCounted(reviewer forge.User, d policy.Decision) string {
 }
 
 // Help lists the commands.
-func Help() string {
+func Help(forge forge.Traits) string {
 	return `**CoderFlow** lets a coding agent work on an issue in a sandbox and puts the result up for review. Nothing is committed, pushed or deployed without an approving review by somebody permitted.
 
 Comment on an issue, at the start of a line, outside quotes and code:
@@ -145,6 +145,8 @@ Comment on an issue, at the start of a line, outside quotes and code:
 | ` + "`/coderflow run --agents A,B [text…]`" + ` | let several agents work on it side by side, each with a pull request of its own |
 | ` + "`/coderflow run --supersede [text…]`" + ` | start anew in the place of what is open here |
 | ` + "`/coderflow status`" + ` | show the newest task |
+| ` + "`/coderflow revise TEXT`" + ` | on the pull request: let the agent go on from the proposal |
+| ` + "`/coderflow rebase`" + ` | on the pull request: make the same change on the tip of the base branch |
 | ` + "`/coderflow check [NAME…]`" + ` | on the pull request: run its checks again |
 | ` + "`/coderflow judge [NAME…]`" + ` | on the pull request: ask its judges again |
 | ` + "`/coderflow why`" + ` | show why it stands where it does |
@@ -152,5 +154,14 @@ Comment on an issue, at the start of a line, outside quotes and code:
 | ` + "`/coderflow cancel`" + ` | stop the task; closing the issue or the pull request does it too |
 | ` + "`/coderflow help`" + ` | this text |
 
-On the draft pull request, submit a review with **Approve**. Its text becomes the commit message; lines in it such as ` + "`/coderflow deploy PROFILE key=value…`" + ` and ` + "`/coderflow no-deploy`" + ` say what to deploy, and ` + "`/coderflow target BRANCH`" + ` and ` + "`/coderflow no-push`" + ` where the commit goes.`
+` + approving(forge)
+}
+
+// approving says in one paragraph how to approve.
+func approving(forge forge.Traits) string {
+	where := "On the draft pull request, submit a review with **Approve**. Its text becomes the commit message; lines in it"
+	if forge.DirectivesInComments {
+		where = "On the pull request, vote **Approve**. A comment of your own from before the vote with the line `/coderflow message` becomes the commit message; other lines in it"
+	}
+	return where + " such as `/coderflow deploy PROFILE key=value…` and `/coderflow no-deploy` say what to deploy, and `/coderflow target BRANCH` and `/coderflow no-push` where the commit goes."
 }

@@ -149,7 +149,7 @@ func riskNames(risks []task.Risk) Inert {
 	return Inert{strings.Join(texts, ", ")}
 }
 
-// Variant says in a title which attempt it is: " (variant 1 of 2, claude)".
+// variantSuffix says in a title which attempt it is: " (variant 1 of 2, claude)".
 func variantSuffix(t task.Task) string {
 	if t.Places == 0 {
 		return ""
@@ -157,7 +157,7 @@ func variantSuffix(t task.Task) string {
 	return fmt.Sprintf(" (variant %d of %d, %s)", t.Place, t.Places, bare(t.Variant))
 }
 
-// VariantNote says at the head of a pull request that it is one of several.
+// variantNote says at the head of a pull request that it is one of several.
 func variantNote(t task.Task) string {
 	if t.Places == 0 {
 		return ""

@@ -57,7 +57,7 @@ func sampleProposal() task.Proposal {
 func sampleReview() PullRequestView {
 	return PullRequestView{
 		Output: "\x1b[31mok\x1b[0m: 1 receipt\nsee @octocat, fixes #1 <b>```</b>\n",
-		Task:   sampleTask(), Proposal: sampleProposal(), IssueURL: issueURL, MessageRule: policy.MessageProposed,
+		Task:   sampleTask(), Proposal: sampleProposal(), IssueURL: issueURL, MessageRule: policy.MessageProposed, ReviseOnReview: true,
 		Profiles: []deploy.Profile{
 			{Name: "site", Environment: "dev", Description: "Puts the site onto the test server.", Parameters: []deploy.Parameter{
 				{Name: "version", Type: deploy.String, Required: true},
@@ -131,9 +131,12 @@ func hostileDecision(s string) policy.Decision {
 func everything(s string) []string {
 	u, d := forge.User{Login: s}, hostileDecision(s)
 	all := PullRequestBody(hostileReview(s))
+	voted := hostileReview(s)
+	voted.Traits = votes
+	all = append(all, PullRequestBody(voted)...)
 	all = append(all, Refusal(d), Why(hostileStatus(s, task.Failed).Task, d), CommandProblem(s), Void(s),
 		ApprovalRefused(u, d), ApprovalCounted(u, d), GateCounting(hostileStatus(s, task.Proposed).Task, d, &d).Summary,
-		Cancelling(hostileReview(s).Task), Help(),
+		Cancelling(hostileReview(s).Task), Help(forge.Traits{}),
 		GateRefused(d).Summary, GateLanding([]forge.User{u, u}).Summary, GateLanded(s, s, []forge.User{u}).Summary, GateVoid(s).Summary, GateFailed(s).Summary,
 		GateWaiting(hostileReview(s).Proposal).Summary, GateCancelled(task.State(s)).Summary, Link("words", s).String())
 	_, refused := PushRefused(s, s+"; "+s, true)

@@ -55,10 +55,8 @@ func (a *Adapter) Complete(_ context.Context, event forge.Event) ([]forge.Event,
 	return []forge.Event{event}, nil
 }
 
-// Traits implements [forge.Forge]. GitHub counts 65,536 characters in a text.
-func (a *Adapter) Traits(string) forge.Traits {
-	return forge.Traits{DraftsTakeReviews: true, ReviewsHaveText: true, MaxDescription: 65_536, MaxComment: 65_536}
-}
+// Traits implements [forge.Forge].
+func (a *Adapter) Traits(string) forge.Traits { return forge.Traits{} }
 
 // HoldReviews implements [forge.PullRequests]: GitHub's drafts take reviews.
 func (a *Adapter) HoldReviews(context.Context, forge.RepositoryRef, forge.PullRequest) error {

@@ -191,8 +191,11 @@ func (s *Server) launch() error {
 	cmd.Stdout, cmd.Stderr = &output, &output
 	started, exited := make(chan error), make(chan struct{})
 	go func() {
-		// The kernel sends Pdeathsig when the *thread* that forked ends.
+		// The kernel sends Pdeathsig when the *thread* that forked ends: nothing else may run on this one and end it.
+		// It is given back alive, because it may have started other processes of the test before, which have the
+		// same setting; a thread ends with a goroutine that keeps it locked.
 		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
