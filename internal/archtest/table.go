@@ -57,10 +57,12 @@ var table = []row{
 
 	{"internal/forge/github", "adapter of GitHub", []string{"internal/forge"},
 		[]string{"github.com/google/go-github/v62", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v5"}},
+	{"internal/forge/azuredevops", "adapter of Azure DevOps", []string{"internal/forge"},
+		[]string{"github.com/microsoft/azure-devops-go-api/azuredevops/v7", "github.com/google/uuid", "github.com/yuin/goldmark", "golang.org/x/net/html", "golang.org/x/oauth2"}},
 	{"internal/forge/github/appmanifest", "app.yml and the App-manifest flow", []string{"internal/forge", "internal/forge/github"},
 		plus(yaml, "github.com/google/go-github/v62")},
-	{"internal/forge/emulator", "a local GitHub", []string{"internal/forge"},
-		[]string{"github.com/bluekeyes/go-gitdiff", "github.com/golang-jwt/jwt/v5", "github.com/graphql-go/graphql", "github.com/yuin/goldmark"}},
+	{"internal/forge/emulator", "a local GitHub or Azure DevOps", []string{"internal/forge"},
+		[]string{"github.com/bluekeyes/go-gitdiff", "github.com/golang-jwt/jwt/v5", "github.com/graphql-go/graphql", "github.com/yuin/goldmark", "golang.org/x/net"}},
 	{"internal/forge/emulator/contract", "GitHub's published descriptions, held to both sides",
 		[]string{"internal/forge", "internal/forge/emulator"},
 		[]string{"github.com/getkin/kin-openapi", "github.com/santhosh-tekuri/jsonschema/v6", "github.com/vektah/gqlparser/v2", "golang.org/x/text"}},
@@ -129,6 +131,7 @@ var minters = []place{{"internal/approval/gate.go", "Gate.Redeem, after it read 
 var pushers = []place{
 	{"internal/approval/grant.go", "Grant.Credential: landing"},
 	{"internal/engine/propose.go", "publication of the inert proposal"},
+	{"internal/forge/hosts.go", "hands the asking on to the forge of the repository; itself a PushToken, so that its users are held too"},
 	{"internal/engine/people.go", "a person's own, for those two"},
 	{"cmd/app/people_tokens.go", "narrows a person's own to the repository, for the engine alone"},
 	{"cmd/app/audit_publish.go", "publication of checkpoints of the audit log, to a branch of their own"},

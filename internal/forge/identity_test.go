@@ -59,6 +59,27 @@ func TestSubjectRoundTripsThroughJSON(t *testing.T) {
 	}
 }
 
+func TestTheAddressOfAnAuthorIsPlain(t *testing.T) {
+	t.Parallel()
+	const id = "0f8fad5b-d9cb-469f-a165-70867728950e"
+	nobody := id + "@users.noreply.azuredevops.invalid"
+	for login, want := range map[string]string{
+		"maria@example.com": "maria@example.com", "m.b+x@mail.example.co.uk": "m.b+x@mail.example.co.uk",
+		"": nobody, "maria": nobody, `ACME\maria`: nobody, "a b@example.com": nobody, "a@b@example.com": nobody, "a@example.com>\nCo-authored-by: x": nobody,
+		"<a@example.com>": nobody, "a@example.com\n": nobody, "-a@example.com": nobody, "a@localhost": nobody, "ä@example.com": nobody,
+		strings.Repeat("a", 300) + "@example.com": nobody,
+	} {
+		u := forge.User{Subject: forge.Subject{Host: forge.AzureDevOps, ID: id}, Login: login}
+		if got := u.NoreplyEmail(); got != want {
+			t.Errorf("%q has the address %q, want %q", login, got, want)
+		}
+	}
+	u := forge.User{Subject: forge.Subject{Host: forge.GitHub, ID: "7"}, Login: "maria"}
+	if got := u.NoreplyEmail(); got != "7+maria@users.noreply.github.com" {
+		t.Errorf("on GitHub it is %q", got)
+	}
+}
+
 func TestSecretNeverPrints(t *testing.T) {
 	t.Parallel()
 	token := forge.Token{Value: "hunter2", Source: "test"}

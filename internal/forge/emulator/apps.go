@@ -123,9 +123,15 @@ func (a *app) pem() string {
 }
 
 // SetWebhookURL points the first App's webhook at url, or nowhere if it is empty, and pings it.
+//
+// At Azure DevOps it makes the subscriptions of the service hooks instead, one for each event and project.
 func (f *Forge) SetWebhookURL(url string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.azure != nil {
+		f.setHookURL(url)
+		return
+	}
 	f.setHook(f.apps[0], url)
 }
 
@@ -147,9 +153,14 @@ func (f *Forge) setHook(a *app, url string) {
 
 // Install installs the first App on repositories of one owner and returns the installation id. Installing
 // on more repositories of an owner extends the installation that is there.
+//
+// At Azure DevOps it gives CoderFlow's account the right to contribute, and returns 0.
 func (f *Forge) Install(repos ...string) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.azure != nil {
+		return 0, f.admitAccount(repos)
+	}
 	return f.install(f.apps[0], repos...)
 }
 
@@ -201,6 +212,10 @@ func (f *Forge) Uninstall(fullName string) error {
 	r := f.repoByName(fullName)
 	if r == nil {
 		return fmt.Errorf("emulator: no repository %q", fullName)
+	}
+	if f.azure != nil {
+		delete(r.collaborators, f.azure.account.id)
+		return nil
 	}
 	a := f.apps[0]
 	inst := a.installationFor(r)

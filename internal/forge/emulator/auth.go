@@ -17,6 +17,8 @@ type caller struct {
 	token *installationToken // nil for people and App JWTs
 	// grant is set if an App acts as the person, by a token of theirs.
 	grant *userToken
+	// access is the token of a caller of Azure DevOps.
+	access *accessToken
 }
 
 func (w caller) anonymous() bool { return w.user == nil && w.app == nil }

@@ -53,7 +53,7 @@ func (p person) json() obj { return obj{"name": p.name, "email": p.email, "date"
 // userByEmail finds the account that a commit's address belongs to, by address or by noreply form.
 func (f *Forge) userByEmail(email string) *user {
 	for _, u := range f.users {
-		if u.email != "" && strings.EqualFold(u.email, email) ||
+		if u.email != "" && strings.EqualFold(u.email, email) || f.azure != nil && strings.EqualFold(f.mail(u), email) ||
 			strings.HasPrefix(email, fmt.Sprintf("%d+", u.id)) && strings.Contains(email, "@users.noreply.") {
 			return u
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 )
 
 // Crash is what befalls a forge whose machine is switched off: every connection ends
@@ -29,7 +30,11 @@ func (f *Forge) Restart(ctx context.Context) error {
 func (h *hub) lose() {
 	h.mu.Lock()
 	lost := h.queue
-	h.queue = nil
+	for d, timer := range h.later {
+		timer.Stop()
+		lost = append(lost, d)
+	}
+	h.queue, h.later = nil, map[*delivery]*time.Timer{}
 	h.signal()
 	h.mu.Unlock()
 	h.forge.mu.Lock()

@@ -43,6 +43,11 @@ type delivery struct {
 	header       http.Header
 	response     string
 	done         bool
+	// subscription is the one of Azure DevOps that it is for, notification its number there, retries how often
+	// the service has tried again.
+	subscription *subscription
+	notification int
+	retries      int
 }
 
 const deliveryTimeout = 10 * time.Second // GitHub's own limit
@@ -58,14 +63,15 @@ type hub struct {
 	queue   []*delivery
 	busy    bool
 	drop    func(event string) bool
-	changed chan struct{} // closed and replaced whenever something happens
+	later   map[*delivery]*time.Timer // what is tried again after a while
+	changed chan struct{}             // closed and replaced whenever something happens
 }
 
 func newHub(f *Forge) *hub {
 	client := &http.Client{Timeout: deliveryTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
-	return &hub{forge: f, client: client, changed: make(chan struct{})}
+	return &hub{forge: f, client: client, later: map[*delivery]*time.Timer{}, changed: make(chan struct{})}
 }
 
 // signal needs h.mu.
@@ -127,6 +133,9 @@ func (h *hub) push(d *delivery) {
 
 // send makes the one attempt and records its outcome.
 func (h *hub) send(ctx context.Context, d *delivery) {
+	if h.forge.pastDelivery(d) {
+		return
+	}
 	if see := h.forge.opts.OnDelivery; see != nil {
 		see(d.Event, d.header.Clone(), d.Payload)
 	}
@@ -146,6 +155,25 @@ func (h *hub) send(ctx context.Context, d *delivery) {
 		d.Error = err.Error()
 		h.forge.log.WarnContext(ctx, "webhook not delivered", "event", d.Event, "guid", d.GUID, "error", err)
 	}
+	if d.subscription != nil && !dropped && ctx.Err() == nil {
+		h.forge.judgeDelivery(d)
+	}
+}
+
+// pushLater queues a delivery after a while.
+func (h *hub) pushLater(d *delivery, wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.later[d] = time.AfterFunc(wait, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.later[d] == nil {
+			return // lost in the meantime
+		}
+		delete(h.later, d)
+		h.queue = append(h.queue, d)
+		h.signal()
+	})
 }
 
 func (h *hub) post(ctx context.Context, d *delivery) (int, string, error) {
@@ -250,7 +278,7 @@ func (f *Forge) Redeliver(guid string) error {
 func (f *Forge) redeliver(d *delivery) {
 	again := &delivery{Delivery: Delivery{ID: f.newID(), GUID: d.GUID, Event: d.Event, Action: d.Action,
 		Redelivery: true, At: f.now(), Payload: d.Payload}, app: d.app, url: cmp.Or(d.app.hookURL, d.url),
-		installation: d.installation, repository: d.repository, header: d.header}
+		installation: d.installation, repository: d.repository, header: d.header, subscription: d.subscription, notification: d.notification}
 	d.app.deliveries = append(d.app.deliveries, again)
 	f.hub.push(again)
 }
@@ -259,7 +287,7 @@ func (f *Forge) redeliver(d *delivery) {
 func (f *Forge) Settle(ctx context.Context) error {
 	for {
 		f.hub.mu.Lock()
-		idle, changed := len(f.hub.queue) == 0 && !f.hub.busy, f.hub.changed
+		idle, changed := len(f.hub.queue) == 0 && len(f.hub.later) == 0 && !f.hub.busy, f.hub.changed
 		f.hub.mu.Unlock()
 		if idle {
 			return nil

@@ -22,11 +22,20 @@ func (f *Forge) withFaults(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		fault.serve(w, r, next)
+		fault.serve(w, r, next, f.faultBody(fault))
 	})
 }
 
-func (fault *Fault) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+// faultBody is the answer in the form of the service that the forge is.
+func (f *Forge) faultBody(fault *Fault) obj {
+	message := cmp.Or(fault.Message, http.StatusText(fault.Status))
+	if f.azure != nil {
+		return (&azureError{status: fault.Status, message: message}).json()
+	}
+	return obj{"message": message, "documentation_url": cmp.Or(fault.Documentation, docsAddress)}
+}
+
+func (fault *Fault) serve(w http.ResponseWriter, r *http.Request, next http.Handler, body obj) {
 	if fault.Delay > 0 {
 		timer := time.NewTimer(fault.Delay)
 		defer timer.Stop()
@@ -46,8 +55,7 @@ func (fault *Fault) serve(w http.ResponseWriter, r *http.Request, next http.Hand
 		}
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.WriteHeader(fault.Status)
-		message := cmp.Or(fault.Message, http.StatusText(fault.Status))
-		_ = json.NewEncoder(w).Encode(obj{"message": message, "documentation_url": cmp.Or(fault.Documentation, docsAddress)})
+		_ = json.NewEncoder(w).Encode(body)
 	default:
 		next.ServeHTTP(w, r)
 	}

@@ -14,9 +14,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
 )
 
-// Forge is one local GitHub. Make it with New, serve it with Start, and end it with Close.
+// Forge is one local GitHub, or one local organization of Azure DevOps. Make it with New, serve it with Start, and end it with Close.
 type Forge struct {
 	opts     Options
 	log      *slog.Logger
@@ -26,7 +28,9 @@ type Forge struct {
 	server   *http.Server
 	git      gitRunner
 	routes   []route
-	hub      *hub // webhook deliveries; has its own lock
+	// azureLocations are the routes of Azure DevOps.
+	azureLocations []azureLocation
+	hub            *hub // webhook deliveries; has its own lock
 
 	mu      sync.Mutex
 	lastID  int64
@@ -37,6 +41,7 @@ type Forge struct {
 	tokens  map[string]*installationToken
 	codes   map[string]*app // of the App-manifest flow, one use each
 	oauth   oauthState
+	azure   *azureState // nil on GitHub
 	notices []Notification
 	unknown []string
 	fault   func(*http.Request) *Fault
@@ -78,11 +83,22 @@ func New(opts Options) (*Forge, error) {
 		f.base = "http://" + f.listener.Addr().String()
 	}
 	f.hub = newHub(f)
-	f.routes = f.routeTable()
-	if err := f.createDefaultApp(); err != nil {
+	if err := f.begin(); err != nil {
 		return nil, errors.Join(err, f.listener.Close())
 	}
 	return f, nil
+}
+
+// begin makes what is there from the start: an App on GitHub, CoderFlow's account on Azure DevOps.
+func (f *Forge) begin() error {
+	switch f.opts.Kind {
+	case "", forge.GitHub:
+		f.routes = f.routeTable()
+		return f.createDefaultApp()
+	case forge.AzureDevOps:
+		return f.beginAzure()
+	}
+	return fmt.Errorf("emulator: Options.Kind is %q, not %q or %q", f.opts.Kind, forge.GitHub, forge.AzureDevOps)
 }
 
 func (f *Forge) createDefaultApp() error {
@@ -139,6 +155,8 @@ type Info struct {
 	ClientSecretFile string           `json:"clientSecretFile"`
 	Users            []UserInfo       `json:"users"`
 	Repositories     []RepositoryInfo `json:"repositories"`
+	// Azure is what a client of Azure DevOps needs instead of the App.
+	Azure *AzureInfo `json:"azureDevOps,omitempty"`
 }
 
 // UserInfo names a person and the token that acts as that person.
@@ -146,18 +164,24 @@ type UserInfo struct {
 	Login string `json:"login"`
 	ID    int64  `json:"id"`
 	Token string `json:"token"`
+	GUID  string `json:"guid,omitempty"` // of the identity, at Azure DevOps
+	Mail  string `json:"mail,omitempty"` // the unique name, at Azure DevOps
 }
 
 // RepositoryInfo names a repository.
 type RepositoryInfo struct {
 	FullName string `json:"fullName"`
 	ID       int64  `json:"id"`
+	GUID     string `json:"guid,omitempty"` // at Azure DevOps
 }
 
 // Info describes the first App, its first installation, and all users and repositories.
 func (f *Forge) Info() Info {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.azure != nil {
+		return f.azureInfo()
+	}
 	a := f.apps[0]
 	info := Info{BaseURL: f.base, APIURL: f.apiURL(""), GraphQLURL: f.base + "/api/graphql", GitURL: f.base,
 		HTMLURL: f.base + "/", AppID: a.id, AppSlug: a.slug, PrivateKeyFile: f.appFile(a, "private-key.pem"),

@@ -30,6 +30,12 @@ func (f *Forge) serveGit(w http.ResponseWriter, r *http.Request) {
 		refuseGit(w, err)
 		return
 	}
+	_, rest, _ := strings.Cut(r.URL.Path, ".git/")
+	f.runBackend(w, r, g, rest)
+}
+
+// runBackend hands an admitted request to git; rest is the path within the repository.
+func (f *Forge) runBackend(w http.ResponseWriter, r *http.Request, g gitRequest, rest string) {
 	body, err := spoolBody(w, r)
 	if err != nil {
 		http.Error(w, "request body too large", http.StatusRequestEntityTooLarge)
@@ -46,7 +52,6 @@ func (f *Forge) serveGit(w http.ResponseWriter, r *http.Request) {
 		defer session.close()
 		env = append(env, session.env()...)
 	}
-	_, rest, _ := strings.Cut(r.URL.Path, ".git/")
 	inner := r.Clone(r.Context())
 	inner.Body, inner.ContentLength, inner.TransferEncoding = body.reader(), body.size, nil
 	inner.Header.Del("Authorization") // no credential reaches a process

@@ -144,10 +144,10 @@ func (s *hookSession) answer(question []string) []string {
 		}
 		change := refChange{old: fields[0], new: fields[1], ref: fields[2]}
 		if question[0] == "post-receive" {
-			f.pushed(s.push.repo, s.push.who, change.ref, change.old, change.new)
+			f.received(s.push.repo, s.push.who, change)
 			continue
 		}
-		if why := f.refuse(s.push.repo, s.push.who, change, env); why != "" {
+		if why := f.refusal(s.push.repo, s.push.who, change, env); why != "" {
 			f.log.Info("push refused", "ref", change.ref, "by", s.push.name(), "reason", why)
 			refused = append(refused, strings.Split("error: "+why, "\n")...)
 		}
@@ -156,4 +156,21 @@ func (s *hookSession) answer(question []string) []string {
 		return append(refused, "refuse")
 	}
 	return []string{"accept"}
+}
+
+// received draws the consequences of a push as the service does that the forge is.
+func (f *Forge) received(r *repository, who caller, c refChange) {
+	if f.azure != nil {
+		f.pushedAzure(r, who, c.ref, c.old, c.new)
+		return
+	}
+	f.pushed(r, who, c.ref, c.old, c.new)
+}
+
+// refusal is why that service would not accept the change, or "".
+func (f *Forge) refusal(r *repository, who caller, c refChange, env []string) string {
+	if f.azure != nil {
+		return f.refuseAzure(r, who, c, env)
+	}
+	return f.refuse(r, who, c, env)
 }

@@ -101,16 +101,20 @@ func (f *Forge) mergedTree(r *repository, base, head string) (string, error) {
 	return f.git.line(r, "merge-tree", "--write-tree", base, head)
 }
 
-// commitTree writes a commit as GitHub's web interface does: the person as author, the forge as committer.
+// commitTree writes a commit as the service's pages do: the person as author, and GitHub itself as committer.
 func (f *Forge) commitTree(r *repository, author *user, tree, message string, parents ...string) (string, error) {
 	date := fmt.Sprintf("%d +0000", f.now().Unix())
+	committer := [2]string{"GitHub", "noreply@" + f.noreplyHost()}
+	if f.azure != nil {
+		committer = [2]string{author.displayName(), author.address(f)}
+	}
 	args := []string{"commit-tree", tree}
 	for _, p := range parents {
 		args = append(args, "-p", p)
 	}
 	out, err := f.git.run(gitCall{dir: r.dir, stdin: []byte(message + "\n"), env: []string{
 		"GIT_AUTHOR_NAME=" + author.displayName(), "GIT_AUTHOR_EMAIL=" + author.address(f), "GIT_AUTHOR_DATE=" + date,
-		"GIT_COMMITTER_NAME=GitHub", "GIT_COMMITTER_EMAIL=noreply@" + f.noreplyHost(), "GIT_COMMITTER_DATE=" + date}}, args...)
+		"GIT_COMMITTER_NAME=" + committer[0], "GIT_COMMITTER_EMAIL=" + committer[1], "GIT_COMMITTER_DATE=" + date}}, args...)
 	return strings.TrimSpace(out), err
 }
 

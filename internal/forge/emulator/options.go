@@ -9,6 +9,11 @@ import (
 
 // Options configure a Forge. Only Dir is required.
 type Options struct {
+	// Kind is forge.GitHub (the default) or forge.AzureDevOps: which service the forge is. It serves
+	// nothing of the other.
+	Kind string
+	// Azure is what only an Azure DevOps organization has.
+	Azure AzureOptions
 	// Dir holds the bare repositories, the App's private key and the webhook secret (both mode 0600).
 	Dir string
 	// Listen is the TCP address to bind; default "127.0.0.1:0".

@@ -117,6 +117,9 @@ func (f *Forge) PullRequests(fullName string) []PullRequest {
 			pr := PullRequest{Number: i.number, ID: p.id, Title: i.title, Body: i.body, Author: i.author.login,
 				State: state(i.open), Draft: p.draft, Merged: !p.merged.IsZero(), HeadRepo: p.headRepo.fullName(),
 				HeadRef: p.headRef, HeadSHA: p.headSHA, BaseRef: p.baseRef, BaseSHA: p.baseSHA, MergeSHA: p.mergeSHA, Labels: i.labelNames()}
+			if f.azure != nil {
+				pr.Reviews = f.votesOf(p)
+			}
 			for _, rv := range p.reviews {
 				pr.Reviews = append(pr.Reviews, Review{ID: rv.id, Author: rv.author.login, State: rv.state, Body: rv.body, Commit: rv.commit})
 			}
@@ -126,9 +129,12 @@ func (f *Forge) PullRequests(fullName string) []PullRequest {
 	})
 }
 
-// Issues lists a repository's issues proper by number.
+// Issues lists a repository's issues proper by number; at Azure DevOps, its project's work items.
 func (f *Forge) Issues(fullName string) []Issue {
 	return read(f, fullName, func(r *repository) []Issue {
+		if f.azure != nil {
+			return f.itemsAsIssues(r)
+		}
 		var out []Issue
 		for _, i := range r.issues {
 			if i.pull == nil {
@@ -147,9 +153,13 @@ func (i *issue) labelNames() []string {
 	return names
 }
 
-// Comments lists the comments of an issue or pull request, oldest first.
+// Comments lists the comments of an issue or pull request, oldest first. At Azure DevOps, a number that is both
+// means the work item; see PullRequestComments. The text of a work item's comments is HTML there.
 func (f *Forge) Comments(fullName string, number int) []Comment {
 	return read(f, fullName, func(r *repository) []Comment {
+		if f.azure != nil {
+			return f.azureComments(r, number)
+		}
 		i := r.issue(number)
 		if i == nil {
 			return nil
@@ -184,6 +194,9 @@ func (f *Forge) Pushes(fullName string) []Push {
 // CheckRuns lists the check runs on a commit, oldest first.
 func (f *Forge) CheckRuns(fullName, sha string) []CheckRun {
 	return read(f, fullName, func(r *repository) []CheckRun {
+		if f.azure != nil {
+			return statusesAsRuns(r, sha)
+		}
 		var out []CheckRun
 		for _, c := range r.checks {
 			if c.head == sha {
@@ -197,6 +210,9 @@ func (f *Forge) CheckRuns(fullName, sha string) []CheckRun {
 // Deployments lists a repository's deployments, oldest first.
 func (f *Forge) Deployments(fullName string) []Deployment {
 	return read(f, fullName, func(r *repository) []Deployment {
+		if f.azure != nil {
+			return statusesAsDeployments(r)
+		}
 		var out []Deployment
 		for _, d := range r.deployments {
 			one := Deployment{ID: d.id, SHA: d.sha, Ref: d.ref, Task: d.task, Environment: d.environment, Creator: d.creator.login}
@@ -214,6 +230,9 @@ func (f *Forge) Deployments(fullName string) []Deployment {
 func (f *Forge) IssueEvents(fullName string, number int) []string {
 	return read(f, fullName, func(r *repository) []string {
 		var out []string
+		if w := f.itemOf(r, number); w != nil {
+			return w.events
+		}
 		for _, e := range r.events {
 			if e.issue.number != number {
 				continue

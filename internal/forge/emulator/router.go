@@ -261,6 +261,9 @@ func (f *Forge) rateHeaders(h http.Header) {
 
 // handler is everything that is served on the address.
 func (f *Forge) handler() http.Handler {
+	if f.azure != nil {
+		return f.azureHandler()
+	}
 	var rest, graphQL http.Handler = http.HandlerFunc(f.serveREST), http.HandlerFunc(f.serveGraphQL)
 	if f.opts.Middleware != nil {
 		rest, graphQL = f.opts.Middleware(rest), f.opts.Middleware(graphQL)

@@ -30,6 +30,9 @@ func (f *Forge) CreateUser(login string, opts UserOptions) (UserInfo, error) {
 	u.name, u.email, u.siteAdmin = opts.Name, opts.Email, opts.SiteAdmin
 	if opts.Organization {
 		u.kind = typeOrganization
+	} else if f.azure != nil {
+		u.token = f.newToken(u, nil)
+		return UserInfo{Login: u.login, ID: u.id, Token: u.token, GUID: f.userGUID(u), Mail: f.mail(u)}, nil
 	} else {
 		u.token = "ghp_" + randomHex(18)
 	}
@@ -98,6 +101,9 @@ func (f *Forge) CreateRepository(owner, name string, files map[string]string, op
 		f.recordPush(r, o, "refs/heads/"+r.defaultBranch, zeroSHA, sha)
 	}
 	f.repos = append(f.repos, r)
+	if f.azure != nil {
+		f.subscribe()
+	}
 	return r.id, nil
 }
 
@@ -257,6 +263,9 @@ func (u *user) displayName() string { return cmp.Or(u.name, u.login) }
 
 // address is the person's e-mail address, or GitHub's noreply form of it.
 func (u *user) address(f *Forge) string {
+	if f.azure != nil {
+		return f.mail(u)
+	}
 	return cmp.Or(u.email, fmt.Sprintf("%d+%s@users.noreply.%s", u.id, u.login, f.noreplyHost()))
 }
 

@@ -24,6 +24,7 @@ type user struct {
 	token     string // personal access token; empty for bots and organizations
 	siteAdmin bool
 	app       *app // of a bot
+	principal bool // a service principal of Azure DevOps
 	created   time.Time
 }
 
@@ -74,7 +75,7 @@ type repository struct {
 	dir           string      // bare repository on disk
 	collaborators map[int64]string
 	labels        map[string]*label // by lower-case name
-	issues        []*issue          // issue n at n-1; pull requests are issues
+	issues        []*issue          // by number; pull requests are issues, and on Azure DevOps only they
 	events        []*issueEvent
 	checks        []*checkRun
 	suites        map[string]*checkSuite // by app id and head
@@ -168,6 +169,7 @@ type pull struct {
 	mergedBy *user
 	mergeSHA string
 	reviews  []*review
+	azure    *azurePull // of Azure DevOps; nil on GitHub
 }
 
 type review struct {
@@ -221,6 +223,7 @@ type commitStatus struct {
 	state       string
 	target      string
 	description string
+	genre       string // of Azure DevOps
 	context     string
 	creator     *user
 	created     time.Time
@@ -263,10 +266,15 @@ func nodeID(kind string, id int64) string {
 
 // issue returns the issue or pull request with that number, or nil.
 func (r *repository) issue(number int) *issue {
-	if number < 1 || number > len(r.issues) {
-		return nil
+	if number > 0 && number <= len(r.issues) && r.issues[number-1].number == number {
+		return r.issues[number-1] // GitHub leaves no number out
 	}
-	return r.issues[number-1]
+	for _, i := range r.issues {
+		if i.number == number {
+			return i
+		}
+	}
+	return nil
 }
 
 func (r *repository) pulls() []*pull {

@@ -1,0 +1,5 @@
+package emulator
+
+import "net/http"
+
+func (f *Forge) azurePages() http.Handler { return http.NotFoundHandler() }
