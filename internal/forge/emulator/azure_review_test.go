@@ -295,4 +295,3 @@ func TestAzureForcePushIsForTheBranchsMaker(t *testing.T) {
 		t.Errorf("forced by another: %v %s", err, out)
 	}
 }
-
