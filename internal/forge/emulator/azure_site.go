@@ -18,7 +18,7 @@ func (f *Forge) azurePages() http.Handler {
 	org := "/" + f.azure.organization
 	inProject, inGit := org+"/{owner}", org+"/{owner}/_git/{repo}"
 	for pattern, serve := range map[string]http.HandlerFunc{
-		"GET /{$}": s.toHome, "GET " + org: s.azureRepos, "GET " + org + "/_signin": s.toHome, "GET " + inProject: s.azureRepos,
+		"GET /{$}": s.toHome, "GET " + org: s.azureRepos, "GET " + org + "/{$}": s.toHome, "GET " + org + "/_signin": s.toHome, "GET " + inProject: s.azureRepos,
 		"GET /-/style.css": s.style, "GET /favicon.ico": s.icon, "POST /-/act-as": s.actAs, "GET /avatars/u/{id}": s.avatar,
 		"GET " + inProject + "/_workitems": s.items, "GET " + inProject + "/_workitems/create": s.newItemPage,
 		"POST " + inProject + "/_workitems": s.createItem, "GET " + inProject + "/_workitems/edit/{number}": s.item,
