@@ -14,6 +14,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/doctor"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/sandbox/docker"
@@ -76,7 +77,7 @@ func lookAtDatabase(ctx context.Context, cfg config.Config) (facts doctor.Databa
 		facts.Err = err
 		if facts.Missing {
 			facts.Err = nil
-			facts.Environments, facts.ManifestErr = bootstrapped(cfg)
+			facts.Environments, facts.Repositories, facts.ManifestErr = bootstrapped(cfg)
 		}
 		return facts
 	}
@@ -97,20 +98,34 @@ func lookAtDatabase(ctx context.Context, cfg config.Config) (facts doctor.Databa
 		}
 		return facts
 	}
-	facts.Environments = environmentsOf(set)
+	facts.Environments, facts.Repositories = environmentsOf(set), repositoriesOf(set)
 	return facts
 }
 
 // bootstrapped are the environments that the server's first start will have.
-func bootstrapped(cfg config.Config) ([]doctor.Environment, error) {
+func bootstrapped(cfg config.Config) ([]doctor.Environment, []forge.RepositoryRef, error) {
 	if cfg.Bootstrap == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	set, err := manifest.Load(cfg.Bootstrap)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return environmentsOf(set.WithImage(cfg.Sandbox.Image)), nil
+	return environmentsOf(set.WithImage(cfg.Sandbox.Image)), repositoriesOf(set), nil
+}
+
+// repositoriesOf are those that environments list, each once, by name.
+func repositoriesOf(set *manifest.Set) []forge.RepositoryRef {
+	var list []forge.RepositoryRef
+	for _, e := range set.Environments {
+		for _, r := range e.Repositories {
+			if ref := r.Ref(); !slices.ContainsFunc(list, func(o forge.RepositoryRef) bool { return o.Key() == ref.Key() }) {
+				list = append(list, ref)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b forge.RepositoryRef) int { return strings.Compare(a.FullName()+a.Key(), b.FullName()+b.Key()) })
+	return list
 }
 
 func environmentsOf(set *manifest.Set) []doctor.Environment {

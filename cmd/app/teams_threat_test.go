@@ -15,6 +15,7 @@ import (
 	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/forge/emulator/contract/contracttest"
 	"github.com/coderflow/coderflow/internal/forge/github"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -38,7 +39,7 @@ func newTeamWorld(t *testing.T) *teamWorld {
 	t.Helper()
 	w := &teamWorld{t: t, now: time.Now(), users: map[string]forge.User{}}
 	var err error
-	w.hub, err = emulator.New(emulator.Options{Dir: filepath.Join(t.TempDir(), "forge"), App: &emulator.AppManifest{
+	w.hub, err = emulator.New(emulator.Options{Dir: filepath.Join(t.TempDir(), "forge"), Key: contracttest.Key(t), App: &emulator.AppManifest{
 		Name: "CoderFlow", URL: "https://coderflow.dev", Permissions: github.AppPermissions(), Events: github.AppEvents(),
 	}})
 	w.must(err)

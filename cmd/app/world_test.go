@@ -94,7 +94,7 @@ func newStoppedWorld(t *testing.T, options ...worldOption) *world {
 	w := &world{t: t, dir: shortDir(t), log: &logTail{}}
 	o := emulator.Options{
 		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)),
-		Middleware: watch.Middleware, OnDelivery: watch.OnDelivery,
+		Middleware: watch.Middleware, OnDelivery: watch.OnDelivery, Key: contracttest.Key(t),
 	}
 	w.address = freeAddress(t)
 	s := settings{Agent: quickAgent, Listen: w.address}

@@ -78,7 +78,7 @@ var table = []row{
 	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
 		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec", "golang.org/x/sys"}},
 	{"internal/doctor", "what is wrong with an installation, and how to mend it",
-		[]string{"internal/config", "internal/forge/github", "internal/sandbox"}, nil},
+		[]string{"internal/config", "internal/forge", "internal/forge/github", "internal/sandbox"}, nil},
 	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/agent/activity", "internal/guestproto", "internal/sandbox"}, nil},
 	{"internal/agent/activity", "what agents print, as events", nil, nil},
 	{"internal/judge", "what an AI reviewer is asked and may answer", []string{"internal/agent/activity", "internal/gateway/strictjson", "internal/prompt", "internal/task"}, nil},
@@ -135,7 +135,14 @@ var pushers = []place{
 	{"internal/engine/people.go", "a person's own, for those two"},
 	{"cmd/app/people_tokens.go", "narrows a person's own to the repository, for the engine alone"},
 	{"cmd/app/audit_publish.go", "publication of checkpoints of the audit log, to a branch of their own"},
+	{"internal/forge/hosts.go", "passes the question on to the forge of the repository, and asks by itself for nothing"},
 	{"internal/engine/credential.go", "finds the credential for those two; itself a PushToken, so that its users are held too"},
+}
+
+// launchers are where a pipeline of another service is asked for a run.
+var launchers = []place{
+	{"internal/deploy/pipeline.go", "Executor.Queue, which takes a grant for exactly this run"},
+	{"internal/forge/azuredevops/pipelines.go", "the adapter, for that one"},
 }
 
 // unsafely are where Go's type safety may be left, by which a grant's unexported

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/forge"
 )
 
 // Options are what is looked at. Nothing in them has been opened by the caller more than needed: that something
@@ -24,11 +25,14 @@ type Options struct {
 	Guest      string
 	App        App
 	AppErr     error // why there is no App
-	Client     *http.Client
-	Database   func(ctx context.Context) DatabaseFacts
-	Git        func(ctx context.Context) (string, error) // git --version
-	Packages   Packages
-	Now        func() time.Time
+	// Organization is nil where Azure DevOps is not configured, or not well enough to ask.
+	Organization    Organization
+	OrganizationErr error // why there is none
+	Client          *http.Client
+	Database        func(ctx context.Context) DatabaseFacts
+	Git             func(ctx context.Context) (string, error) // git --version
+	Packages        Packages
+	Now             func() time.Time
 }
 
 // DatabaseFacts is what was seen of the database. It is looked at and not migrated.
@@ -39,6 +43,8 @@ type DatabaseFacts struct {
 	Found, Known int    // schema versions; Found 0 is an empty database
 	WriteErr     error
 	Environments []Environment
+	// Repositories are those that environments list.
+	Repositories []forge.RepositoryRef
 	ManifestErr  error
 }
 
@@ -50,9 +56,9 @@ func Checks(o Options) []Check {
 		engine: engine, sandbox: o.Sandbox, sandboxErr: o.SandboxErr, guest: o.Guest, image: o.Config.Sandbox.Image,
 		environments: database.environments,
 	}
-	hub := &forgeChecks{client: o.Client, app: o.App, appErr: o.AppErr, now: o.Now}
+	hub := &forgeChecks{clock: &clockCheck{client: o.Client, now: o.Now}, app: o.App, appErr: o.AppErr}
 	if o.Config.GitHub != nil {
-		hub.apiURL = o.Config.GitHub.APIURL
+		hub.apiURL, hub.clock.url = o.Config.GitHub.APIURL, o.Config.GitHub.APIURL+"rate_limit"
 	}
 	return slices.Concat(
 		[]Check{{Name: "configuration", Run: func(context.Context) Finding { return configuration(o) }},
@@ -71,7 +77,23 @@ func Checks(o Options) []Check {
 			{Name: "database", Run: database.finding},
 			{Name: "git", Run: func(ctx context.Context) Finding { return gitVersion(ctx, o.Git, o.Packages) }},
 		},
-		hub.checks())
+		forgesOf(o, hub, database))
+}
+
+// forgesOf are the checks of what is configured. Of nothing, the first says so.
+func forgesOf(o Options, hub *forgeChecks, database *databaseCheck) []Check {
+	if o.Config.AzureDevOps == nil {
+		return hub.checks()
+	}
+	c := o.Config.AzureDevOps
+	azure := &azureChecks{
+		url: c.OrganizationURL, entra: c.Entra != nil, org: o.Organization, err: o.OrganizationErr, now: o.Now, repositories: database.repositories,
+		clock: &clockCheck{url: c.OrganizationURL + "/_apis/connectionData", client: o.Client, now: o.Now},
+	}
+	if o.Config.GitHub == nil {
+		return azure.checks()
+	}
+	return slices.Concat(hub.checks(), azure.checks())
 }
 
 // configuration repeats every problem; the rest is checked with what could be read.
@@ -84,9 +106,6 @@ func configuration(o Options) Finding {
 		lines := strings.Split(strings.TrimSpace(o.ConfigErr.Error()), "\n")
 		return problem(fmt.Sprintf("%s: %s", count(len(lines), "mistake"), strings.Join(lines, "; ")),
 			"the server does not start", "correct what is named; docs/configuration.md lists the keys").with("mistakes", lines)
-	}
-	if unserved := o.Config.Unserved(); len(unserved) > 0 {
-		return warning(strings.Join(unserved, "; "), "what was meant by it does not happen", "remove these keys, or wait for a version that has them").with("from", from)
 	}
 	return fine("in order, from %s", from).with("from", from)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/coderflow/coderflow/internal/forge"
 )
 
 // databaseCheck looks at the database once, for its own finding and for what others need of it.
@@ -29,6 +31,15 @@ func (d *databaseCheck) environments(ctx context.Context) ([]Environment, error)
 		return nil, fmt.Errorf("the database does not answer: %w", facts.Err)
 	}
 	return facts.Environments, facts.ManifestErr
+}
+
+// repositories are those of the environments, once each.
+func (d *databaseCheck) repositories(ctx context.Context) ([]forge.RepositoryRef, error) {
+	facts := d.ask(ctx)
+	if facts.Err != nil {
+		return nil, fmt.Errorf("the database does not answer: %w", facts.Err)
+	}
+	return facts.Repositories, facts.ManifestErr
 }
 
 func (d *databaseCheck) finding(ctx context.Context) Finding {

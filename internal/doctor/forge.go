@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/forge/github"
 )
@@ -21,60 +19,27 @@ type App interface {
 
 // forgeChecks look at the forge.
 type forgeChecks struct {
-	apiURL string
-	client *http.Client
+	apiURL string // empty: no forge is configured
+	clock  *clockCheck
 	app    App
 	appErr error // why there is none
-	now    func() time.Time
 
 	once  sync.Once
 	facts github.AppFacts
 	err   error
-	asked sync.Once
-	date  clockReading
-}
-
-type clockReading struct {
-	forge  time.Time
-	ours   time.Time // in the middle of the request
-	status int
-	err    error
 }
 
 func (f *forgeChecks) checks() []Check {
 	return []Check{
-		{Name: "forge", Run: f.reachable}, {Name: "clock", Run: f.clock}, {Name: "app", Run: f.authenticated}, {Name: "app-permissions", Run: f.permissions}, {Name: "installations", Run: f.installations},
+		{Name: "forge", Run: f.reachable}, {Name: "clock", Run: func(ctx context.Context) Finding { return f.clock.finding(ctx, "forge") }}, {Name: "app", Run: f.authenticated}, {Name: "app-permissions", Run: f.permissions}, {Name: "installations", Run: f.installations},
 	}
-}
-
-// read sends one request without a credential: every answer has a Date, whatever its status.
-func (f *forgeChecks) read(ctx context.Context) clockReading {
-	f.asked.Do(func() {
-		ctx, cancel := context.WithTimeout(ctx, askTime)
-		defer cancel()
-		began := f.now()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.apiURL+"rate_limit", nil)
-		if err != nil {
-			f.date.err = err
-			return
-		}
-		res, err := f.client.Do(req)
-		if err != nil {
-			f.date.err = err
-			return
-		}
-		_ = res.Body.Close()
-		f.date.status, f.date.ours = res.StatusCode, began.Add(f.now().Sub(began)/2)
-		f.date.forge, f.date.err = http.ParseTime(res.Header.Get("Date"))
-	})
-	return f.date
 }
 
 func (f *forgeChecks) reachable(ctx context.Context) Finding {
 	if f.apiURL == "" {
 		return notConfigured()
 	}
-	read := f.read(ctx)
+	read := f.clock.read(ctx)
 	switch {
 	case read.status == 0:
 		return problem(fmt.Sprintf("the forge at %s does not answer: %v", f.apiURL, read.err), "no task begins and nothing is pushed",
@@ -86,31 +51,7 @@ func (f *forgeChecks) reachable(ctx context.Context) Finding {
 }
 
 func notConfigured() Finding {
-	return problem("no forge is configured", "the server does not start without one", "coderflow init github --public-url https://HOST registers the App and prints the section github")
-}
-
-// maxSkew is how far GitHub lets the times in an App's tokens be off.
-const maxSkew = 30 * time.Second
-
-func (f *forgeChecks) clock(ctx context.Context) Finding {
-	const why = "the forge refuses tokens whose times are off, and approvals are dated by this clock"
-	if f.apiURL == "" {
-		return warning("the clock cannot be compared: no forge is configured", why, "configure the forge first")
-	}
-	read := f.read(ctx)
-	if read.forge.IsZero() {
-		return warning("the clock cannot be compared: the forge does not say its time", why, "see the finding forge, and: timedatectl")
-	}
-	skew := read.ours.Sub(read.forge).Round(time.Second)
-	found := fine("differs from the forge's by %s", skew.Abs())
-	if skew.Abs() > maxSkew {
-		direction := "ahead of"
-		if skew < 0 {
-			direction = "behind"
-		}
-		found = problem(fmt.Sprintf("this machine's clock is %s %s the forge's", skew.Abs(), direction), why, "turn on time synchronisation: timedatectl set-ntp true")
-	}
-	return found.with("seconds", int64(skew.Seconds()))
+	return problem("no forge is configured", "the server does not start without one", "coderflow init github --public-url https://HOST registers the App and prints the section github; for Azure DevOps: coderflow init azure-devops")
 }
 
 func (f *forgeChecks) examine(ctx context.Context) (github.AppFacts, error) {

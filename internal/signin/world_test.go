@@ -13,6 +13,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/forge/emulator/contract/contracttest"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/signin"
 	"github.com/coderflow/coderflow/internal/signin/oidctest"
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, time: time.Now().Truncate(time.Second)}
 	app := emulator.DefaultApp()
 	app.CallbackURLs = []string{"http://127.0.0.1/auth/github/callback"}
-	hub, err := emulator.New(emulator.Options{Dir: t.TempDir(), Now: w.now, App: &app})
+	hub, err := emulator.New(emulator.Options{Dir: t.TempDir(), Now: w.now, App: &app, Key: contracttest.Key(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

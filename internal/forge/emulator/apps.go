@@ -34,6 +34,10 @@ func (f *Forge) CreateApp(manifest AppManifest) (AppInfo, error) {
 	if err != nil {
 		return AppInfo{}, fmt.Errorf("emulator: making an App key: %w", err)
 	}
+	return f.createApp(manifest, key)
+}
+
+func (f *Forge) createApp(manifest AppManifest, key *rsa.PrivateKey) (AppInfo, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a, err := f.registerApp(manifest, key, nil)

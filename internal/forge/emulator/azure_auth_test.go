@@ -229,3 +229,22 @@ func TestAzureFaultsAreTheServicesOwn(t *testing.T) {
 		t.Errorf("after it: %d", res.StatusCode)
 	}
 }
+
+func TestAzureGitAsksWhoItIs(t *testing.T) {
+	t.Parallel()
+	w := newAzureWorld(t)
+	for _, c := range []struct {
+		repo, token string
+		status      int
+	}{{"widget", "", 401}, {"widget", "wrong", 401}, {"widget", w.forge.ClientFor("mallory"), 404}, {"nothing", w.forge.ClientFor("alice"), 404}, {"widget", w.forge.ClientFor("alice"), 200}} {
+		res, _ := w.ask("GET", "/shop/_git/"+c.repo+"/info/refs?service=git-upload-pack", c.token, "")
+		if res.StatusCode != c.status || c.status == 401 && len(res.Header.Values("Www-Authenticate")) == 0 {
+			t.Errorf("%s: %d, not %d", c.repo, res.StatusCode, c.status)
+		}
+	}
+	must(t, w.forge.AddCollaborator(azureRepo, "mallory", "read"))
+	res, text := w.ask("GET", "/shop/_git/widget/info/refs?service=git-receive-pack", w.forge.ClientFor("mallory"), "")
+	if res.StatusCode != http.StatusForbidden || !strings.Contains(text, "TF401027") {
+		t.Errorf("pushing with read access: %d %s", res.StatusCode, text)
+	}
+}

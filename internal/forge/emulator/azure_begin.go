@@ -124,7 +124,7 @@ func azureDate(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.
 
 func (f *Forge) azureInfo() Info {
 	s, a := f.azure, f.apps[0]
-	info := Info{BaseURL: f.base, APIURL: f.orgURL(), GitURL: f.orgURL(), HTMLURL: f.orgURL() + "/", AppSlug: a.slug,
+	info := Info{BaseURL: f.base, APIURL: f.orgURL(), GitURL: f.orgURL(), HTMLURL: f.orgURL(), AppSlug: a.slug,
 		WebhookSecret: s.hookPassword, WebhookSecretFile: f.appFile(a, "webhook-password"),
 		Users: []UserInfo{}, Repositories: []RepositoryInfo{}}
 	info.Azure = &AzureInfo{OrganizationURL: f.orgURL(), Organization: s.organization, Account: s.account.login,

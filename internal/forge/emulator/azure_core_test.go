@@ -241,3 +241,31 @@ func TestAzureRepositoriesAndRefs(t *testing.T) {
 		t.Errorf("pushes: %+v", pushes)
 	}
 }
+
+func TestAzureProjectMayHaveTheOrganizationsName(t *testing.T) {
+	t.Parallel()
+	w := newAzureWorld(t)
+	_, err := w.forge.CreateUser("acme", emulator.UserOptions{Organization: true})
+	must(t, err)
+	_, err = w.forge.CreateRepository("acme", "receipts", map[string]string{"a.txt": "a\n"}, emulator.RepositoryOptions{})
+	must(t, err)
+	// A public repository can be read by everybody who signs in, and so can its project.
+	repo, err := w.git("mallory").GetRepository(t.Context(), git.GetRepositoryArgs{RepositoryId: ptr("receipts"), Project: ptr("acme")})
+	must(t, err)
+	if *repo.Project.Visibility != "public" {
+		t.Errorf("repository: %+v", repo)
+	}
+	w.shows("mallory", "/acme/_git/receipts", "a.txt")
+	w.world.mustGit(t.TempDir(), "mallory", "clone", "-q", w.info.Azure.OrganizationURL+"/acme/_git/receipts", "x")
+	if n := len(w.subscriptions("mallory")); n != 7 {
+		t.Errorf("%d subscriptions of the new project", n)
+	}
+}
+
+func TestAzureSampleIsTheSameEveryTime(t *testing.T) {
+	t.Parallel()
+	one, two := newAzureWorld(t), newAzureWorld(t)
+	if one.repoGUID() != two.repoGUID() || one.info.Azure.AccountGUID != two.info.Azure.AccountGUID || one.info.Azure.Token == two.info.Azure.Token {
+		t.Errorf("%+v\n%+v", one.info, two.info)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/servicehooks"
@@ -199,5 +200,27 @@ func TestAzureTestNotificationsAreSent(t *testing.T) {
 	w.settle()
 	if got := w.hooks.of("git.push"); len(got) != 1 || got[0].event.SubscriptionID != "00000000-0000-0000-0000-000000000000" {
 		t.Errorf("sent: %+v", got)
+	}
+}
+
+func TestAzureCrashLosesWhatWasToBeSentAgain(t *testing.T) {
+	t.Parallel()
+	w := newAzureWorld(t, func(o *emulator.Options) { o.Azure.RetryAfter = func(int) time.Duration { return time.Hour } })
+	id := w.item("alice", "A story", "")
+	w.hooks.status, w.hooks.arrived = []int{503, 503}, make(chan string, 10)
+	w.comment("alice", id, "hello")
+	for <-w.hooks.arrived != "workitem.commented" {
+		continue // the update comes first
+	}
+	must(t, w.forge.Crash())
+	must(t, w.forge.Restart(t.Context()))
+	w.settle()
+	if got := w.forge.Comments(azureRepo, id); len(got) != 1 || got[0].Text != "hello" {
+		t.Errorf("after the crash: %+v", got)
+	}
+	w.comment("alice", id, "again")
+	w.settle()
+	if n := len(w.hooks.of("workitem.commented")); n != 2 {
+		t.Errorf("%d deliveries", n)
 	}
 }

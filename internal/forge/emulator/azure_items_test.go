@@ -219,3 +219,18 @@ func TestAzureNumbersCanCollide(t *testing.T) {
 		t.Errorf("read as %+v", read)
 	}
 }
+
+func TestAzureUpdatesAreDatedByWhatFollowedThem(t *testing.T) {
+	t.Parallel()
+	w := newAzureWorld(t)
+	id := w.item("alice", "A story", "")
+	_, err := w.patch("bob", id, operation("add", "/fields/System.Tags", "coderflow"))
+	must(t, err)
+	list, err := w.wit("alice").GetUpdates(t.Context(), workitemtracking.GetUpdatesArgs{Id: &id, Project: ptr(project)})
+	must(t, err)
+	first, last := (*list)[0], (*list)[1]
+	changed := (*last.Fields)["System.ChangedDate"].NewValue
+	if last.RevisedDate.Time.Year() != 9999 || first.RevisedDate.Time.Format("2006-01-02T15:04:05.999Z") != changed {
+		t.Errorf("dates: %s, %s; changed %v", first.RevisedDate, last.RevisedDate, changed)
+	}
+}

@@ -64,7 +64,7 @@ func (f *Forge) azureComments(r *repository, number int) []Comment {
 	var out []Comment
 	for _, c := range w.comments {
 		if !c.deleted {
-			out = append(out, Comment{ID: c.id, Author: c.author.login, Body: c.text, Created: c.created, Updated: c.modified, Reactions: loginsByReaction(c.reactions)})
+			out = append(out, Comment{ID: c.id, Author: c.author.login, Body: c.text, Text: htmlText(c.text), Created: c.created, Updated: c.modified, Reactions: loginsByReaction(c.reactions)})
 		}
 	}
 	return out
@@ -78,7 +78,7 @@ func (p *pull) said() []Comment {
 			if c.kind == "system" || c.deleted {
 				continue
 			}
-			one := Comment{ID: t.id, Author: c.author.login, Body: c.content, Created: c.published, Updated: c.edited, Reactions: map[string][]string{}}
+			one := Comment{ID: t.id, Author: c.author.login, Body: c.content, Text: c.content, Created: c.published, Updated: c.edited, Reactions: map[string][]string{}}
 			for _, u := range c.likes {
 				one.Reactions["like"] = append(one.Reactions["like"], u.login)
 			}

@@ -264,7 +264,7 @@ func TestAzurePoliciesBindTheTargetBranch(t *testing.T) {
 		t.Errorf("bypass without the permission: %d %s", status, message)
 	}
 	out, err := w.world.git(dir, "alice", w.forge.ClientFor("alice"), "push", "origin", "topic:main")
-	if err == nil || !strings.Contains(out, "TF402455") {
+	if err == nil || !strings.Contains(out, "(TF402455: Pushes to this branch are not permitted; you must use a pull request to update this branch.)") || strings.Contains(out, "remote:") {
 		t.Errorf("direct push: %v %s", err, out)
 	}
 	must(t, w.vote("olga", id, 0))
@@ -295,4 +295,3 @@ func TestAzureForcePushIsForTheBranchsMaker(t *testing.T) {
 		t.Errorf("forced by another: %v %s", err, out)
 	}
 }
-

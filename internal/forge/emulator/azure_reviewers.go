@@ -58,6 +58,7 @@ func (c *azureCall) ensureReviewer(p *pull, guid string) (*reviewer, error) {
 		c.f.systemThread(p, nil, "ReviewersUpdate", c.who.user.displayName()+" added "+rv.user.displayName()+" as a reviewer", map[string]any{
 			"CodeReviewReviewersUpdatedNumAdded": "1", "CodeReviewReviewersUpdatedNumChanged": "0", "CodeReviewReviewersUpdatedNumDeclined": "0",
 			"CodeReviewReviewersUpdatedNumRemoved": "0", "CodeReviewReviewersUpdatedAddedIdentity": rv.user, "CodeReviewReviewersUpdatedByIdentity": c.who.user})
+		c.f.hookPull(p, c.who.user, "git.pullrequest.updated", "changed the reviewer list of")
 	}
 	return rv, nil
 }

@@ -41,6 +41,8 @@ type azureReceiver struct {
 	mu     sync.Mutex
 	got    []hookDelivery
 	status []int // answers, in order; then 200
+	// arrived tells of events as they come, if somebody wants to know.
+	arrived chan string
 }
 
 type hookDelivery struct {
@@ -69,6 +71,9 @@ func (rc *azureReceiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, rc.status = rc.status[0], rc.status[1:]
 	}
 	w.WriteHeader(status)
+	if rc.arrived != nil {
+		rc.arrived <- d.event.EventType
+	}
 }
 
 // of lists the deliveries of an event.

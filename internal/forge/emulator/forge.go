@@ -106,7 +106,11 @@ func (f *Forge) createDefaultApp() error {
 	if f.opts.App != nil {
 		manifest = *f.opts.App
 	}
-	_, err := f.CreateApp(manifest)
+	if f.opts.Key == nil {
+		_, err := f.CreateApp(manifest)
+		return err
+	}
+	_, err := f.createApp(manifest, f.opts.Key)
 	return err
 }
 

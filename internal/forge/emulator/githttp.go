@@ -51,6 +51,11 @@ func (f *Forge) runBackend(w http.ResponseWriter, r *http.Request, g gitRequest,
 		}
 		defer session.close()
 		env = append(env, session.env()...)
+		if f.azure != nil {
+			held := &heldResponse{ResponseWriter: w}
+			defer func() { held.release(session.refusals()) }()
+			w = held
+		}
 	}
 	inner := r.Clone(r.Context())
 	inner.Body, inner.ContentLength, inner.TransferEncoding = body.reader(), body.size, nil

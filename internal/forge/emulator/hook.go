@@ -55,6 +55,8 @@ type hookSession struct {
 	ask   *os.File
 	reply *os.File
 	ended sync.WaitGroup
+	// reasons are why Azure DevOps refuses refs; guarded by Forge.mu.
+	reasons map[string]string
 }
 
 func (f *Forge) openHookSession(g gitRequest) (*hookSession, error) {
@@ -62,7 +64,7 @@ func (f *Forge) openHookSession(g gitRequest) (*hookSession, error) {
 	if err != nil {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
-	s := &hookSession{forge: f, push: g, dir: dir}
+	s := &hookSession{forge: f, push: g, dir: dir, reasons: map[string]string{}}
 	for _, pipe := range []struct {
 		name string
 		file **os.File
@@ -88,6 +90,13 @@ func (s *hookSession) close() {
 	s.ended.Wait()
 	_, _ = s.ask.Close(), s.reply.Close()
 	_ = os.RemoveAll(s.dir)
+}
+
+// refusals are why refs were refused; the backend has exited by now.
+func (s *hookSession) refusals() map[string]string {
+	s.forge.mu.Lock()
+	defer s.forge.mu.Unlock()
+	return s.reasons
 }
 
 func (s *hookSession) serve() {
@@ -149,10 +158,18 @@ func (s *hookSession) answer(question []string) []string {
 		}
 		if why := f.refusal(s.push.repo, s.push.who, change, env); why != "" {
 			f.log.Info("push refused", "ref", change.ref, "by", s.push.name(), "reason", why)
+			if f.azure != nil { // it says so in the report, see heldResponse
+				s.reasons[change.ref] = why
+				refused = append(refused, "")
+				continue
+			}
 			refused = append(refused, strings.Split("error: "+why, "\n")...)
 		}
 	}
-	if len(refused) > 0 {
+	switch {
+	case len(refused) > 0 && f.azure != nil:
+		return []string{"refuse"}
+	case len(refused) > 0:
 		return append(refused, "refuse")
 	}
 	return []string{"accept"}

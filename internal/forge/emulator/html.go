@@ -36,16 +36,28 @@ type page struct {
 	Data   obj
 	// Console is the address of the App's own pages; empty: there are none.
 	Console string
+	// StandIn is the service that the forge stands in for, Home where its pages begin.
+	StandIn, Home string
+	RepoURL       string // of the page of Repo
+	Tabs          []pageTab
 }
+
+// pageTab is one of the pages of a repository.
+type pageTab struct{ Key, Label, URL string }
 
 const viewerCookie = "acting-as"
 
-func (f *Forge) htmlHandler() http.Handler {
+func newSite(f *Forge) *site {
 	s := &site{forge: f}
 	s.pages = template.Must(template.New("").Funcs(template.FuncMap{
 		"markdown": renderMarkdown, "short": shortSHA, "when": showTime, "lines": diffLines,
-		"path": escapePath, "first": firstLine, "proposal": proposalOf, "colour": colourOf,
+		"path": escapePath, "first": firstLine, "proposal": proposalOf, "colour": colourOf, "rich": renderRich,
 	}).ParseFS(htmlFiles, "html/*.html"))
+	return s
+}
+
+func (f *Forge) htmlHandler() http.Handler {
+	s := newSite(f)
 	repos, all := http.NewServeMux(), http.NewServeMux()
 	s.register(repos)
 	all.HandleFunc("GET /avatars/u/{id}", s.avatar) // apart: its pattern overlaps with those of repositories
@@ -121,7 +133,10 @@ func (s *site) viewer(r *http.Request) *user {
 
 // frame fills what all pages have in common. It needs the lock.
 func (s *site) frame(r *http.Request, title string) page {
-	p := page{Title: title, Path: r.URL.RequestURI(), Data: obj{}, Console: s.forge.console}
+	p := page{Title: title, Path: r.URL.RequestURI(), Data: obj{}, Console: s.forge.console, StandIn: "GitHub", Home: "/"}
+	if s.forge.azure != nil {
+		p.StandIn, p.Home = "Azure DevOps", s.azureHome()
+	}
 	if q := r.URL.Query(); q.Has("refused") {
 		p.Flash = q.Get("refused")
 		q.Del("refused")
@@ -166,7 +181,9 @@ func (s *site) inRepo(w http.ResponseWriter, r *http.Request, name, tab string, 
 		if repo == nil || repo.level(s.viewer(r)) < levelRead {
 			return false
 		}
-		p.Repo, p.Tab = s.forge.repoJSON(repo), tab
+		p.Repo, p.Tab, p.RepoURL = s.forge.repoJSON(repo), tab, "/"+repo.fullName()
+		p.Tabs = []pageTab{{"code", "Code", p.RepoURL}, {"issues", "Issues", p.RepoURL + "/issues"},
+			{"pulls", "Pull requests", p.RepoURL + "/pulls"}, {"deployments", "Deployments", p.RepoURL + "/deployments"}}
 		return gather(p, repo)
 	})
 }

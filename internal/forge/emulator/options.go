@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"crypto/rsa"
 	"log/slog"
 	"net/http"
 	"time"
@@ -25,6 +26,8 @@ type Options struct {
 	Logger *slog.Logger
 	// App is the GitHub App that exists from the start; nil means DefaultApp().
 	App *AppManifest
+	// Key is that App's; nil means a new one, which takes a while to find.
+	Key *rsa.PrivateKey
 	// Middleware wraps the REST API and GraphQL, for validation against a specification.
 	Middleware func(http.Handler) http.Handler
 	// OnDelivery sees every webhook attempt just before it is sent, or dropped by DropDeliveries.

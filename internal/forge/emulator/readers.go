@@ -51,6 +51,7 @@ type Comment struct {
 	ID        int64
 	Author    string
 	Body      string
+	Text      string // Body without HTML, where that is what it is: in work items of Azure DevOps
 	Created   time.Time
 	Updated   time.Time
 	Reactions map[string][]string // logins by content
@@ -166,7 +167,7 @@ func (f *Forge) Comments(fullName string, number int) []Comment {
 		}
 		var out []Comment
 		for _, c := range i.comments {
-			out = append(out, Comment{ID: c.id, Author: c.author.login, Body: c.body, Created: c.created, Updated: c.updated, Reactions: loginsByReaction(c.reactions)})
+			out = append(out, Comment{ID: c.id, Author: c.author.login, Body: c.body, Text: c.body, Created: c.created, Updated: c.updated, Reactions: loginsByReaction(c.reactions)})
 		}
 		return out
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-github/v62/github"
 
 	"github.com/coderflow/coderflow/internal/forge/emulator"
+	"github.com/coderflow/coderflow/internal/forge/emulator/contract/contracttest"
 )
 
 const repoName = "acme/widget"
@@ -108,7 +109,7 @@ func newWorld(t *testing.T, change ...func(*emulator.Options)) *world {
 	// The clock stands still unless a test moves it; it starts at the real time, since clients compare
 	// expiry dates with theirs.
 	w := &world{t: t, clock: &clock{now: time.Now()}, hooks: &receiver{}}
-	opts := emulator.Options{Dir: t.TempDir(), Now: w.clock.Now}
+	opts := emulator.Options{Dir: t.TempDir(), Now: w.clock.Now, Key: contracttest.Key(t)}
 	for _, c := range change {
 		c(&opts)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/forge/emulator/contract"
+	"github.com/coderflow/coderflow/internal/forge/emulator/contract/contracttest"
 	"github.com/coderflow/coderflow/internal/forge/github"
 )
 
@@ -44,6 +45,7 @@ func newWorld(t *testing.T, opts emulator.RepositoryOptions) *world {
 	m := readManifest(t)
 	w.forge, err = emulator.New(emulator.Options{
 		Dir:        t.TempDir(),
+		Key:        contracttest.Key(t),
 		App:        &emulator.AppManifest{Name: "CoderFlow", URL: m.URL, Permissions: m.Permissions, Events: m.Events},
 		Middleware: func(next http.Handler) http.Handler { return w.checks.Middleware(next, "/api/v3") },
 	})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/forge/emulator/contract"
+	"github.com/coderflow/coderflow/internal/forge/emulator/contract/contracttest"
 )
 
 // world is one local GitHub behind the contract, with everyone who takes part.
@@ -64,7 +65,7 @@ func newWorld(t *testing.T) *world {
 		return event == "ping" || strings.HasPrefix(event, "installation")
 	})
 	w.forge, err = emulator.New(emulator.Options{
-		Dir: t.TempDir(), App: &manifest,
+		Dir: t.TempDir(), App: &manifest, Key: contracttest.Key(t),
 		Middleware: func(next http.Handler) http.Handler { return v.Middleware(next, "/api/v3") },
 		OnDelivery: func(event string, _ http.Header, body []byte) { v.Delivery(event, body) },
 	})

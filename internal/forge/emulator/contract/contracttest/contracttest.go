@@ -2,7 +2,10 @@
 package contracttest
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/forge/emulator/contract"
@@ -27,6 +30,18 @@ func Watch(t testing.TB) Watcher {
 	})
 	return Watcher{Validator: v}
 }
+
+// Key is an App's, the same for all forges of the test binary: looking for one is most of what making a forge costs.
+func Key(t testing.TB) *rsa.PrivateKey {
+	t.Helper()
+	key, err := appKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+var appKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 // Watcher is a validator in the form that the local GitHub takes.
 type Watcher struct{ Validator *contract.Validator }
