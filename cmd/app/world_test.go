@@ -43,7 +43,7 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
 	binary = filepath.Join(dir, "coderflow")
 	for target, pkg := range map[string]string{binary: ".", binary + "-guest": "../guest"} {
-		build := exec.Command("go", "build", "-o", target, pkg)
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", target, pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, out)
