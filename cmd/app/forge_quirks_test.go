@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
@@ -33,7 +32,7 @@ func TestWhereDraftsAreRefusedAnOrdinaryPullRequestSaysSo(t *testing.T) {
 	if pr.GetDraft() || !strings.Contains(pr.GetBody(), "does not take drafts") {
 		t.Errorf("draft %v; the description does not say why it is none:\n%s", pr.GetDraft(), pr.GetBody())
 	}
-	err = until(t.Context(), time.Minute, "the gate's check that asks for action", func(context.Context) (bool, error) {
+	err = until(t.Context(), longEnough, "the gate's check that asks for action", func(context.Context) (bool, error) {
 		runs := w.hub.CheckRuns(sampleRepo, pr.GetHead().GetSHA())
 		return len(runs) == 1 && runs[0].Conclusion == "action_required", nil
 	})
