@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
@@ -159,7 +158,7 @@ func TestThreat09RecreatedRepositoryIsNotListed(t *testing.T) {
 	}
 	issue := w.run(maria)
 	db := w.db()
-	err := until(t.Context(), time.Minute, "the refusal in the audit log", func(ctx context.Context) (bool, error) {
+	err := until(t.Context(), longEnough, "the refusal in the audit log", func(ctx context.Context) (bool, error) {
 		entries, err := db.AuditEntries(ctx, store.AuditFilter{Limit: 1000})
 		return slices.ContainsFunc(entries, func(e audit.Entry) bool {
 			return e.Action == audit.RequestRefused && strings.Contains(string(e.Detail), "no environment lists this repository")

@@ -219,7 +219,7 @@ func (w *world) endsWithRevocation(mine, id string) {
 		}
 	}
 	count := map[audit.Action]int{}
-	err := until(w.t.Context(), 10*time.Second, "the refused use in the audit log", func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, "the refused use in the audit log", func(ctx context.Context) (bool, error) {
 		clear(count)
 		entries, err := w.db().AuditEntries(ctx, store.AuditFilter{Limit: 1000})
 		for _, e := range entries {

@@ -42,6 +42,7 @@ var says = map[audit.Action][]string{
 	audit.DeployMerged:      {"commit"},
 	audit.DeployIntent:      {"deployment", "environment", "profile", "profileVersion", "commit", "approval"},
 	audit.DeployStarted:     {"deployment", "environment", "profile", "profileVersion", "commit", "approval"},
+	audit.DeployCancel:      {"deployment", "environment", "profile", "profileVersion", "commit", "approval", "detail"},
 	audit.DeployEnded:       {"deployment", "environment", "profile", "profileVersion", "commit", "approval", "state"},
 	audit.ManifestsApplied:  {"version"},
 	audit.ManifestsRefused:  {"version"},

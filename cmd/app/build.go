@@ -115,7 +115,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		Bases:   sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
 		Freezes: freezes, Pauser: h.runner, OpenWays: openWays{models}, Tokens: hub,
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
-		Deployer: &deploy.Executor{Containers: h.runner, Image: cfg.Sandbox.Image},
+		Deployer: &deploy.Executor{Containers: h.runner, Pipelines: hub.pipelines(), Image: cfg.Sandbox.Image},
 		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL, PagesURL: pagesURL(cfg),
 		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
 	})

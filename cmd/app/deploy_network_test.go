@@ -197,7 +197,7 @@ func TestFault29TheWayOfADeploymentOutlivesAServer(t *testing.T) {
 	w.approve(tom, proposed.PullRequest, "ship it\n\n/coderflow deploy publish")
 	sees := func(what string) {
 		t.Helper()
-		if err := until(t.Context(), time.Minute, what, func(context.Context) (bool, error) {
+		if err := until(t.Context(), longEnough, what, func(context.Context) (bool, error) {
 			outsideWorld.mu.Lock()
 			defer outsideWorld.mu.Unlock()
 			return strings.Contains(strings.Join(outsideWorld.seen, "\n"), what), nil

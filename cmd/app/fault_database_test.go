@@ -40,7 +40,7 @@ func TestFault20TheDatabaseDiesBetweenIntentAndEffect(t *testing.T) {
 		act()
 		select { // a busy machine is not ready for reasons of its own
 		case <-dead:
-		case <-time.After(time.Minute):
+		case <-time.After(longEnough):
 			w.t.Fatalf("nothing was asked of %s", suffix)
 		}
 		w.unready("database")

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
@@ -34,7 +33,7 @@ func TestWhereDraftsAreRefusedAnOrdinaryPullRequestSaysSo(t *testing.T) {
 	if pr.Draft || !strings.Contains(pr.Body, "does not take drafts") {
 		t.Errorf("draft %v; the description does not say why it is none:\n%s", pr.Draft, pr.Body)
 	}
-	err = until(t.Context(), time.Minute, "the gate's check that asks for action", func(context.Context) (bool, error) {
+	err = until(t.Context(), longEnough, "the gate's check that asks for action", func(context.Context) (bool, error) {
 		runs := w.hub.CheckRuns(sampleRepo, pr.Head.Commit)
 		return len(runs) == 1 && runs[0].Conclusion == "action_required", nil
 	})

@@ -8,8 +8,10 @@ import (
 	"net/url"
 
 	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/azuredevops"
 	"github.com/coderflow/coderflow/internal/forge/github"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/web"
@@ -43,6 +45,14 @@ func newForges(cfg config.Config, log *slog.Logger) (forges, error) {
 		return f, errNoForge
 	}
 	return f, nil
+}
+
+// pipelines are those of Azure DevOps; nil where it is not configured.
+func (f forges) pipelines() deploy.Pipelines {
+	if azure, is := f.Hosts[forge.AzureDevOps].(*azuredevops.Adapter); is {
+		return azure.Pipelines()
+	}
+	return nil
 }
 
 func newGitHub(c config.GitHub, log *slog.Logger) (*github.Adapter, error) {

@@ -41,7 +41,7 @@ func (w *world) freezes(arguments ...string) {
 func (w *world) waitPaused(purpose string, want bool) {
 	w.t.Helper()
 	c := w.only(purpose)
-	err := until(w.t.Context(), 20*time.Second, purpose+" container paused or not", func(context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, purpose+" container paused or not", func(context.Context) (bool, error) {
 		return (strings.TrimSpace(w.docker("inspect", "--format", "{{.State.Paused}}", c.ID)) == "true") == want, nil
 	})
 	if err != nil {
@@ -123,7 +123,7 @@ func (w *world) frozenApproval(proposed task.Task) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(longEnough):
 		w.t.Fatalf("a push that was in flight went on:\n%s", w.log)
 	}
 	w.hub.Fail(nil)
@@ -186,7 +186,7 @@ func (w *world) second() sibling {
 	w.launch("CODERFLOW_DATADIR="+data, "CODERFLOW_LISTEN="+s.address)
 	s.process, w.server = w.server, first
 	w.t.Cleanup(s.kill)
-	err = until(w.t.Context(), 30*time.Second, "the second server", func(context.Context) (bool, error) {
+	err = until(w.t.Context(), longEnough, "the second server", func(context.Context) (bool, error) {
 		response, err := http.Get("http://" + s.address + "/healthz")
 		if err != nil {
 			return false, nil //nolint:nilerr // it does not listen yet
@@ -237,7 +237,7 @@ func (w *world) holdPush() (pushing, ended chan struct{}) {
 
 func (w *world) frozenDeployment(issue int) {
 	t := w.taskOf(issue, task.Deploying)
-	err := until(w.t.Context(), time.Minute, "the deployment runs", func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, "the deployment runs", func(ctx context.Context) (bool, error) {
 		runs, err := w.db().DeployRuns(ctx, t.ID)
 		return len(runs) == 1 && runs[0].State == deploy.Running, err
 	})

@@ -262,17 +262,7 @@ func (w *world) inMirror(tree, path string) string {
 // landedFrom proves that what landed is the newest proposal on its base.
 func (w *world) landedFrom(done task.Task, carriers []string) {
 	w.t.Helper()
-	p, err := w.db().Proposal(w.t.Context(), done.ID)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	commit, err := w.commit(w.t.Context(), done.LandedCommit)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if len(commit.Parents) != 1 || commit.Parents[0] != p.BaseCommit || commit.Tree != p.Tree {
-		w.t.Errorf("landed %+v, want tree %s on %s", commit, p.Tree, p.BaseCommit)
-	}
+	w.landedTree(done)
 	if pushed := w.branchPushes(done.ID); !slices.Equal(pushed, append(slices.Clone(carriers), done.LandedCommit)) {
 		w.t.Errorf("pushed to the branch: %q", pushed)
 	}

@@ -43,9 +43,8 @@ func TestIssueBecomesACommitAndADeploymentOnlyByApproval(t *testing.T) {
 	}
 }
 
-// landedExactly proves invariant 2: the landed commit has the pinned tree and
-// parent, the approver as author, and nothing was pushed but carrier and commit.
-func (w *world) landedExactly(done task.Task) {
+// landedTree proves that what landed is the newest proposal's tree on its base.
+func (w *world) landedTree(done task.Task) (task.Proposal, commitAtForge) {
 	w.t.Helper()
 	p, err := w.db().Proposal(w.t.Context(), done.ID)
 	if err != nil {
@@ -59,6 +58,14 @@ func (w *world) landedExactly(done task.Task) {
 		w.t.Errorf("landed commit %s has tree %s and %d parents, want tree %s on %s", commit.SHA,
 			commit.Tree, len(commit.Parents), p.Tree, p.BaseCommit)
 	}
+	return p, commit
+}
+
+// landedExactly proves invariant 2: the landed commit has the pinned tree and
+// parent, the approver as author, and nothing was pushed but carrier and commit.
+func (w *world) landedExactly(done task.Task) {
+	w.t.Helper()
+	p, commit := w.landedTree(done)
 	if got := commit.Author.Email; got != w.mailOf(tom) {
 		w.t.Errorf("author %q is not the approver", got)
 	}

@@ -237,7 +237,7 @@ func TestFault29AnAgentOutlivesItsGateway(t *testing.T) {
 	`))
 	issue := w.run(maria)
 	running := w.taskOf(issue.Number, task.Running)
-	err := until(t.Context(), time.Minute, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) == 1, nil })
+	err := until(t.Context(), longEnough, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) == 1, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestThreat23AModelThatIsTakenAwayIsGoneAtOnce(t *testing.T) {
 	})
 	issue := w.run(maria)
 	running := w.taskOf(issue.Number, task.Running)
-	if err := until(t.Context(), time.Minute, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) > 0, nil }); err != nil {
+	if err := until(t.Context(), longEnough, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) > 0, nil }); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(w.dir, "manifests", "demo.yaml")

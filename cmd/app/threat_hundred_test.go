@@ -80,7 +80,7 @@ func TestThreat51ManyTimesTwoApprovalsARestartAndARedelivery(t *testing.T) {
 func (w *world) allIn(db *store.Store, issues []int, state task.State) []task.Task {
 	w.t.Helper()
 	var found []task.Task
-	err := until(w.t.Context(), 5*time.Minute, fmt.Sprintf("%d tasks in %s", len(issues), state), func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, fmt.Sprintf("%d tasks in %s", len(issues), state), func(ctx context.Context) (bool, error) {
 		tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: 200})
 		found = slices.DeleteFunc(tasks, func(t task.Task) bool { return !slices.Contains(issues, t.Issue) || t.State != state })
 		return len(found) >= len(issues), err

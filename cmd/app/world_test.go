@@ -44,7 +44,7 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
 	binary = filepath.Join(dir, "coderflow")
 	for target, pkg := range map[string]string{binary: ".", binary + "-guest": "../guest"} {
-		build := exec.Command("go", "build", "-o", target, pkg)
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", target, pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, out)
@@ -53,6 +53,10 @@ func testMain(m *testing.M) int {
 	}
 	return storetest.Main(m)
 }
+
+// longEnough is how long a test waits for what comes unless something is broken. No machine is
+// too slow for it.
+const longEnough = 5 * time.Minute
 
 // world is one forge with one server process.
 type world struct {
@@ -249,7 +253,7 @@ func removeLabelled(label string) error {
 func (w *world) start(environment ...string) {
 	w.t.Helper()
 	w.launch(environment...)
-	err := until(context.Background(), 30*time.Second, "the server", func(context.Context) (bool, error) {
+	err := until(context.Background(), longEnough, "the server", func(context.Context) (bool, error) {
 		if w.server.exited() {
 			return false, fmt.Errorf("it ended:\n%s", w.log)
 		}
@@ -305,7 +309,7 @@ func (w *world) awaitDeath() {
 	w.t.Helper()
 	select {
 	case <-w.server.done:
-	case <-time.After(time.Minute):
+	case <-time.After(longEnough):
 		w.t.Fatalf("the server did not reach its failpoint:\n%s", w.log)
 	}
 }
@@ -364,7 +368,7 @@ func (w *world) taskOf(issue int, states ...task.State) task.Task {
 	w.t.Helper()
 	db := w.db()
 	var found task.Task
-	err := until(w.t.Context(), 2*time.Minute, fmt.Sprintf("task of issue %d in %v", issue, states), func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, fmt.Sprintf("task of issue %d in %v", issue, states), func(ctx context.Context) (bool, error) {
 		tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: 100})
 		if err != nil {
 			return false, err
@@ -404,7 +408,7 @@ func (w *world) head(number int) string {
 // waitSaid waits until CoderFlow wrote the text in the conversation.
 func (w *world) waitSaid(topic forge.Topic, text string) {
 	w.t.Helper()
-	err := until(w.t.Context(), time.Minute, fmt.Sprintf("%q under %s", text, topic), func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, fmt.Sprintf("%q under %s", text, topic), func(ctx context.Context) (bool, error) {
 		comments, err := w.comments(ctx, topic)
 		for _, c := range comments {
 			if w.ours(c.Author) && strings.Contains(c.Body, text) {

@@ -35,6 +35,9 @@ var rules = map[string]func([]source) []string{
 	"push": func(s []source) []string {
 		return confined(s, pushers, "only approval.Grant.Credential and the publication of a proposal may ask for a credential that pushes", asksToPush)
 	},
+	"pipelines": func(s []source) []string {
+		return confined(s, launchers, "only deploy.Executor.Queue, which takes a grant, may have a pipeline run", asksPipelines)
+	},
 	"unsafe": func(s []source) []string {
 		return confined(s, unsafely, "unsafe code could make a grant from nothing", leavesTypes)
 	},
@@ -105,6 +108,8 @@ func TestEachRuleSeesItsViolation(t *testing.T) {
 		{"grants", "internal/approval/record.go", `package approval; func f(g *Grant) *bool { return &g.minted }`, "takes the address"},
 		{"push", "internal/engine/land.go", `package engine; func f(e *Engine) { mint := e.Forge.PushToken; _ = mint }`, "asks for PushToken"},
 		{"push", "internal/engine/land.go", `package engine; func f(e *Engine) { mint := e.People.GitToken; _ = mint }`, "asks for GitToken"},
+		{"pipelines", "internal/engine/x.go", `package engine; func f(e *Engine) { ask := e.Deployer.Pipelines.Queue; _ = ask }`, "asks a pipeline for a run"},
+		{"pipelines", "internal/forge/azuredevops/x.go", `package azuredevops; func f(a *Adapter) { a.builds.QueueBuild() }`, "asks a pipeline for a run"},
 		{"unsafe", "internal/gitops/x.go", `package gitops; import _ "unsafe"`, "imports unsafe"},
 		{"unsafe", "internal/gitops/x.go", "package gitops\n\n//go:linkname f g\nfunc f()", "go:linkname"},
 		{"exit", "internal/store/x.go", `package store; import "os"; func f() { os.Exit(1) }`, "os.Exit"},

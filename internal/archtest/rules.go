@@ -135,6 +135,17 @@ func asksToPush(s source, report func(token.Pos, string)) {
 	})
 }
 
+// asksPipelines finds requests for runs of pipelines: of the port, and of the library.
+func asksPipelines(s source, report func(token.Pos, string)) {
+	selectors(s, func(x *ast.SelectorExpr, _ string) {
+		of, _ := x.X.(*ast.SelectorExpr)
+		switch {
+		case x.Sel.Name == "RunPipeline", x.Sel.Name == "QueueBuild", x.Sel.Name == "Queue" && of != nil && of.Sel.Name == "Pipelines":
+			report(x.Pos(), "asks a pipeline for a run")
+		}
+	})
+}
+
 // leavesTypes finds unsafe and linkname.
 func leavesTypes(s source, report func(token.Pos, string)) {
 	if pos, imported := s.imports()["unsafe"]; imported {

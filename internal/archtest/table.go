@@ -139,6 +139,12 @@ var pushers = []place{
 	{"internal/engine/credential.go", "finds the credential for those two; itself a PushToken, so that its users are held too"},
 }
 
+// launchers are where a pipeline of another service is asked for a run.
+var launchers = []place{
+	{"internal/deploy/pipeline.go", "Executor.Queue, which takes a grant for exactly this run"},
+	{"internal/forge/azuredevops/pipelines.go", "the adapter, for that one"},
+}
+
 // unsafely are where Go's type safety may be left, by which a grant's unexported
 // fields could be reached.
 var unsafely = []place{{"cmd/guest", "system calls that have no wrapper; holds no grant"}}

@@ -113,7 +113,9 @@ func (e *Engine) queuePipeline(ctx context.Context, w *work, run *deploy.Run, pr
 		refusal = fmt.Sprintf("pipeline %s was not started: %s", run.Pipeline.Pipeline.Ref(), lastWords(err))
 	}
 	if refusal != "" {
+		before := *run
 		if err := e.neverAsked(ctx, w, run, refusal); err != nil {
+			*run = before
 			e.Logger.WarnContext(ctx, "the refusal of a pipeline is not recorded", "deployment", run.ID, "refusal", refusal, "error", err)
 		}
 		return
@@ -135,7 +137,7 @@ func refusedByPipeline(run *deploy.Run, err error) string {
 	case errors.Is(err, forge.ErrNotFound):
 		return fmt.Sprintf("there is no pipeline %s that CoderFlow's account may see: check the project and the pipeline in the profile", run.Pipeline.Pipeline.Ref())
 	case errors.Is(err, forge.ErrForbidden):
-		return fmt.Sprintf("CoderFlow's account may not queue runs of pipeline %s: give it \"Queue builds\" there", run.Pipeline.Pipeline.Ref())
+		return fmt.Sprintf("CoderFlow's account may not look at, or queue runs of, pipeline %s: give it \"View builds\" and \"Queue builds\" there", run.Pipeline.Pipeline.Ref())
 	case errors.Is(err, deploy.ErrNotGranted), errors.Is(err, approval.ErrNoGrant):
 		return "pipeline " + run.Pipeline.Pipeline.Ref().String() + " was not started: " + err.Error()
 	}

@@ -89,8 +89,11 @@ func (e *Engine) pipelineEnded(ctx context.Context, w *work, run *deploy.Run, no
 		if run.State, run.Detail = deploy.Succeeded, ""; stopped != "" {
 			run.Detail = stopped + ": the pipeline's run had succeeded before it was cancelled"
 		}
-		if other != "" || tripped { // which is no success
+		switch {
+		case other != "", tripped: // which is no success
 			run.State = deploy.Failed
+		case now.Commit == "":
+			run.State, run.Detail = deploy.Unknown, "the pipeline's run succeeded, and the service does not say of which commit"
 		}
 	case forge.PipelineCancelled:
 		run.Detail = "somebody cancelled the pipeline's run"

@@ -19,6 +19,7 @@ package azuredevops
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -27,11 +28,14 @@ import (
 	"time"
 
 	ado "github.com/microsoft/azure-devops-go-api/azuredevops/v7"
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/build"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/core"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/identity"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/location"
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/pipelines"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/security"
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/servicehooks"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/workitemtracking"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -86,7 +90,9 @@ type Adapter struct {
 	identities identity.Client
 	location   location.Client
 	security   security.Client
-	own        *ado.Client
+	hooks      servicehooks.Client
+	pipelines  pipelines.Client
+	builds     build.Client
 
 	mu   sync.Mutex
 	self forge.User
@@ -96,6 +102,12 @@ type Adapter struct {
 }
 
 var _ forge.Forge = (*Adapter)(nil)
+
+// Format implements fmt.Formatter: fmt would print the credential, as it asks unexported
+// fields for nothing.
+func (a *Adapter) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "Azure DevOps at "+a.organization)
+}
 
 // New checks the configuration without talking to the forge.
 func New(c Config) (*Adapter, error) {
@@ -143,12 +155,15 @@ func New(c Config) (*Adapter, error) {
 
 // connect makes the clients of the areas that are used. People are at a host of their own.
 func (a *Adapter) connect(own, people *call) {
-	a.own = own.api()
-	a.git = &git.ClientImpl{Client: *a.own}
-	a.work = &workitemtracking.ClientImpl{Client: *a.own}
-	a.core = &core.ClientImpl{Client: *a.own}
-	a.location = &location.ClientImpl{Client: *a.own}
-	a.security = &security.ClientImpl{Client: *a.own}
+	api := *own.api()
+	a.git = &git.ClientImpl{Client: api}
+	a.work = &workitemtracking.ClientImpl{Client: api}
+	a.core = &core.ClientImpl{Client: api}
+	a.location = &location.ClientImpl{Client: api}
+	a.security = &security.ClientImpl{Client: api}
+	a.hooks = &servicehooks.ClientImpl{Client: api}
+	a.pipelines = &pipelines.ClientImpl{Client: api}
+	a.builds = &build.ClientImpl{Client: api}
 	a.identities = &identity.ClientImpl{Client: *people.api()}
 }
 

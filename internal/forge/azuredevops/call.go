@@ -1,7 +1,9 @@
 package azuredevops
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -86,7 +88,36 @@ func (c *call) send(req *http.Request) (*http.Response, forge.Secret, error) {
 	if err := answered(res); err != nil {
 		return nil, token, err
 	}
+	if req.Method == http.MethodOptions {
+		return res, token, described(res)
+	}
 	return res, token, nil
+}
+
+// described checks that the service described itself. The library keeps what it reads here
+// for as long as the process lives.
+func described(res *http.Response) error {
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil {
+		return err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	var said struct {
+		Value []struct {
+			ID, RouteTemplate, Area, ResourceName, MinVersion, MaxVersion, ReleasedVersion *string
+			ResourceVersion                                                                *int
+		} `json:"value"`
+	}
+	if err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &said); err != nil || len(said.Value) == 0 {
+		return errors.New("the address of the organization does not answer as Azure DevOps does")
+	}
+	for _, v := range said.Value {
+		if v.ID == nil || v.RouteTemplate == nil || v.Area == nil || v.ResourceName == nil || v.MinVersion == nil || v.MaxVersion == nil || v.ReleasedVersion == nil || v.ResourceVersion == nil {
+			return errors.New("the address of the organization does not describe its interface as Azure DevOps does")
+		}
+	}
+	return nil
 }
 
 func replayable(req *http.Request) bool { return req.Body == nil || req.GetBody != nil }

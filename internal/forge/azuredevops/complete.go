@@ -51,10 +51,14 @@ func (a *Adapter) about(ctx context.Context, hint forge.Event, of *states) (work
 	return w, issue, ref, err
 }
 
-// since is from when on things are looked at for a hint.
+// since is from when on things are looked at for a hint. The forge's clock may be ahead.
 func (a *Adapter) since(hint forge.Event) time.Time {
-	if now := a.clock(); hint.At.IsZero() || hint.At.After(now) {
+	now := a.clock()
+	switch {
+	case hint.At.IsZero():
 		return now.Add(-24 * time.Hour)
+	case hint.At.After(now):
+		return now.Add(-lookBack)
 	}
 	return hint.At.Add(-lookBack)
 }

@@ -79,10 +79,14 @@ func workItemHint(kind forge.EventKind) func(payload) ([]forge.Event, error) {
 			Revision struct {
 				ID number `json:"id"`
 			} `json:"revision"`
-			URL string `json:"url"`
+			URL    string                     `json:"url"`
+			Fields map[string]json.RawMessage `json:"fields"`
 		}
 		if err := json.Unmarshal(p.Resource, &r); err != nil {
 			return nil, fmt.Errorf("%w: %w", errIncomplete, err)
+		}
+		if kind == forge.EventIssueLabeled && len(r.Fields) > 0 && r.Fields[fieldTags] == nil && r.Fields[fieldState] == nil {
+			return nil, nil // neither tagged nor closed
 		}
 		item := r.Item
 		if item == 0 {
@@ -124,6 +128,7 @@ type pullHintOf struct {
 	Number     number         `json:"pullRequestId"`
 	Repository repositoryHint `json:"repository"`
 	URL        string         `json:"url"`
+	Source     string         `json:"sourceRefName"`
 }
 
 var pullAddress = regexp.MustCompile(`(?i)/_apis/git/repositories/([0-9a-f-]{36})/pullRequests/(\d{1,10})\b`)
@@ -150,6 +155,9 @@ func pullHint(p payload) ([]forge.Event, error) {
 	ref, n, err := r.where(r.URL)
 	if err != nil {
 		return nil, err
+	}
+	if r.Source != "" && !strings.HasPrefix(r.Source, heads+ourBranches) { // no proposal
+		return nil, nil
 	}
 	return []forge.Event{{Kind: forge.EventPullRequestEdited, Repository: ref, PullRequest: &forge.PullRequest{Number: n}, At: p.time()}}, nil
 }
@@ -189,6 +197,9 @@ func pushHint(p payload) ([]forge.Event, error) {
 		return nil, fmt.Errorf("%w: %w", errIncomplete, err)
 	}
 	ref, err := r.Repository.ref()
+	if err != nil && len(r.Refs) == 0 { // without details; the pull request's own event tells the same
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,9 @@ func (l *limits) observe(res *http.Response) error {
 	}
 	now := l.clock()
 	wait := waitOf(res.Header, now)
+	if !refused && after == "" { // the service slows requests down by itself and does not ask to stay away
+		wait = delayOf(res.Header)
+	}
 	cause := fmt.Errorf("Azure DevOps answered %d and asks to come back later%s", res.StatusCode, delayed(res.Header))
 	l.mu.Lock()
 	l.end, l.cause = now.Add(wait), cause
@@ -66,6 +69,18 @@ func (l *limits) observe(res *http.Response) error {
 	}
 	_ = res.Body.Close()
 	return &forge.RateLimitError{RetryAfter: wait, Cause: cause}
+}
+
+// maxDelay is the longest that the service delays one request.
+const maxDelay = 30 * time.Second
+
+// delayOf is how long the request was held back, which the next one need not be.
+func delayOf(h http.Header) time.Duration {
+	seconds, err := strconv.ParseFloat(h.Get("X-RateLimit-Delay"), 64)
+	if err != nil || !(seconds > 0) {
+		return time.Second
+	}
+	return min(max(time.Duration(min(seconds, maxDelay.Seconds())*float64(time.Second)), time.Second), maxDelay)
 }
 
 // delayed tells which resource is over its limit.
@@ -85,7 +100,7 @@ func waitOf(h http.Header, now time.Time) time.Duration {
 	}
 	wait := defaultWait
 	if after := h.Get("Retry-After"); after != "" {
-		if seconds, err := strconv.ParseFloat(after, 64); err == nil && seconds >= 0 {
+		if seconds, err := strconv.ParseFloat(after, 64); err == nil && seconds >= 0 { // not NaN
 			wait = time.Duration(min(seconds, maxWait.Seconds()) * float64(time.Second))
 		} else if at, err := http.ParseTime(after); err == nil {
 			wait = at.Sub(now)

@@ -136,7 +136,8 @@ func (b ballot) dismissedBy(n int) string {
 	drafted := slices.ContainsFunc(b.threads, func(t thread) bool {
 		return t.kind == "IsDraftUpdate" && t.published.After(one.published) && !t.published.After(at.Add(time.Minute))
 	})
-	if !pushed.at.After(one.published) || drafted {
+	by := b.threads[reset].named("CodeReview" + b.threads[reset].kind + "InitiatorIdentity").id
+	if !pushed.at.After(one.published) || drafted || by != "" && by != pushed.author.id {
 		return ""
 	}
 	return pushed.commit

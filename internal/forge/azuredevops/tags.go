@@ -82,6 +82,10 @@ func (a *Adapter) changes(ctx context.Context, w workItem) ([]change, error) {
 	if err != nil {
 		return nil, err
 	}
+	return changesOf(updates), nil
+}
+
+func changesOf(updates []workitemtracking.WorkItemUpdate) []change {
 	all := make([]change, 0, len(updates))
 	var last time.Time
 	authorized := ""
@@ -106,7 +110,7 @@ func (a *Adapter) changes(ctx context.Context, w workItem) ([]change, error) {
 		last = c.at
 		all = append(all, c)
 	}
-	return all, nil
+	return all
 }
 
 func personOfReference(i *workitemtracking.IdentityReference) person {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func (f *Forge) buildURL(run *pipelineRun) string {
@@ -32,7 +33,20 @@ func (f *Forge) buildJSON(run *pipelineRun) obj {
 
 func (c *azureCall) listBuilds() (response, error) {
 	out := []obj{}
+	if order := c.param("queryOrder"); order != "" && !strings.EqualFold(order, "queueTimeDescending") { // which is theirs anyway
+		return response{}, c.unknown("queryOrder " + order)
+	}
+	since := time.Time{}
+	if text := c.param("minTime"); text != "" {
+		var err error
+		if since, err = time.Parse(time.RFC3339, text); err != nil {
+			return response{}, azureFailure(http.StatusBadRequest, "ArgumentException", "The value %s is not a valid minTime.", text)
+		}
+	}
 	for _, run := range slices.Backward(c.f.azure.runs) {
+		if run.created.Before(since) {
+			continue
+		}
 		definitions, ids := splitList(c.param("definitions")), splitList(c.param("buildIds"))
 		if run.pipeline.repo.owner == c.project && (len(definitions) == 0 || slices.Contains(definitions, strconv.Itoa(run.PipelineID))) &&
 			(len(ids) == 0 || slices.Contains(ids, strconv.Itoa(run.ID))) && matchesQuery(c.param("branchName"), run.Ref) {

@@ -20,6 +20,8 @@ func gitResources() []azureLocation {
 		{id: "2d874a60-a811-4f62-9c9f-963a6ea0a55b", area: "git", name: "refs", pattern: inGitRepo + "/refs", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "filter filterContains includeLinks includeStatuses peelTags latestStatusesOnly $top continuationToken", serve: (*azureCall).listGitRefs},
 			{method: post, scope: "vso.code_write", level: levelWrite, query: "projectId", serve: (*azureCall).updateGitRefs}}},
+		{id: "fb93c0db-47ed-4a31-8c20-47552878fb44", area: "git", name: "items", pattern: inGitRepo + "/items/{path}", scope: anyProject, version: 1, routes: []azureRoute{
+			{method: get, scope: read, level: levelRead, query: "path includeContent versionDescriptor.version versionDescriptor.versionType", serve: (*azureCall).getGitItem}}},
 		{id: "d5b216de-d8d5-4d32-ae76-51df755b16d3", area: "git", name: "branchStats", pattern: inGitRepo + "/stats/branches", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "name", serve: (*azureCall).branchStats}}},
 		{id: "c2570c3b-5b3f-41b8-98bf-5407bfde8d58", area: "git", name: "commits", pattern: inGitRepo + "/commits/{commitId}", scope: anyProject, version: 1, routes: []azureRoute{

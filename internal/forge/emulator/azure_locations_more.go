@@ -101,7 +101,7 @@ func buildResources() []azureLocation {
 			{method: get, scope: read, level: levelRead, query: "$expand", serve: (*azureCall).listRunLogs},
 			{method: get, one: true, scope: read, level: levelRead, query: "$expand", serve: (*azureCall).getRunLog}}},
 		{id: "0cd358e1-9217-4d94-8269-1c1ee6f93dcf", area: "build", name: "builds", pattern: "build/builds/{buildId}", scope: inProject, version: 7, routes: []azureRoute{
-			{method: get, scope: read, level: levelRead, query: "definitions buildIds branchName statusFilter $top", serve: (*azureCall).listBuilds},
+			{method: get, scope: read, level: levelRead, query: "definitions buildIds branchName statusFilter $top minTime queryOrder", serve: (*azureCall).listBuilds},
 			{method: get, one: true, scope: read, level: levelRead, query: "propertyFilters", serve: (*azureCall).getBuild},
 			{method: patch, one: true, scope: run, level: levelWrite, query: "retry", serve: (*azureCall).updateBuild}}},
 		{id: "8baac422-4c6e-4de5-8532-db96d92acffa", area: "build", name: "timeline", pattern: "build/builds/{buildId}/timeline/{timelineId}", scope: inProject, version: 2, routes: []azureRoute{
