@@ -83,36 +83,3 @@ func TestRightsSayWhatIsMissing(t *testing.T) {
 		t.Errorf("required policies: %+v", rights)
 	}
 }
-
-func TestPipelinesRunAndAreCanceled(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, func(o *emulator.Options, _ *azuredevops.Config) {
-		o.Azure.Pipeline = func(emulator.PipelineRun) emulator.PipelineOutcome { return emulator.PipelineOutcome{Running: true} }
-	})
-	_, err := w.forge.AddPipeline(repoName, "deploy")
-	w.must(err)
-	head, err := w.adapter.BranchHead(t.Context(), w.ref, "main")
-	w.must(err)
-	run, err := w.adapter.QueueRun(t.Context(), "shop", "deploy", "refs/heads/main", head, map[string]string{"environment": "prod; rm -rf /"})
-	w.must(err)
-	if run.State != azuredevops.RunGoing || run.ID == 0 || run.URL == "" || run.Started.IsZero() {
-		t.Errorf("queued is %+v", run)
-	}
-	if told := w.forge.PipelineRuns(); len(told) != 1 || told[0].Version != head || told[0].Parameters["environment"] != "prod; rm -rf /" {
-		t.Errorf("the service was told %+v", told)
-	}
-	w.must(w.adapter.CancelRun(t.Context(), run))
-	w.must(w.adapter.CancelRun(t.Context(), run))
-	if run, err = w.adapter.ReadRun(t.Context(), run); err != nil || run.State != azuredevops.RunEnded || run.Result != azuredevops.RunCanceled || run.Ended.IsZero() {
-		t.Errorf("canceled is %+v, %v", run, err)
-	}
-	second, err := w.adapter.QueueRun(t.Context(), "shop", "1", "refs/heads/main", head, nil)
-	w.must(err)
-	w.must(w.forge.FinishRun(second.ID, "failed"))
-	if second, err = w.adapter.ReadRun(t.Context(), second); err != nil || second.Result != azuredevops.RunFailed {
-		t.Errorf("failed is %+v, %v", second, err)
-	}
-	if _, err := w.adapter.QueueRun(t.Context(), "shop", "none", "refs/heads/main", head, nil); !errors.Is(err, forge.ErrNotFound) {
-		t.Errorf("no such pipeline: %v", err)
-	}
-}
