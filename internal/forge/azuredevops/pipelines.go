@@ -32,7 +32,7 @@ type Pipelines struct {
 
 // Pipelines are those of the organization.
 func (a *Adapter) Pipelines() *Pipelines {
-	return &Pipelines{a: a, runs: a.pipelines, builds: a.builds}
+	return &Pipelines{a: a, runs: &pipelines.ClientImpl{Client: *a.own}, builds: &build.ClientImpl{Client: *a.own}}
 }
 
 const (
