@@ -131,7 +131,6 @@ var minters = []place{{"internal/approval/gate.go", "Gate.Redeem, after it read 
 var pushers = []place{
 	{"internal/approval/grant.go", "Grant.Credential: landing"},
 	{"internal/engine/propose.go", "publication of the inert proposal"},
-	{"internal/forge/hosts.go", "hands the asking on to the forge of the repository; itself a PushToken, so that its users are held too"},
 	{"internal/engine/people.go", "a person's own, for those two"},
 	{"cmd/app/people_tokens.go", "narrows a person's own to the repository, for the engine alone"},
 	{"cmd/app/audit_publish.go", "publication of checkpoints of the audit log, to a branch of their own"},

@@ -28,12 +28,10 @@ import (
 	"time"
 
 	ado "github.com/microsoft/azure-devops-go-api/azuredevops/v7"
-	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/build"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/core"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/identity"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/location"
-	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/pipelines"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/security"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/servicehooks"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/workitemtracking"
@@ -91,8 +89,7 @@ type Adapter struct {
 	location   location.Client
 	security   security.Client
 	hooks      servicehooks.Client
-	pipelines  pipelines.Client
-	builds     build.Client
+	own        *ado.Client // of the organization, for the areas that others make clients of
 
 	mu   sync.Mutex
 	self forge.User
@@ -155,15 +152,14 @@ func New(c Config) (*Adapter, error) {
 
 // connect makes the clients of the areas that are used. People are at a host of their own.
 func (a *Adapter) connect(own, people *call) {
-	api := *own.api()
+	a.own = own.api()
+	api := *a.own
 	a.git = &git.ClientImpl{Client: api}
 	a.work = &workitemtracking.ClientImpl{Client: api}
 	a.core = &core.ClientImpl{Client: api}
 	a.location = &location.ClientImpl{Client: api}
 	a.security = &security.ClientImpl{Client: api}
 	a.hooks = &servicehooks.ClientImpl{Client: api}
-	a.pipelines = &pipelines.ClientImpl{Client: api}
-	a.builds = &build.ClientImpl{Client: api}
 	a.identities = &identity.ClientImpl{Client: *people.api()}
 }
 

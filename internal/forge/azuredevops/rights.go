@@ -18,24 +18,41 @@ var (
 	reviewersPolicy = uuid.MustParse("fa4e907d-c16b-4a4c-9dfa-4906e5d171dd")
 )
 
-// Right is one thing that CoderFlow may or may not do in a repository, or that keeps others
-// from going around it.
+// Right is one right of CoderFlow's account in a repository, by the name that the service's
+// own pages have for it.
 type Right struct {
 	Name string
-	OK   bool
-	// Needed tells that CoderFlow does not work, or is not safe, without it.
-	Needed bool
-	// Says what is, and what to do about it, in a sentence.
-	Says string
+	Why  string // what it is for, or what is bad about it: "to push …"
+	// Unwanted is a right that CoderFlow is better without.
+	Unwanted bool
+	Have     bool
+
+	repository string
 }
 
-// repositoryRights are the bits that are looked at; absent are those that the account
-// should not have.
+// OK reports whether it is as it should be.
+func (r Right) OK() bool { return r.Have != r.Unwanted }
+
+// Says is a sentence about the right, for people.
+func (r Right) Says() string {
+	const where = "under Project settings, Repositories, Security"
+	switch {
+	case r.Unwanted && r.Have:
+		return fmt.Sprintf("CoderFlow's account has %q in %s, which lets its token be used %s; deny it %s", r.Name, r.repository, r.Why, where)
+	case r.Unwanted:
+		return fmt.Sprintf("CoderFlow's account has no %q in %s", r.Name, r.repository)
+	case r.Have:
+		return fmt.Sprintf("CoderFlow's account has %q in %s", r.Name, r.repository)
+	}
+	return fmt.Sprintf("CoderFlow's account lacks %q in %s, which it needs %s; allow it %s", r.Name, r.repository, r.Why, where)
+}
+
+// repositoryRights are the bits that are looked at.
 var repositoryRights = []struct {
-	name   string
-	bit    int
-	absent bool
-	why    string
+	name     string
+	bit      int
+	unwanted bool
+	why      string
 }{
 	{"Read", bitRead, false, "to fetch, and to read pull requests"},
 	{"Contribute", bitContribute, false, "to push proposals and what was approved, and to set statuses of commits"},
@@ -45,8 +62,8 @@ var repositoryRights = []struct {
 	{"Bypass policies when completing pull requests", bitBypassCompletion, true, "to complete pull requests past their policies"},
 }
 
-// Rights reports what the account of CoderFlow may do in the repository, and which policies
-// guard its default branch. What it could not find out is an error.
+// Rights reports what the account of CoderFlow may do in the repository. What it could not
+// find out is an error.
 func (a *Adapter) Rights(ctx context.Context, ref forge.RepositoryRef) ([]Right, error) {
 	repository, err := a.fetchRepository(ctx, ref)
 	if err != nil {
@@ -58,25 +75,72 @@ func (a *Adapter) Rights(ctx context.Context, ref forge.RepositoryRef) ([]Right,
 		if err != nil {
 			return nil, err
 		}
-		rights = append(rights, Right{Name: r.name, OK: has != r.absent, Needed: true, Says: rightSays(r.name, r.why, refOf(repository), has, r.absent)})
+		rights = append(rights, Right{Name: r.name, Why: r.why, Unwanted: r.unwanted, Have: has, repository: refOf(repository).FullName()})
 	}
-	policies, err := a.policies(ctx, repository)
-	if err != nil {
-		return nil, err
-	}
-	return append(rights, gatePolicy(policies, repository), reviewPolicy(policies, repository)), nil
+	return rights, nil
 }
 
-func rightSays(name, why string, ref forge.RepositoryRef, has, absent bool) string {
+// Policies is what the policies of the default branch make of the gate.
+type Policies struct {
+	Branch string
+	// Gate: a blocking policy wants the status coderflow/gate.
+	Gate bool
+	// Reviewers is how many a blocking policy wants, 0 if none does, and Resets that a push
+	// takes back the votes that were given before it.
+	Reviewers int
+	Resets    bool
+
+	optional bool // the gate is looked at and blocks nothing
+}
+
+// Says are sentences about the policies, for people.
+func (p Policies) Says() []string {
+	gate := fmt.Sprintf("branch %s requires the status %q", p.Branch, forge.GateRun)
 	switch {
-	case has && !absent:
-		return fmt.Sprintf("CoderFlow's account has %q in %s", name, ref.FullName())
-	case has:
-		return fmt.Sprintf("CoderFlow's account has %q in %s, which lets its token be used %s; deny it under Project settings, Repositories, Security", name, ref.FullName(), why)
-	case absent:
-		return fmt.Sprintf("CoderFlow's account has no %q in %s", name, ref.FullName())
+	case p.optional && !p.Gate:
+		gate = fmt.Sprintf("the status check %q of branch %s is optional and keeps nothing from being completed: make it required", forge.GateRun, p.Branch)
+	case !p.Gate:
+		gate = fmt.Sprintf("nothing keeps a proposal from being completed before it is approved: add a required status check %q to branch %s under Branch policies", forge.GateRun, p.Branch)
 	}
-	return fmt.Sprintf("CoderFlow's account lacks %q in %s, which it needs %s; allow it under Project settings, Repositories, Security", name, ref.FullName(), why)
+	reviewers := fmt.Sprintf("branch %s asks for %d reviewers", p.Branch, p.Reviewers)
+	switch {
+	case p.Reviewers == 0:
+		reviewers = fmt.Sprintf("branch %s asks for no number of reviewers; CoderFlow's own rules hold for its proposals, and nothing for other pull requests", p.Branch)
+	case p.Resets:
+		reviewers += ", whose votes are reset by a push: after CoderFlow pushed what was approved, completing the pull request takes new votes"
+	}
+	return []string{gate, reviewers}
+}
+
+// Policies reads the policies of the repository's default branch.
+func (a *Adapter) Policies(ctx context.Context, ref forge.RepositoryRef) (Policies, error) {
+	repository, err := a.fetchRepository(ctx, ref)
+	if err != nil {
+		return Policies{}, err
+	}
+	all, err := a.policies(ctx, repository)
+	if err != nil {
+		return Policies{}, err
+	}
+	p := Policies{Branch: branchOf(is(repository.DefaultBranch))}
+	genre, name, _ := strings.Cut(forge.GateRun, "/")
+	for _, one := range all {
+		settings, _ := one.Settings.(map[string]any)
+		blocking := is(one.IsBlocking)
+		switch *one.Type.Id {
+		case statusPolicy:
+			if settings["statusGenre"] == genre && settings["statusName"] == name {
+				p.Gate, p.optional = p.Gate || blocking, p.optional || !blocking
+			}
+		case reviewersPolicy:
+			count, _ := settings["minimumApproverCount"].(float64)
+			reset, _ := settings["resetOnSourcePush"].(bool)
+			if blocking {
+				p.Reviewers, p.Resets = max(p.Reviewers, int(count)), p.Resets || reset
+			}
+		}
+	}
+	return p, nil
 }
 
 // policies are those of the default branch.
@@ -107,42 +171,4 @@ func (a *Adapter) policies(ctx context.Context, repository *git.GitRepository) (
 		token = found.ContinuationToken
 	}
 	return all, nil
-}
-
-// gatePolicy is the one that keeps a pull request from being completed past the gate.
-func gatePolicy(all []policy.PolicyConfiguration, repository *git.GitRepository) Right {
-	genre, name, _ := strings.Cut(forge.GateRun, "/")
-	r := Right{Name: "Status policy " + forge.GateRun, Needed: true, Says: fmt.Sprintf(
-		"nothing keeps a proposal from being completed before it is approved: add a required status check %q to branch %s under Branch policies", forge.GateRun, branchOf(is(repository.DefaultBranch)))}
-	for _, p := range all {
-		settings, _ := p.Settings.(map[string]any)
-		if *p.Type.Id != statusPolicy || settings["statusGenre"] != genre || settings["statusName"] != name {
-			continue
-		}
-		if is(p.IsBlocking) {
-			r.OK, r.Says = true, fmt.Sprintf("branch %s requires the status %q", branchOf(is(repository.DefaultBranch)), forge.GateRun)
-			return r
-		}
-		r.Says = fmt.Sprintf("the status check %q of branch %s is optional and keeps nothing from being completed: make it required", forge.GateRun, branchOf(is(repository.DefaultBranch)))
-	}
-	return r
-}
-
-// reviewPolicy is advice: CoderFlow counts approvals by its own rules.
-func reviewPolicy(all []policy.PolicyConfiguration, repository *git.GitRepository) Right {
-	branch := branchOf(is(repository.DefaultBranch))
-	r := Right{Name: "Minimum number of reviewers", Says: fmt.Sprintf("branch %s asks for no number of reviewers; CoderFlow's own rules hold for its proposals, and nothing for other pull requests", branch)}
-	for _, p := range all {
-		settings, _ := p.Settings.(map[string]any)
-		if *p.Type.Id != reviewersPolicy || !is(p.IsBlocking) {
-			continue
-		}
-		count, _ := settings["minimumApproverCount"].(float64)
-		reset, _ := settings["resetOnSourcePush"].(bool)
-		r.OK, r.Says = true, fmt.Sprintf("branch %s asks for %.0f reviewers", branch, count)
-		if reset {
-			r.Says += ", whose votes are reset by a push: after CoderFlow pushed what was approved, completing the pull request takes new votes"
-		}
-	}
-	return r
 }

@@ -15,7 +15,7 @@ func TestSubscriptionsAreMadeOnce(t *testing.T) {
 	w := newWorld(t, func(o *emulator.Options, _ *azuredevops.Config) { o.Azure.NoSubscriptions = true })
 	const address = "https://coderflow.example.com/webhooks/azuredevops"
 	hooks, err := w.adapter.Hooks(t.Context(), []string{"shop"}, address)
-	if err != nil || len(hooks) != len(azuredevops.EventTypes()) || hooks[0].State != azuredevops.HookMissing || !strings.Contains(hooks[0].Says(), "coderflow init azure-devops") {
+	if err != nil || len(hooks) != len(azuredevops.EventTypes()) || hooks[0].State != azuredevops.HookMissing || hooks[0].Wrong() != "is missing" || !strings.Contains(hooks[0].Says(), "coderflow init azure-devops") {
 		t.Fatalf("at first: %+v, %v", hooks, err)
 	}
 	asked := 0
@@ -51,68 +51,54 @@ func TestSubscriptionsAreMadeOnce(t *testing.T) {
 func TestRightsSayWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	named := func() map[string]azuredevops.Right {
+	wrong := func() (names []string) {
 		rights, err := w.adapter.Rights(t.Context(), w.ref)
 		w.must(err)
-		all := map[string]azuredevops.Right{}
+		if len(rights) != 6 {
+			t.Errorf("%d rights", len(rights))
+		}
 		for _, r := range rights {
-			if all[r.Name] = r; r.Says == "" {
-				t.Errorf("%s says nothing", r.Name)
+			if !strings.Contains(r.Says(), r.Name) || !strings.Contains(r.Says(), repoName) {
+				t.Errorf("%s says %q", r.Name, r.Says())
+			}
+			if !r.OK() {
+				names = append(names, r.Name)
 			}
 		}
-		return all
+		return names
 	}
-	rights := named()
-	for name, want := range map[string]bool{"Read": true, "Contribute": true, "Create branch": true, "Contribute to pull requests": true, "Bypass policies when pushing": true,
-		"Bypass policies when completing pull requests": true, "Status policy coderflow/gate": false, "Minimum number of reviewers": false} {
-		if r, found := rights[name]; !found || r.OK != want {
-			t.Errorf("%s: %+v", name, r)
-		}
-	}
+	same(t, wrong())
 	w.must(w.forge.AllowBypass(repoName, w.info.Azure.Account))
-	_, err := w.forge.AddPolicy(repoName, "main", emulator.BranchPolicy{Optional: true, Status: &emulator.StatusPolicy{Genre: "coderflow", Name: "gate"}})
+	same(t, wrong(), "Bypass policies when pushing", "Bypass policies when completing pull requests")
+	reader, err := azuredevops.New(azuredevops.Config{OrganizationURL: w.info.Azure.OrganizationURL, AllowHTTP: true, Credential: azuredevops.Credential{Token: forge.Secret(w.forge.ClientFor("mallory"))}})
 	w.must(err)
-	if rights = named(); rights["Status policy coderflow/gate"].OK || rights["Bypass policies when pushing"].OK || !strings.Contains(rights["Status policy coderflow/gate"].Says, "optional") {
-		t.Errorf("an optional policy, and a bypass: %+v", rights)
-	}
-	for _, p := range []emulator.BranchPolicy{{Status: &emulator.StatusPolicy{Genre: "coderflow", Name: "gate"}}, {Reviewers: &emulator.ReviewersPolicy{Minimum: 2, ResetOnSourcePush: true}}} {
-		_, err := w.forge.AddPolicy(repoName, "main", p)
-		w.must(err)
-	}
-	if rights = named(); !rights["Status policy coderflow/gate"].OK || !rights["Minimum number of reviewers"].OK || !strings.Contains(rights["Minimum number of reviewers"].Says, "2 reviewers, whose votes are reset") {
-		t.Errorf("required policies: %+v", rights)
-	}
+	w.adapter = reader
+	same(t, wrong(), "Contribute", "Create branch")
 }
 
-func TestPipelinesRunAndAreCanceled(t *testing.T) {
+func TestPoliciesSayWhetherTheGateBlocks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *emulator.Options, _ *azuredevops.Config) {
-		o.Azure.Pipeline = func(emulator.PipelineRun) emulator.PipelineOutcome { return emulator.PipelineOutcome{Running: true} }
-	})
-	_, err := w.forge.AddPipeline(repoName, "deploy")
-	w.must(err)
-	head, err := w.adapter.BranchHead(t.Context(), w.ref, "main")
-	w.must(err)
-	run, err := w.adapter.QueueRun(t.Context(), "shop", "deploy", "refs/heads/main", head, map[string]string{"environment": "prod; rm -rf /"})
-	w.must(err)
-	if run.State != azuredevops.RunGoing || run.ID == 0 || run.URL == "" || run.Started.IsZero() {
-		t.Errorf("queued is %+v", run)
-	}
-	if told := w.forge.PipelineRuns(); len(told) != 1 || told[0].Version != head || told[0].Parameters["environment"] != "prod; rm -rf /" {
-		t.Errorf("the service was told %+v", told)
-	}
-	w.must(w.adapter.CancelRun(t.Context(), run))
-	w.must(w.adapter.CancelRun(t.Context(), run))
-	if run, err = w.adapter.ReadRun(t.Context(), run); err != nil || run.State != azuredevops.RunEnded || run.Result != azuredevops.RunCanceled || run.Ended.IsZero() {
-		t.Errorf("canceled is %+v, %v", run, err)
-	}
-	second, err := w.adapter.QueueRun(t.Context(), "shop", "1", "refs/heads/main", head, nil)
-	w.must(err)
-	w.must(w.forge.FinishRun(second.ID, "failed"))
-	if second, err = w.adapter.ReadRun(t.Context(), second); err != nil || second.Result != azuredevops.RunFailed {
-		t.Errorf("failed is %+v, %v", second, err)
-	}
-	if _, err := w.adapter.QueueRun(t.Context(), "shop", "none", "refs/heads/main", head, nil); !errors.Is(err, forge.ErrNotFound) {
-		t.Errorf("no such pipeline: %v", err)
+	w := newWorld(t)
+	gate := &emulator.StatusPolicy{Genre: "coderflow", Name: "gate"}
+	for _, c := range []struct {
+		add       *emulator.BranchPolicy
+		gate      bool
+		resets    bool
+		reviewers int
+		says      string
+	}{
+		{nil, false, false, 0, "nothing keeps a proposal from being completed"},
+		{&emulator.BranchPolicy{Optional: true, Status: gate}, false, false, 0, "is optional"},
+		{&emulator.BranchPolicy{Status: gate}, true, false, 0, "requires the status"},
+		{&emulator.BranchPolicy{Reviewers: &emulator.ReviewersPolicy{Minimum: 2, ResetOnSourcePush: true}}, true, true, 2, "2 reviewers, whose votes are reset"},
+	} {
+		if c.add != nil {
+			_, err := w.forge.AddPolicy(repoName, "main", *c.add)
+			w.must(err)
+		}
+		p, err := w.adapter.Policies(t.Context(), w.ref)
+		if err != nil || p.Branch != "main" || p.Gate != c.gate || p.Resets != c.resets || p.Reviewers != c.reviewers || !strings.Contains(strings.Join(p.Says(), "; "), c.says) {
+			t.Errorf("%q: %+v, %q, %v", c.says, p, p.Says(), err)
+		}
 	}
 }

@@ -56,6 +56,19 @@ type Hook struct {
 	found     *servicehooks.Subscription
 }
 
+// Wrong is what is wrong with it, to stand behind its name; empty if nothing is.
+func (h Hook) Wrong() string {
+	switch h.State {
+	case HookMissing:
+		return "is missing"
+	case HookDisabled:
+		return "is " + h.Detail
+	case HookElsewhere:
+		return "delivers to " + clip(h.URL) + " alone"
+	}
+	return ""
+}
+
 // Says is a sentence about the subscription, for people.
 func (h Hook) Says() string {
 	what := fmt.Sprintf("%s in project %s", h.EventType, h.Project)

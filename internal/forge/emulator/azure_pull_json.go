@@ -31,7 +31,7 @@ func (f *Forge) gitPullJSON(p *pull) obj {
 		"mergeId": f.guid("merge", p.id), "mergeStatus": "succeeded", "supportsIterations": true, "reviewers": f.reviewersJSON(p),
 		"lastMergeSourceCommit": f.gitCommitRef(p.headRepo, p.headSHA), "lastMergeTargetCommit": f.gitCommitRef(r, p.baseSHA),
 		"url": self, "artifactId": f.artifact(p),
-		"_links": obj{"self": href(self), "repository": href(f.gitAPI(r)), "workItems": href(self + "/workitems"),
+		"_links": obj{"self": href(self), "web": href(f.gitPullPage(p)), "repository": href(f.gitAPI(r)), "workItems": href(self + "/workitems"),
 			"sourceBranch": href(f.gitAPI(r) + "/refs/heads/" + p.headRef), "targetBranch": href(f.gitAPI(r) + "/refs/heads/" + p.baseRef),
 			"statuses": href(self + "/statuses"), "iterations": href(self + "/iterations"), "createdBy": href(f.orgURL() + "/_apis/Identities/" + f.userGUID(i.author))},
 	}
