@@ -177,9 +177,21 @@ func (i *incident) quote(body string, texts ...string) error {
 	return nil
 }
 
+// body is the description with what CoderFlow says below it: where descriptions are short,
+// the most of it.
 func (i *incident) body(ctx context.Context) (string, error) {
 	pr, err := i.pullRequest(ctx, i.pr.Number)
-	return pr.Body, err
+	if err != nil {
+		return "", err
+	}
+	comments, err := i.comments(ctx, forge.PullTopic(i.pr.Number))
+	text := pr.Body
+	for _, c := range comments {
+		if i.ours(c.Author) {
+			text += "\n\n" + c.Body
+		}
+	}
+	return text, err
 }
 
 func (i *incident) oneIsNotEnough(ctx context.Context) error {
