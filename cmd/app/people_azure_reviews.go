@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 
 	"github.com/coderflow/coderflow/internal/command"
@@ -51,34 +54,35 @@ func (p azurePeople) review(ctx context.Context, login string, number int, verdi
 	return p.vote(ctx, login, number, votes[verdict])
 }
 
-// vote votes, and finds the service's note of it. A vote that is there already is taken back first.
+// again is a vote that counts anew where it is the same as before, which the client library
+// has no field for.
+type again struct {
+	Vote        int  `json:"vote"`
+	IsReapprove bool `json:"isReapprove"`
+}
+
+// vote votes, and finds the service's note of it.
 func (p azurePeople) vote(ctx context.Context, login string, number, vote int) (forge.Review, error) {
-	client, err := p.git(ctx, login)
+	voter := p.known(login).GUID
+	body, err := json.Marshal(again{vote, vote == 10})
 	if err != nil {
 		return forge.Review{}, err
 	}
-	give := git.CreatePullRequestReviewerArgs{
-		Reviewer: &git.IdentityRefWithVote{Vote: &vote}, Project: sampleProjectName, RepositoryId: sampleRepository, PullRequestId: &number, ReviewerId: to(p.known(login).GUID),
-	}
-	before, err := client.GetPullRequestReviewers(ctx, git.GetPullRequestReviewersArgs{Project: sampleProjectName, RepositoryId: sampleRepository, PullRequestId: &number})
+	conn := p.as(login)
+	client := conn.GetClientByUrl(conn.BaseUrl)
+	// https://learn.microsoft.com/rest/api/azure/devops/git/pull-request-reviewers/create-pull-request-reviewer
+	response, err := client.Send(ctx, http.MethodPut, uuid.MustParse("4b6702c7-aa35-4b89-9c96-b9abf6d3e540"), "7.1-preview.1",
+		map[string]string{"project": sampleOwner, "repositoryId": sampleName, "pullRequestId": strconv.Itoa(number), "reviewerId": voter},
+		nil, bytes.NewReader(body), "application/json", "application/json", nil)
 	if err != nil {
 		return forge.Review{}, err
 	}
-	for _, r := range is(before) {
-		if strings.EqualFold(is(r.Id), p.known(login).GUID) && is(r.Vote) == vote && vote != 0 {
-			back := give
-			back.Reviewer = &git.IdentityRefWithVote{Vote: to(0)}
-			if _, err := client.CreatePullRequestReviewer(ctx, back); err != nil {
-				return forge.Review{}, err
-			}
-		}
-	}
-	if _, err := client.CreatePullRequestReviewer(ctx, give); err != nil {
+	if err := response.Body.Close(); err != nil {
 		return forge.Review{}, err
 	}
 	reviews, err := p.reviews(ctx, number)
 	for _, r := range slices.Backward(reviews) {
-		if r.Author.Subject.ID == p.known(login).GUID {
+		if r.Author.Subject.ID == voter {
 			return r, err
 		}
 	}
