@@ -152,9 +152,11 @@ func TestWhoeverBypassesRulesIsNobody(t *testing.T) {
 	if err != nil || got.Author.Kind != forge.Person {
 		t.Fatalf("her own: %+v, %v", got.Author, err)
 	}
-	comment.CreatedOnBehalfOf = &webapi.IdentityRef{Id: ptr(tom)}
-	if got, err = a.itemComment(t.Context(), w, comment); err != nil || got.Author.Kind == forge.Person {
-		t.Errorf("on behalf of another: %+v, %v", got.Author, err)
+	for _, other := range []webapi.IdentityRef{{Id: ptr(tom)}, {UniqueName: ptr("tom@acme.example")}, {DisplayName: ptr("Tom")}} {
+		comment.CreatedBy.DisplayName, comment.CreatedOnBehalfOf = ptr("Maria"), &other
+		if got, err = a.itemComment(t.Context(), w, comment); err != nil || got.Author.Kind == forge.Person {
+			t.Errorf("on behalf of another: %+v, %v", got.Author, err)
+		}
 	}
 	comment.CreatedOnBehalfOf, comment.Version = nil, ptr(2)
 	if got, err = a.itemComment(t.Context(), w, comment); err != nil || !got.Edited() {
