@@ -15,6 +15,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/freeze"
 	"github.com/coderflow/coderflow/internal/store/storetest"
@@ -55,7 +56,7 @@ func TestAFrozenServerLetsNothingOutAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newStoppedWorld(t, withExtra(looksOften+"\ndatabase: "+storetest.PostgresOptions(t).DSN), withAgent(untilReleased+"\n"+quickAgent), withScript(once("deployment")+"\n"+untilReleased))
 	w.start()
-	issue := w.run(maria).GetNumber()
+	issue := w.run(maria).Number
 	running := w.taskOf(issue, task.Running)
 	w.step("WhileTheAgentRuns", func() { w.frozenAgent(running) })
 	w.step("BetweenApprovalAndPush", func() { w.frozenApproval(w.taskOf(issue, task.Proposed)) })
@@ -79,15 +80,15 @@ func TestAFrozenServerLetsNothingOutAndLosesNothing(t *testing.T) {
 func (w *world) frozenAgent(running task.Task) {
 	w.freezes()
 	w.waitPaused("task", true)
-	refused := w.run(maria).GetNumber()
-	w.waitSaid(refused, "CoderFlow is frozen here")
-	w.waitSaid(refused, "a key leaked")
-	labelled := w.issue(maria).GetNumber()
+	refused := w.run(maria).Number
+	w.waitSaid(forge.IssueTopic(refused), "CoderFlow is frozen here")
+	w.waitSaid(forge.IssueTopic(refused), "a key leaked")
+	labelled := w.issue(maria).Number
 	w.label(maria, labelled)
-	w.waitSaid(labelled, "remove the label and set it again")
-	w.say(maria, running.Issue, "/coderflow cancel")
-	w.say(maria, running.Issue, "/coderflow status")
-	w.waitSaid(running.Issue, "What was approved stays approved")
+	w.waitSaid(forge.IssueTopic(labelled), "remove the label and set it again")
+	w.say(maria, forge.IssueTopic(running.Issue), "/coderflow cancel")
+	w.say(maria, forge.IssueTopic(running.Issue), "/coderflow status")
+	w.waitSaid(forge.IssueTopic(running.Issue), "What was approved stays approved")
 	w.server.kill()
 	w.start()
 	w.waitPaused("task", true)

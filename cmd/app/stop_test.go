@@ -24,7 +24,7 @@ func TestASignalFinishesOrParksWhatIsUnderWay(t *testing.T) {
 	w := newWorld(t, withExtra(looksOften))
 	var proposed []task.Task
 	for range 2 {
-		proposed = append(proposed, w.taskOf(w.run(maria).GetNumber(), task.Proposed))
+		proposed = append(proposed, w.taskOf(w.run(maria).Number, task.Proposed))
 	}
 	slow := w.slowForge()
 

@@ -20,6 +20,7 @@ import (
 
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/forge/emulator/contract/contracttest"
 	"github.com/coderflow/coderflow/internal/store"
@@ -74,6 +75,22 @@ func withAgent(script string) worldOption {
 	return func(_ *emulator.Options, s *settings) { s.Agent = script }
 }
 
+func onGitHub(o *emulator.Options, _ *settings) { o.Kind = forge.GitHub }
+
+func onAzure(o *emulator.Options, _ *settings) { o.Kind = forge.AzureDevOps }
+
+// onBoth tells a story at GitHub and at Azure DevOps.
+func onBoth(t *testing.T, tell func(t *testing.T, at worldOption)) {
+	t.Helper()
+	t.Parallel()
+	for host, at := range map[string]worldOption{forge.GitHub: onGitHub, forge.AzureDevOps: onAzure} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			tell(t, at)
+		})
+	}
+}
+
 func withExtra(yaml string) worldOption {
 	return func(_ *emulator.Options, s *settings) { s.Extra = yaml }
 }
@@ -94,25 +111,28 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 func newStoppedWorld(t *testing.T, options ...worldOption) *world {
 	t.Helper()
 	requireEngine(t)
-	watch := contracttest.Watch(t)
 	w := &world{t: t, dir: shortDir(t), log: &logTail{}}
 	o := emulator.Options{
-		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)),
-		Middleware: watch.Middleware, OnDelivery: watch.OnDelivery, Key: contracttest.Key(t),
+		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)), Key: contracttest.Key(t),
 	}
 	w.address = freeAddress(t)
 	s := settings{Agent: quickAgent, Listen: w.address}
 	for _, option := range options {
 		option(&o, &s)
 	}
-	var err error
-	if w.hub, err = startForge(context.Background(), o); err != nil {
+	if o.Kind != forge.AzureDevOps {
+		watch := contracttest.Watch(t)
+		o.Middleware, o.OnDelivery = watch.Middleware, watch.OnDelivery
+	}
+	hub, err := startForge(context.Background(), o)
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.people = newPeople(hub)
 	if w.in, err = install(w.dir, w.hub.Info(), s); err != nil {
 		t.Fatal(err)
 	}
-	w.hub.SetWebhookURL("http://" + w.address + "/webhooks/github")
+	w.hub.SetWebhookURL(webhookURL(w.hub.Info(), w.address))
 	t.Cleanup(w.close)
 	return w
 }
@@ -305,15 +325,18 @@ func (w *world) db() *store.Store {
 	return db
 }
 
+// gitHub is a client of what only GitHub has.
+func (w *world) gitHub(login string) *gh.Client { return gitHubPeople{w.hub}.as(login) }
+
 // run asks for a task on a new issue and returns the issue.
-func (w *world) run(login string) *gh.Issue {
+func (w *world) run(login string) forge.Issue {
 	w.t.Helper()
 	issue := w.issue(login)
-	w.say(login, issue.GetNumber(), "/coderflow run")
+	w.say(login, issue.Topic(), "/coderflow run")
 	return issue
 }
 
-func (w *world) issue(login string) *gh.Issue {
+func (w *world) issue(login string) forge.Issue {
 	w.t.Helper()
 	issue, err := w.openIssue(w.t.Context(), login, "The total is wrong", "It forgets the quantity.")
 	if err != nil {
@@ -322,18 +345,18 @@ func (w *world) issue(login string) *gh.Issue {
 	return issue
 }
 
-func (w *world) say(login string, number int, text string) *gh.IssueComment {
+func (w *world) say(login string, topic forge.Topic, text string) forge.Comment {
 	w.t.Helper()
-	comment, err := w.comment(w.t.Context(), login, number, text)
+	comment, err := w.comment(w.t.Context(), login, topic, text)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return comment
 }
 
-func (w *world) approve(login string, number int, text string) *gh.PullRequestReview {
+func (w *world) approve(login string, number int, text string) forge.Review {
 	w.t.Helper()
-	review, err := w.review(w.t.Context(), login, number, "APPROVE", text)
+	review, err := w.review(w.t.Context(), login, number, forge.ReviewApproved, text)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -379,25 +402,25 @@ func (w *world) head(number int) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return pr.GetHead().GetSHA()
+	return pr.Head.Commit
 }
 
 // waitSaid waits until CoderFlow wrote the text in the conversation.
-func (w *world) waitSaid(number int, text string) {
+func (w *world) waitSaid(topic forge.Topic, text string) {
 	w.t.Helper()
-	err := until(w.t.Context(), longEnough, fmt.Sprintf("%q under %d", text, number), func(ctx context.Context) (bool, error) {
-		comments, err := w.comments(ctx, number)
+	err := until(w.t.Context(), longEnough, fmt.Sprintf("%q under %s", text, topic), func(ctx context.Context) (bool, error) {
+		comments, err := w.comments(ctx, topic)
 		for _, c := range comments {
-			if c.GetUser().GetType() == "Bot" && strings.Contains(c.GetBody(), text) {
+			if w.ours(c.Author) && strings.Contains(c.Body, text) {
 				return true, nil
 			}
 		}
 		return false, err
 	})
 	if err != nil {
-		comments, _ := w.comments(context.Background(), number)
+		comments, _ := w.comments(context.Background(), topic)
 		for _, c := range comments {
-			w.t.Logf("%s: %s", c.GetUser().GetLogin(), c.GetBody())
+			w.t.Logf("%s: %s", c.Author.Login, c.Body)
 		}
 		w.t.Fatal(err)
 	}

@@ -190,10 +190,9 @@ func (c *azureCall) iterationChanges() (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	kinds := map[string]string{"added": "add", "modified": "edit", "removed": "delete", "renamed": "rename"}
 	out := []obj{}
 	for n, file := range files {
-		o := obj{"changeTrackingId": n + 1, "changeId": n + 1, "changeType": kinds[file.status], "item": obj{"objectId": file.blob, "path": "/" + file.name}}
+		o := obj{"changeTrackingId": n + 1, "changeId": n + 1, "changeType": changeKinds[file.status], "item": obj{"objectId": file.blob, "path": "/" + file.name}}
 		if file.previous != "" {
 			o["originalPath"] = "/" + file.previous
 		}
