@@ -9,8 +9,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO      ?= go
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-# Everything but the race detector does without C, so that it is compiled once.
+# Everything but the race detector does without C, and is built with the same flags, so that it is compiled once: the
+# dependencies take minutes.
 export CGO_ENABLED := 0
+export GOFLAGS     := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -22,8 +24,8 @@ help: ## List the targets
 
 build: ## Build bin/coderflow and bin/coderflow-guest (static)
 	@mkdir -p bin
-	@$(GO) build -trimpath -ldflags '-s -w' -o bin/coderflow-guest ./cmd/guest
-	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/coderflow ./cmd/app
+	@$(GO) build -ldflags '-s -w' -o bin/coderflow-guest ./cmd/guest
+	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/coderflow ./cmd/app
 
 setup: ## Prepare this machine: Docker engine and sandbox image (root, Debian or Ubuntu)
 	@scripts/setup

@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 )
-
-// subject is a sample user's HOST:ID.
-func (w *world) subject(login string) string {
-	return fmt.Sprintf("github:%d", userID(w.hub.Info(), login))
-}
 
 // production is a second environment for the sample repository, where maria has
 // the role.
@@ -48,21 +42,21 @@ func TestThreat49DeveloperInStagingIsViewerInProduction(t *testing.T) {
 	d := &desk{t: t, dir: w.dir, config: w.in.config}
 
 	refused := w.issue(maria)
-	w.say(maria, refused.GetNumber(), "/coderflow run --env production")
-	w.waitSaid(refused.GetNumber(), "which does not include")
-	w.waitSaid(refused.GetNumber(), "can grant it")
+	w.say(maria, refused.Topic(), "/coderflow run --env production")
+	w.waitSaid(refused.Topic(), "which does not include")
+	w.waitSaid(refused.Topic(), "can grant it")
 	staging := w.issue(maria)
-	w.say(maria, staging.GetNumber(), "/coderflow run --env staging")
-	proposed := w.taskOf(staging.GetNumber(), task.Proposed)
+	w.say(maria, staging.Topic(), "/coderflow run --env staging")
+	proposed := w.taskOf(staging.Number, task.Proposed)
 	if proposed.Environment != "staging" {
 		t.Errorf("the task is in %s", proposed.Environment)
 	}
 
 	// A review that does not count is explained by /coderflow why.
 	w.approve(eve, proposed.PullRequest, "ship it")
-	w.waitSaid(proposed.PullRequest, "has no role in environment")
-	w.say(maria, staging.GetNumber(), "/coderflow why")
-	w.waitSaid(staging.GetNumber(), "can grant it")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "has no role in environment")
+	w.say(maria, staging.Topic(), "/coderflow why")
+	w.waitSaid(staging.Topic(), "can grant it")
 	w.noCommit(proposed)
 
 	// She cannot make herself a developer of production; the server's owner can.
@@ -72,12 +66,12 @@ func TestThreat49DeveloperInStagingIsViewerInProduction(t *testing.T) {
 		t.Errorf("exit status %d: %s", code, out)
 	}
 	again := w.issue(maria)
-	w.say(maria, again.GetNumber(), "/coderflow run --env production")
-	w.waitSaid(again.GetNumber(), "which does not include")
+	w.say(maria, again.Topic(), "/coderflow run --env production")
+	w.waitSaid(again.Topic(), "which does not include")
 	d.must("apply", "-f", manifests)
 	last := w.issue(maria)
-	w.say(maria, last.GetNumber(), "/coderflow run --env production")
-	if permitted := w.taskOf(last.GetNumber(), task.Proposed); permitted.Environment != "production" {
+	w.say(maria, last.Topic(), "/coderflow run --env production")
+	if permitted := w.taskOf(last.Number, task.Proposed); permitted.Environment != "production" {
 		t.Errorf("the task is in %s", permitted.Environment)
 	}
 	if n := len(w.tasks()); n != 2 {
@@ -93,7 +87,7 @@ func TestThreat48RoleRevokedBetweenApprovalAndPush(t *testing.T) {
 	w := newStoppedWorld(t)
 	w.start("CODERFLOW_FAILPOINT=push-intended")
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "ship it")
 	w.awaitDeath()
 	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalRecorded: 1, audit.PushIntent: 1})
@@ -109,10 +103,10 @@ func TestThreat48RoleRevokedBetweenApprovalAndPush(t *testing.T) {
 	}
 	(&desk{t: t, dir: w.dir, config: w.in.config}).must("apply", "-f", path)
 	w.start()
-	if again := w.taskOf(issue.GetNumber(), task.Proposed); again.ApprovalID != "" {
+	if again := w.taskOf(issue.Number, task.Proposed); again.ApprovalID != "" {
 		t.Errorf("the task still stands under approval %s", again.ApprovalID)
 	}
-	w.waitSaid(proposed.PullRequest, "which does not include")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "which does not include")
 	w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalVoid: 1, audit.PushDone: 0})
 	if head := w.head(proposed.PullRequest); head != w.branchPushes(proposed.ID)[0] || len(w.branchPushes(proposed.ID)) != 1 {
 		t.Errorf("the branch is at %s after the pushes %q", head, w.branchPushes(proposed.ID))
@@ -135,9 +129,9 @@ func TestThreat47ReusedLoginHasNoRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := w.run(maria)
-	w.waitSaid(refused.GetNumber(), "has no role in environment")
+	w.waitSaid(refused.Topic(), "has no role in environment")
 	permitted := w.run(renamed)
-	if found := w.taskOf(permitted.GetNumber(), task.Proposed); found.Requester.Login != renamed {
+	if found := w.taskOf(permitted.Number, task.Proposed); found.Requester.Login != renamed {
 		t.Errorf("requested by %s", found.Requester.Login)
 	}
 	if n := len(w.tasks()); n != 1 {
@@ -164,7 +158,7 @@ func TestThreat09RecreatedRepositoryIsNotListed(t *testing.T) {
 	}
 	issue := w.run(maria)
 	db := w.db()
-	err := until(t.Context(), time.Minute, "the refusal in the audit log", func(ctx context.Context) (bool, error) {
+	err := until(t.Context(), longEnough, "the refusal in the audit log", func(ctx context.Context) (bool, error) {
 		entries, err := db.AuditEntries(ctx, store.AuditFilter{Limit: 1000})
 		return slices.ContainsFunc(entries, func(e audit.Entry) bool {
 			return e.Action == audit.RequestRefused && strings.Contains(string(e.Detail), "no environment lists this repository")
@@ -173,7 +167,7 @@ func TestThreat09RecreatedRepositoryIsNotListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	comments, err := w.comments(t.Context(), issue.GetNumber())
+	comments, err := w.comments(t.Context(), issue.Topic())
 	if err != nil || len(comments) != 1 || len(w.tasks()) != 0 {
 		t.Errorf("%d comments and %d tasks, want only what maria wrote: %v", len(comments), len(w.tasks()), err)
 	}
@@ -197,7 +191,7 @@ func TestThreat47LoginsInManifestsAreResolvedAtTheForge(t *testing.T) {
 	manifests := filepath.Join(dir, "manifests")
 	d.write("manifests/eve.yaml", binding("eve-views", "github:@Eve", "viewer", "environment/staging"))
 	d.must("apply", "-f", manifests)
-	want := (&world{people: people{hub}}).subject(eve) + " (eve)"
+	want := newPeople(hub).subject(eve) + " (eve)"
 	if out := d.must("get", "binding", "eve-views", "-o", "yaml"); !strings.Contains(out, "subject: "+want+"\n") {
 		t.Errorf("want %s in: %s", want, out)
 	}

@@ -53,7 +53,7 @@ func TestARealAgentsEditArrivesOnTheDraftPullRequest(t *testing.T) {
 		})
 		w := newWorld(t, withPreset(t, name, model, ""))
 		issue := w.run(maria)
-		found := w.taskOf(issue.GetNumber(), task.Proposed)
+		found := w.taskOf(issue.Number, task.Proposed)
 		p, err := w.db().Proposal(t.Context(), found.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -66,8 +66,8 @@ func TestARealAgentsEditArrivesOnTheDraftPullRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, want := range []string{"I multiplied the price by the quantity.", "`" + name + " ", "model request"} {
-			if !strings.Contains(pr.GetBody(), want) {
-				t.Errorf("the pull request does not say %q:\n%s", want, pr.GetBody())
+			if !strings.Contains(pr.Body, want) {
+				t.Errorf("the pull request does not say %q:\n%s", want, pr.Body)
 			}
 		}
 		if problems := model.Problems(); len(problems) > 0 {

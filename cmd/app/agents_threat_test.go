@@ -61,7 +61,7 @@ func TestThreat12To14And19To26ARealAgentThatIsAskedToAttack(t *testing.T) {
 		w := newWorld(t, withPreset(t, name, model, ""))
 		w.withHostile()
 		issue := w.run(maria)
-		proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+		proposed := w.taskOf(issue.Number, task.Proposed)
 		p, err := w.db().Proposal(t.Context(), proposed.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -88,7 +88,7 @@ func TestThreat12To14And19To26ARealAgentThatIsAskedToAttack(t *testing.T) {
 			t.Logf("seen:\n%s", p.Diff)
 		}
 		w.approve(tom, proposed.PullRequest, "")
-		w.landedExactly(w.taskOf(issue.GetNumber(), task.Done))
+		w.landedExactly(w.taskOf(issue.Number, task.Done))
 		if _, err := os.Stat(canary); !os.IsNotExist(err) {
 			t.Errorf("something of the agent ran on the host: %v", err)
 		}
@@ -104,7 +104,7 @@ func TestThreat27To29And33ARealAgentsForbiddenFilesAreRefusedByName(t *testing.T
 		)})
 		w := newWorld(t, withPreset(t, name, model, ""))
 		issue := w.run(maria)
-		refused := w.taskOf(issue.GetNumber(), task.Refused)
+		refused := w.taskOf(issue.Number, task.Refused)
 		for _, path := range []string{"a/.GIT", "git~1", `new\nline`, "absolute", "out", "pipe", "sub"} {
 			if !strings.Contains(refused.Failure, path) {
 				t.Errorf("the refusal does not name %s:\n%s", path, refused.Failure)
@@ -126,12 +126,12 @@ func TestThreat31To34And36WhatARealAgentHidesIsShown(t *testing.T) {
 		)})
 		w := newWorld(t, withPreset(t, name, model, ""))
 		issue := w.run(maria)
-		proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+		proposed := w.taskOf(issue.Number, task.Proposed)
 		pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := pr.GetBody()
+		body := pr.Body
 		for _, path := range []string{".gitattributes", "bidi.c", "crlf.txt", "README.md", ".github/workflows/ci.yml", "CODEOWNERS", "AGENTS.md", "receipt.awk"} {
 			if !strings.Contains(body, path) {
 				t.Errorf("the pull request does not show %s", path)
@@ -145,7 +145,7 @@ func TestThreat31To34And36WhatARealAgentHidesIsShown(t *testing.T) {
 		}
 		// The App has no right to change workflows, whoever approves.
 		w.approve(tom, proposed.PullRequest, "")
-		w.waitSaid(issue.GetNumber(), "refusing to allow a GitHub App to create or update workflow")
+		w.waitSaid(issue.Topic(), "refusing to allow a GitHub App to create or update workflow")
 		if p, err := w.db().Proposal(t.Context(), proposed.ID); err != nil || w.head(proposed.PullRequest) != p.Carrier {
 			t.Errorf("the branch no longer holds the inert commit: %v", err)
 		}
@@ -170,10 +170,10 @@ func TestThreat10And11ARealAgentsModelGetsTheIssueAsOfTheTrigger(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.say(maria, issue.GetNumber(), "Take PERMITTEDWORD into account.")
-		w.say(eve, issue.GetNumber(), "STRANGERWORD")
-		w.say(maria, issue.GetNumber(), "/coderflow run please")
-		w.taskOf(issue.GetNumber(), task.Proposed)
+		w.say(maria, issue.Topic(), "Take PERMITTEDWORD into account.")
+		w.say(eve, issue.Topic(), "STRANGERWORD")
+		w.say(maria, issue.Topic(), "/coderflow run please")
+		w.taskOf(issue.Number, task.Proposed)
 		asked := ""
 		for _, r := range model.Requests() {
 			asked += string(r.Body)
@@ -194,7 +194,7 @@ func TestThreat17ARealAgentThatFillsTheDiskFailsByName(t *testing.T) {
 		)})
 		w := newWorld(t, withPreset(t, name, model, ""), func(_ *emulator.Options, s *settings) { s.Limits = ", workspace: 64MiB" })
 		issue := w.run(maria)
-		failed := w.taskOf(issue.GetNumber(), task.Failed)
+		failed := w.taskOf(issue.Number, task.Failed)
 		if failed.Run.Reason != "disk-quota" {
 			t.Errorf("it failed because of %q: %s", failed.Run.Reason, failed.Failure)
 		}
@@ -207,7 +207,7 @@ func TestThreat24ARealAgentEndsWithItsBudget(t *testing.T) {
 		model := startModel(t, modeltest.Script{Turns: modeltest.Shell("ls", "ls", "ls", "ls", "ls", "ls"), InputTokens: 500, OutputTokens: 100})
 		w := newWorld(t, withPreset(t, name, model, "  budget: {taskTokens: 1500}"))
 		issue := w.run(maria)
-		failed := w.taskOf(issue.GetNumber(), task.Failed)
+		failed := w.taskOf(issue.Number, task.Failed)
 		if !strings.Contains(failed.Failure, "budget") {
 			t.Errorf("the failure does not name the budget: %s", failed.Failure)
 		}

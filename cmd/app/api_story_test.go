@@ -65,8 +65,7 @@ func (w *world) cli(args ...string) (out, errors string, err error) {
 // token makes a token with the command line.
 func (w *world) token(login string, more ...string) (secret, id string) {
 	w.t.Helper()
-	subject := fmt.Sprintf("github:%d", userID(w.hub.Info(), login))
-	args := append([]string{"tokens", "create", "-c", w.in.config, "--for", subject, "--name", login, "-o", "json"}, more...)
+	args := append([]string{"tokens", "create", "-c", w.in.config, "--for", w.subject(login), "--name", login, "-o", "json"}, more...)
 	out, errors, err := w.cli(args...)
 	if err != nil {
 		w.t.Fatalf("make a token for %s: %v: %s", login, err, errors)
@@ -107,7 +106,7 @@ func TestThreat49TheAPIGivesATokenWhatItsOwnerMayAndNothingOfOtherEnvironments(t
 			mine, mineID := w.token(maria)
 			stranger, _ := w.token(eve)
 			issue := w.run(maria)
-			running := w.taskOf(issue.GetNumber(), task.Running)
+			running := w.taskOf(issue.Number, task.Running)
 			other := w.elsewhere()
 
 			w.seesOnlyItsOwn(mine, stranger, running, other)
@@ -220,7 +219,7 @@ func (w *world) endsWithRevocation(mine, id string) {
 		}
 	}
 	count := map[audit.Action]int{}
-	err := until(w.t.Context(), 10*time.Second, "the refused use in the audit log", func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, "the refused use in the audit log", func(ctx context.Context) (bool, error) {
 		clear(count)
 		entries, err := w.db().AuditEntries(ctx, store.AuditFilter{Limit: 1000})
 		for _, e := range entries {

@@ -28,7 +28,7 @@ func TestThreat54TheAuditLogIsSignedAndAChangeIsNamed(t *testing.T) {
 	w := newStoppedWorld(t, withExtra(looksOften))
 	w.publishesCheckpoints()
 	w.start()
-	w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	w.taskOf(w.run(maria).Number, task.Proposed)
 	d := &desk{t: t, dir: w.dir, config: w.in.config}
 	verifier, err := note.NewVerifier(strings.TrimSpace(w.text("/audit/key")))
 	if err != nil {

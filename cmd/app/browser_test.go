@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -57,7 +56,7 @@ func newPage(t *testing.T) *page {
 		chromedp.UserDataDir(profile), chromedp.WindowSize(1200, 800))
 	allocator, cancelAllocator := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
-	ctx, cancelTime := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 4*longEnough)
 	t.Cleanup(func() {
 		browser := chromedp.FromContext(ctx)
 		cancelTime()
@@ -206,7 +205,7 @@ func (p *page) loadsUntil(words string) {
 
 func (p *page) waitFor(what string, look func(context.Context) (bool, error)) {
 	p.t.Helper()
-	if err := until(p.ctx, 2*time.Minute, what, look); err != nil {
+	if err := until(p.ctx, longEnough, what, look); err != nil {
 		p.shot("failed")
 		p.t.Fatalf("%v; it says\n%s", err, p.text())
 	}

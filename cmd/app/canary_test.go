@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/gateway/modeltest"
 	"github.com/coderflow/coderflow/internal/store"
@@ -42,7 +43,7 @@ func (w *world) told(issue int, of task.Task, failure, place string) {
 	if !strings.Contains(failure, "canary "+decoyName+" appeared in "+strings.ToUpper(place)+" at ") {
 		w.t.Errorf("the failure is %q", failure)
 	}
-	w.waitSaid(issue, "appeared in "+strings.ToUpper(place))
+	w.waitSaid(forge.IssueTopic(issue), "appeared in "+strings.ToUpper(place))
 	entries, err := w.db().AuditEntries(w.t.Context(), store.AuditFilter{Task: string(of.ID), Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
@@ -66,7 +67,7 @@ func (w *world) told(issue int, of task.Task, failure, place string) {
 		w.t.Errorf("tasks show: %s%s", shown, said)
 	}
 	encoded := base64.StdEncoding.EncodeToString([]byte(decoy))[:40]
-	if said := w.everythingAtTheForge(issue); strings.Contains(said, decoy) || strings.Contains(said, encoded) {
+	if said := w.everythingAtTheForge(forge.IssueTopic(issue)); strings.Contains(said, decoy) || strings.Contains(said, encoded) {
 		w.t.Errorf("the forge shows the canary:\n%s", said)
 	}
 	if out, err := exec.Command("grep", "-rlaF", "-e", decoy, "-e", encoded, w.dir).CombinedOutput(); err == nil {
@@ -82,8 +83,8 @@ func TestThreat25ACanaryInTheOutputStopsTheTask(t *testing.T) {
 	w.start()
 	w.plant("task")
 	issue := w.run(maria)
-	failed := w.taskOf(issue.GetNumber(), task.Failed)
-	w.told(issue.GetNumber(), failed, failed.Failure, "output")
+	failed := w.taskOf(issue.Number, task.Failed)
+	w.told(issue.Number, failed, failed.Failure, "output")
 	if said := w.output("task/" + string(failed.ID)); !strings.HasPrefix(said, "looking around\n[redacted:"+decoyName) {
 		t.Errorf("the output kept for people is\n%s", said)
 	}
@@ -99,8 +100,8 @@ func TestThreat25ACanaryInTheLastWordsStopsTheTask(t *testing.T) {
 	w.start()
 	w.plant("task")
 	issue := w.run(maria)
-	failed := w.taskOf(issue.GetNumber(), task.Failed)
-	w.told(issue.GetNumber(), failed, failed.Failure, "output")
+	failed := w.taskOf(issue.Number, task.Failed)
+	w.told(issue.Number, failed, failed.Failure, "output")
 }
 
 // A request to the model that has a canary is not sent, and the task is stopped.
@@ -116,8 +117,8 @@ func TestThreat25ACanaryInARequestStopsTheTask(t *testing.T) {
 	`))
 	w.plant("task")
 	issue := w.run(maria)
-	failed := w.taskOf(issue.GetNumber(), task.Failed)
-	w.told(issue.GetNumber(), failed, failed.Failure, "request")
+	failed := w.taskOf(issue.Number, task.Failed)
+	w.told(issue.Number, failed, failed.Failure, "request")
 	if requests := model.Requests(); len(requests) != 1 {
 		t.Errorf("the model got %d requests", len(requests))
 	}
@@ -136,8 +137,8 @@ func TestThreat25ACanaryInTheChangeRefusesIt(t *testing.T) {
 	w.start()
 	w.plant("task")
 	issue := w.run(maria)
-	refused := w.taskOf(issue.GetNumber(), task.Refused)
-	w.told(issue.GetNumber(), refused, refused.Failure, "change")
+	refused := w.taskOf(issue.Number, task.Refused)
+	w.told(issue.Number, refused, refused.Failure, "change")
 	if !strings.Contains(refused.Failure, "conf/aws.txt") {
 		t.Errorf("the failure is %q", refused.Failure)
 	}
@@ -152,14 +153,14 @@ func TestThreat53ACanaryInADeploymentStopsIt(t *testing.T) {
 	w.start()
 	w.plant("deploy")
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "ship it\n\n/coderflow deploy publish")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	runs, err := w.db().DeployRuns(t.Context(), done.ID)
 	if err != nil || len(runs) != 1 || runs[0].State != "failed" {
 		t.Fatalf("deployments: %+v, %v", runs, err)
 	}
-	w.told(issue.GetNumber(), done, runs[0].Detail, "output")
+	w.told(issue.Number, done, runs[0].Detail, "output")
 	if said := w.output("deploy/" + runs[0].ID); !strings.HasPrefix(said, "begin\n[redacted:"+decoyName) {
 		t.Errorf("the output kept for people is\n%s", said)
 	}
@@ -175,6 +176,6 @@ func TestFault07ACanaryIsNotForgottenByARestart(t *testing.T) {
 	issue := w.run(maria)
 	w.awaitDeath()
 	w.start()
-	failed := w.taskOf(issue.GetNumber(), task.Failed)
-	w.told(issue.GetNumber(), failed, failed.Failure, "output")
+	failed := w.taskOf(issue.Number, task.Failed)
+	w.told(issue.Number, failed, failed.Failure, "output")
 }

@@ -47,10 +47,10 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 		s.Agent, s.Spec, s.Extra = untidyAgent, freshChecks, looksOften
 	})
 	w.start()
-	good := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	good := w.taskOf(w.run(maria).Number, task.Proposed)
 	w.intoVolume(good, "touch /workspace/written-after-collection")
 	w.approve(tom, good.PullRequest, "")
-	w.waitSaid(good.PullRequest, "required check")
+	w.waitSaid(forge.PullTopic(good.PullRequest), "required check")
 	w.waitCounted(good.ID, 1)
 	w.server.kill()
 	w.start()
@@ -97,24 +97,24 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.say(maria, issue.GetNumber(), "/coderflow run")
-	bad := w.taskOf(issue.GetNumber(), task.Proposed)
+	w.say(maria, issue.Topic(), "/coderflow run")
+	bad := w.taskOf(issue.Number, task.Proposed)
 	w.waitChecks(w.head(bad.PullRequest), "failure")
-	w.waitSaid(bad.PullRequest, "0 tests passed, 1 failed")
+	w.waitSaid(forge.PullTopic(bad.PullRequest), "0 tests passed, 1 failed")
 	w.approve(tom, bad.PullRequest, "")
-	w.waitSaid(bad.PullRequest, "the change was revised, it takes a new review")
+	w.waitSaid(forge.PullTopic(bad.PullRequest), "the change was revised, it takes a new review")
 	w.waitCounted(bad.ID, 0)
 	w.noCommit(bad)
-	w.say(eve, bad.PullRequest, "/coderflow check tests")
-	w.waitSaid(bad.PullRequest, "tasks:create")
-	w.say(maria, bad.PullRequest, "/coderflow check tests")
+	w.say(eve, forge.PullTopic(bad.PullRequest), "/coderflow check tests")
+	w.waitSaid(forge.PullTopic(bad.PullRequest), "tasks:create")
+	w.say(maria, forge.PullTopic(bad.PullRequest), "/coderflow check tests")
 	w.waitTask(bad.ID, "a second attempt", func() (bool, error) {
 		all := w.examined(bad.ID, "tests")
 		return len(all) == 2 && all[1].State == task.ExaminationFailed && all[1].RequestedBy == w.subject(maria), nil
 	})
 	w.noCommit(bad)
-	w.say(maria, bad.PullRequest, "/coderflow check")
-	w.say(maria, bad.PullRequest, "/coderflow cancel")
+	w.say(maria, forge.PullTopic(bad.PullRequest), "/coderflow check")
+	w.say(maria, forge.PullTopic(bad.PullRequest), "/coderflow cancel")
 	w.waitTask(bad.ID, "nothing runs", func() (bool, error) {
 		open, err := w.db().OpenExaminations(t.Context())
 		return len(open) == 0, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/hostiletest"
 	"github.com/coderflow/coderflow/internal/task"
@@ -207,7 +208,7 @@ func (s *browserStory) number(p *page) int {
 func (s *browserStory) hostile() {
 	issue := s.titled(hostileTitle)
 	before := len(s.hub.Notifications())
-	s.say(maria, issue, "/coderflow run")
+	s.say(maria, forge.IssueTopic(issue), "/coderflow run")
 	s.evil = s.taskOf(issue, task.Proposed)
 	for _, tab := range []string{"", "/changes", "/output", "/chain"} {
 		s.tom.open(s.console("/tasks/" + string(s.evil.ID) + tab))

@@ -11,9 +11,8 @@ import (
 	"strings"
 	"time"
 
-	gh "github.com/google/go-github/v62/github"
-
 	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/sandbox"
 )
@@ -60,7 +59,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		cancel()
 		return err
 	}
-	t := &story{server: "http://" + listen, people: people{hub}, out: s, began: time.Now(), dir: dir}
+	t := &story{server: "http://" + listen, people: newPeople(hub), out: s, began: time.Now(), dir: dir}
 	in, tell, err := c.prepare(ctx, t, listen)
 	if err != nil {
 		cancel()
@@ -85,7 +84,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		served <- nil
 		return fmt.Errorf("the server did not start: %w", err)
 	case a := <-address:
-		hub.SetWebhookURL("http://" + a + "/webhooks/github")
+		hub.SetWebhookURL(webhookURL(hub.Info(), a))
 		hub.SetConsoleURL("http://" + a)
 	}
 	if err := tell(ctx); err != nil {
@@ -125,8 +124,8 @@ type story struct {
 	config string
 	server string // its address
 
-	issue *gh.Issue
-	pr    *gh.PullRequest
+	issue forge.Issue
+	pr    forge.PullRequest
 }
 
 func (t *story) line(mark, format string, args ...any) {
@@ -159,19 +158,19 @@ func (t *story) ask(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the issue: %w", err)
 	}
-	t.line("●", "maria opens issue #%d  %s", t.issue.GetNumber(), t.issue.GetHTMLURL())
-	if _, err := t.comment(ctx, eve, t.issue.GetNumber(), "/coderflow run"); err != nil {
+	t.line("●", "maria opens issue #%d  %s", t.issue.Number, t.issue.URL)
+	if _, err := t.comment(ctx, eve, t.issue.Topic(), "/coderflow run"); err != nil {
 		return fmt.Errorf("comment as eve: %w", err)
 	}
 	t.line("●", "eve, who has no role, comments /coderflow run")
 	err = until(ctx, time.Minute, "the refusal of eve's request", func(ctx context.Context) (bool, error) {
-		return t.said(ctx, t.issue.GetNumber(), "has no role in environment")
+		return t.said(ctx, t.issue.Topic(), "has no role in environment")
 	})
 	if err != nil {
 		return err
 	}
 	t.line("✓", "refused, with the reason under the issue")
-	if _, err := t.comment(ctx, maria, t.issue.GetNumber(), "/coderflow run please repair it and run the test"); err != nil {
+	if _, err := t.comment(ctx, maria, t.issue.Topic(), "/coderflow run please repair it and run the test"); err != nil {
 		return fmt.Errorf("comment as maria: %w", err)
 	}
 	t.line("●", "maria comments /coderflow run")
@@ -179,13 +178,13 @@ func (t *story) ask(ctx context.Context) (err error) {
 }
 
 // said reports whether CoderFlow wrote something with the text.
-func (t *story) said(ctx context.Context, number int, text string) (bool, error) {
-	comments, err := t.comments(ctx, number)
+func (t *story) said(ctx context.Context, topic forge.Topic, text string) (bool, error) {
+	comments, err := t.comments(ctx, topic)
 	if err != nil {
 		return false, err
 	}
 	for _, c := range comments {
-		if c.GetUser().GetType() == "Bot" && strings.Contains(c.GetBody(), text) {
+		if t.ours(c.Author) && strings.Contains(c.Body, text) {
 			return true, nil
 		}
 	}
@@ -198,22 +197,22 @@ func (t *story) propose(ctx context.Context) error {
 		if err != nil || len(prs) == 0 {
 			return false, err
 		}
-		ready, err := t.said(ctx, t.issue.GetNumber(), "Waiting for approval")
+		ready, err := t.said(ctx, t.issue.Topic(), "Waiting for approval")
 		t.pr = prs[0]
 		return ready, err
 	})
 	if err != nil {
 		return err
 	}
-	t.line("✓", "the agent worked in a container without a network; its change is draft pull request #%d  %s", t.pr.GetNumber(), t.pr.GetHTMLURL())
-	files, _, err := t.as(tom).PullRequests.ListFiles(ctx, sampleOwner, sampleName, t.pr.GetNumber(), nil)
+	t.line("✓", "the agent worked in a container without a network; its change is draft pull request #%d  %s", t.pr.Number, t.pr.URL)
+	files, err := t.files(ctx, t.pr.Number)
 	if err != nil {
 		return fmt.Errorf("list the pull request's files: %w", err)
 	}
-	if len(files) != 1 || !strings.HasPrefix(files[0].GetFilename(), ".coderflow/proposals/") {
+	if len(files) != 1 || !strings.HasPrefix(files[0].Path, ".coderflow/proposals/") {
 		return fmt.Errorf("the pull request carries %d files, want the inert patch alone", len(files))
 	}
-	t.more("before approval the repository holds one inert file: %s", files[0].GetFilename())
+	t.more("before approval the repository holds one inert file: %s", files[0].Path)
 	return nil
 }
 
@@ -227,21 +226,21 @@ func (t *story) strangerCannotApprove(ctx context.Context) error {
 
 // refused has somebody approve in vain.
 func (t *story) refused(ctx context.Context, login, why string) error {
-	if _, err := t.review(ctx, login, t.pr.GetNumber(), "APPROVE", "ship it"); err != nil {
+	if _, err := t.review(ctx, login, t.pr.Number, forge.ReviewApproved, "ship it"); err != nil {
 		return fmt.Errorf("review as %s: %w", login, err)
 	}
 	t.line("●", "%s approves the pull request", login)
 	err := until(ctx, time.Minute, "the refusal of "+login+"'s approval", func(ctx context.Context) (bool, error) {
-		return t.said(ctx, t.pr.GetNumber(), why)
+		return t.said(ctx, forge.PullTopic(t.pr.Number), why)
 	})
 	if err != nil {
 		return err
 	}
-	pr, err := t.pullRequest(ctx, t.pr.GetNumber())
+	pr, err := t.pullRequest(ctx, t.pr.Number)
 	if err != nil {
 		return err
 	}
-	if pr.GetHead().GetSHA() != t.pr.GetHead().GetSHA() {
+	if pr.Head.Commit != t.pr.Head.Commit {
 		return fmt.Errorf("the branch moved after %s's approval", login)
 	}
 	t.line("✓", "no commit: %s", why)
@@ -250,7 +249,7 @@ func (t *story) refused(ctx context.Context, login, why string) error {
 
 func (t *story) approve(ctx context.Context) error {
 	body := "Multiply the price by the quantity\n\nThe total of a receipt counted each line once.\n\n/coderflow deploy publish channel=beta"
-	if _, err := t.review(ctx, tom, t.pr.GetNumber(), "APPROVE", body); err != nil {
+	if _, err := t.review(ctx, tom, t.pr.Number, forge.ReviewApproved, body); err != nil {
 		return fmt.Errorf("review as tom: %w", err)
 	}
 	t.line("●", "tom, who may, approves with a commit message and /coderflow deploy publish channel=beta")
@@ -258,34 +257,34 @@ func (t *story) approve(ctx context.Context) error {
 }
 
 func (t *story) landed(ctx context.Context) error {
-	var pr *gh.PullRequest
+	var pr forge.PullRequest
 	err := until(ctx, time.Minute, "the landed commit", func(ctx context.Context) (moved bool, err error) {
-		pr, err = t.pullRequest(ctx, t.pr.GetNumber())
-		return err == nil && pr.GetHead().GetSHA() != t.pr.GetHead().GetSHA() && !pr.GetDraft(), err
+		pr, err = t.pullRequest(ctx, t.pr.Number)
+		return err == nil && pr.Head.Commit != t.pr.Head.Commit && !pr.Draft, err
 	})
 	if err != nil {
 		return err
 	}
-	commit, err := t.commit(ctx, pr.GetHead().GetSHA())
+	commit, err := t.commit(ctx, pr.Head.Commit)
 	if err != nil {
 		return fmt.Errorf("read the landed commit: %w", err)
 	}
-	author, committer := commit.GetCommit().GetAuthor(), commit.GetCommit().GetCommitter()
-	if author.GetName() != "Tom Lindqvist" && author.GetName() != tom || len(commit.Parents) != 1 {
-		return fmt.Errorf("the landed commit is by %s with %d parents", author.GetName(), len(commit.Parents))
+	author, committer := commit.Author, commit.Committer
+	if author.Name != "Tom Lindqvist" && author.Name != tom || len(commit.Parents) != 1 {
+		return fmt.Errorf("the landed commit is by %s with %d parents", author.Name, len(commit.Parents))
 	}
-	t.line("✓", "committed and pushed: %.12s, author %s <%s>, committer %s", commit.GetSHA(), author.GetName(), author.GetEmail(), committer.GetName())
-	t.more("%s", commit.GetCommit().GetMessage())
+	t.line("✓", "committed and pushed: %.12s, author %s <%s>, committer %s", commit.SHA, author.Name, author.Email, committer.Name)
+	t.more("%s", commit.Message)
 	for _, f := range commit.Files {
-		t.more("%s  +%d −%d", f.GetFilename(), f.GetAdditions(), f.GetDeletions())
+		t.more("%s  +%d −%d", f.Path, f.Additions, f.Deletions)
 	}
-	t.line("✓", "the pull request is ready for review and shows the real diff; the forge's own rules take over  %s", pr.GetHTMLURL())
+	t.line("✓", "the pull request is ready for review and shows the real diff; the forge's own rules take over  %s", pr.URL)
 	return nil
 }
 
 func (t *story) deployed(ctx context.Context) error {
 	err := until(ctx, 2*time.Minute, "the deployment's outcome", func(ctx context.Context) (bool, error) {
-		return t.said(ctx, t.issue.GetNumber(), "published: Monday")
+		return t.said(ctx, t.issue.Topic(), "published: Monday")
 	})
 	if err != nil {
 		return err
@@ -347,8 +346,8 @@ func unusedAddress(ctx context.Context) (string, error) {
 
 func (t *story) invite(page string) {
 	pull := page + sampleRepo + "/pulls"
-	if t.pr != nil {
-		pull = t.pr.GetHTMLURL()
+	if t.pr.Number != 0 {
+		pull = t.pr.URL
 	}
 	fmt.Fprintf(t.out.out, `
 Everything stays up. Open in a browser:

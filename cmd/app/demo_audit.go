@@ -55,7 +55,7 @@ func (t *story) auditTrail(ctx context.Context, db *store.Store) error {
 // nameOf shows who a subject of the log is: the log has numbers, because logins change.
 func (t *story) nameOf(actor string) string {
 	for _, u := range t.hub.Info().Users {
-		if actor == fmt.Sprintf("github:%d", u.ID) {
+		if actor == t.subject(u.Login) {
 			return actor + ", " + u.Login
 		}
 	}

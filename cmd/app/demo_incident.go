@@ -10,9 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	gh "github.com/google/go-github/v62/github"
-
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -82,8 +81,7 @@ func newIncident(ctx context.Context, t *story) (*incident, settings, error) {
 
 // addNadia makes a second person who may approve.
 func (i *incident) addNadia() error {
-	user, err := i.hub.CreateUser(nadia, emulator.UserOptions{Name: "Nadia Rahimi"})
-	if err != nil {
+	if _, err := i.hub.CreateUser(nadia, emulator.UserOptions{Name: "Nadia Rahimi"}); err != nil {
 		return err
 	}
 	if err := i.hub.AddCollaborator(sampleRepo, nadia, "write"); err != nil {
@@ -93,8 +91,8 @@ func (i *incident) addNadia() error {
 kind: RoleBinding
 metadata:
   name: nadia-approves
-spec: {subject: "github:%d (nadia)", role: environment-admin, resource: environment/staging}
-`, user.ID)
+spec: {subject: "%s (nadia)", role: environment-admin, resource: environment/staging}
+`, i.subject(nadia))
 	return os.WriteFile(filepath.Join(i.dir, "manifests", "nadia.yaml"), []byte(manifest), 0o600)
 }
 
@@ -118,8 +116,8 @@ func (i *incident) ask(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the issue: %w", err)
 	}
-	i.line("●", "maria opens issue #%d  %s", i.issue.GetNumber(), i.issue.GetHTMLURL())
-	if _, err := i.comment(ctx, maria, i.issue.GetNumber(), "/coderflow run"); err != nil {
+	i.line("●", "maria opens issue #%d  %s", i.issue.Number, i.issue.URL)
+	if _, err := i.comment(ctx, maria, i.issue.Topic(), "/coderflow run"); err != nil {
 		return fmt.Errorf("comment as maria: %w", err)
 	}
 	i.line("●", "maria comments /coderflow run; the agent takes the address in the issue for an invitation")
@@ -180,18 +178,18 @@ func (i *incident) quote(body string, texts ...string) error {
 }
 
 func (i *incident) body(ctx context.Context) (string, error) {
-	pr, err := i.pullRequest(ctx, i.pr.GetNumber())
-	return pr.GetBody(), err
+	pr, err := i.pullRequest(ctx, i.pr.Number)
+	return pr.Body, err
 }
 
 func (i *incident) oneIsNotEnough(ctx context.Context) error {
-	if _, err := i.review(ctx, tom, i.pr.GetNumber(), "APPROVE", "looks tidy"); err != nil {
+	if _, err := i.review(ctx, tom, i.pr.Number, forge.ReviewApproved, "looks tidy"); err != nil {
 		return fmt.Errorf("review as tom: %w", err)
 	}
 	i.line("●", "tom is in a hurry and approves")
 	const waits = "1 of 2 approvals"
 	err := until(ctx, time.Minute, "the answer to tom's approval", func(ctx context.Context) (bool, error) {
-		return i.said(ctx, i.pr.GetNumber(), waits)
+		return i.said(ctx, forge.PullTopic(i.pr.Number), waits)
 	})
 	if err != nil {
 		return err
@@ -201,12 +199,11 @@ func (i *incident) oneIsNotEnough(ctx context.Context) error {
 }
 
 func (i *incident) nadiaSaysNo(ctx context.Context) error {
-	if _, err := i.review(ctx, nadia, i.pr.GetNumber(), "REQUEST_CHANGES", "This drops the customers. Certainly not."); err != nil {
+	if _, err := i.review(ctx, nadia, i.pr.Number, forge.ReviewChangesRequested, "This drops the customers. Certainly not."); err != nil {
 		return fmt.Errorf("review as nadia: %w", err)
 	}
 	i.line("●", "nadia, who looks after the database, reads the three lines and requests changes")
-	state := "closed"
-	if _, _, err := i.as(nadia).PullRequests.Edit(ctx, sampleOwner, sampleName, i.pr.GetNumber(), &gh.PullRequest{State: &state}); err != nil {
+	if err := i.setPullRequestOpen(ctx, nadia, i.pr.Number, false); err != nil {
 		return fmt.Errorf("close the pull request as nadia: %w", err)
 	}
 	i.line("●", "nadia closes the pull request")

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -95,20 +94,10 @@ func (t *story) task(ctx context.Context) (task.Task, error) {
 	return tasks[0], nil
 }
 
-// subject is somebody by number.
-func (t *story) subject(login string) string {
-	for _, u := range t.hub.Info().Users {
-		if u.Login == login {
-			return forge.Subject{Host: forge.GitHub, ID: strconv.FormatInt(u.ID, 10)}.String()
-		}
-	}
-	return ""
-}
-
 // clone clones the task's branch as tom and returns where.
 func (t *story) clone(ctx context.Context, dir string, of task.Task) (string, error) {
 	info := t.hub.Info()
-	at, err := url.Parse(info.GitURL)
+	at, err := url.Parse(sampleRemote(info))
 	if err != nil {
 		return "", err
 	}
@@ -118,13 +107,8 @@ func (t *story) clone(ctx context.Context, dir string, of task.Task) (string, er
 	if err != nil {
 		return "", err
 	}
-	token := forge.Token{Source: "the auditor's own"}
-	for _, u := range info.Users {
-		if u.Login == tom {
-			token.Value = forge.Secret(u.Token)
-		}
-	}
-	remote := gitops.Remote{Repository: of.Repository, URL: at.JoinPath(sampleRepo + ".git").String(), Token: token}
+	token := forge.Token{Source: "the auditor's own", Value: forge.Secret(sampleUser(info, tom).Token)}
+	remote := gitops.Remote{Repository: of.Repository, URL: at.String(), Token: token}
 	if _, err := git.Fetch(ctx, remote, of.ID.Branch()); err != nil {
 		return "", fmt.Errorf("clone the repository: %w", err)
 	}

@@ -67,10 +67,10 @@ func newProductionWorld(t *testing.T) *world {
 func (w *world) approved() task.Task {
 	w.t.Helper()
 	issue := w.issue(maria)
-	w.say(maria, issue.GetNumber(), "/coderflow run --env staging")
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	w.say(maria, issue.Topic(), "/coderflow run --env staging")
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "Count every item")
-	return w.taskOf(issue.GetNumber(), task.Done)
+	return w.taskOf(issue.Number, task.Done)
 }
 
 // serviceAt is a seat with a token of the service ci.

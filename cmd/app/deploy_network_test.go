@@ -17,6 +17,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -104,9 +105,9 @@ func withNetwork(network, script string) worldOption {
 func (w *world) runOfProfile() (task.Task, deploy.Run) {
 	w.t.Helper()
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "ship it\n\n/coderflow deploy publish")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	runs, err := w.db().DeployRuns(w.t.Context(), done.ID)
 	if err != nil || len(runs) != 1 {
 		w.t.Fatalf("deployments: %+v, %v", runs, err)
@@ -149,7 +150,7 @@ func TestThreat12ADeploymentReachesTheHostsOfItsProfileOnly(t *testing.T) {
 			t.Errorf("deployments show (%d) does not say %q:\n%s%s", code, part, shown, stderr)
 		}
 	}
-	w.waitSaid(done.Issue, "evil.example.com")
+	w.waitSaid(forge.IssueTopic(done.Issue), "evil.example.com")
 	w.auditTells(done.ID, "gateway.connect")
 	if uses, err := w.db().HostUses(t.Context(), done.ID); err != nil || len(uses) != 0 {
 		t.Errorf("the task is said to have reached %v, %v", uses, err)
@@ -192,11 +193,11 @@ func TestFault29TheWayOfADeploymentOutlivesAServer(t *testing.T) {
 	`))
 	stop := w.serveHere(outsideWorld)
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "ship it\n\n/coderflow deploy publish")
 	sees := func(what string) {
 		t.Helper()
-		if err := until(t.Context(), time.Minute, what, func(context.Context) (bool, error) {
+		if err := until(t.Context(), longEnough, what, func(context.Context) (bool, error) {
 			outsideWorld.mu.Lock()
 			defer outsideWorld.mu.Unlock()
 			return strings.Contains(strings.Join(outsideWorld.seen, "\n"), what), nil
@@ -228,7 +229,7 @@ func TestFault29TheWayOfADeploymentOutlivesAServer(t *testing.T) {
 		t.Fatalf("apply: %s%s", out, said)
 	}
 	sees("/third")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	runs, err := w.db().DeployRuns(t.Context(), done.ID)
 	if err != nil || len(runs) != 1 || runs[0].State != deploy.Succeeded {
 		t.Fatalf("%+v, %v", runs, err)

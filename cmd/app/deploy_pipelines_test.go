@@ -198,11 +198,7 @@ func (w *world) breakProduction() {
 // merge merges a pull request at the forge, as tom.
 func (w *world) merge(number int) (commit string) {
 	w.t.Helper()
-	result, _, err := w.as(tom).PullRequests.Merge(w.t.Context(), sampleOwner, sampleName, number, "", nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return result.GetSHA()
+	return w.mergeBy(tom, number)
 }
 
 // run runs every script of the template with nothing around it but what the

@@ -10,11 +10,10 @@ import (
 	"sync"
 	"testing"
 
-	gh "github.com/google/go-github/v62/github"
-
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -66,11 +65,11 @@ func (w *world) robot() string {
 // mergeBy merges the pull request as a person and returns the commit that the forge reports.
 func (w *world) mergeBy(login string, number int) string {
 	w.t.Helper()
-	result, _, err := w.as(login).PullRequests.Merge(w.t.Context(), sampleOwner, sampleName, number, "", &gh.PullRequestOptions{MergeMethod: "merge"})
+	commit, err := w.people.merge(w.t.Context(), login, number)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return result.GetSHA()
+	return commit
 }
 
 // deployed waits until the run has the state.
@@ -141,7 +140,7 @@ func TestWhatWasApprovedIsDeployedOnApprovalOnMergeAndByRequest(t *testing.T) {
 	w := newDeployWorld(t, standing, saysWhat)
 	w.start()
 	robot := w.robot()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "Count every item")
 	done := w.taskOf(proposed.Issue, task.Done)
 	first, waiting := w.runOf(done.ID, "publish", deploy.OnApproval), w.runOf(done.ID, "announce", deploy.OnMerge)
@@ -207,8 +206,8 @@ func TestThreat49And52And53RequestsDeployOnlyWhatWasApprovedForThere(t *testing.
 	w.setSecret("production/PASSWORD", "deploy", productionSecret)
 	robot := w.robot()
 	looker, _ := w.token(eve)
-	issue := w.issue(maria).GetNumber()
-	w.say(maria, issue, "/coderflow run --env staging")
+	issue := w.issue(maria).Number
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run --env staging")
 	proposed := w.taskOf(issue, task.Proposed)
 	base := w.head(proposed.PullRequest)
 	if answer, _ := w.ask(robot, "staging", "publish", base, nil); answer.status != http.StatusNotFound {
@@ -280,9 +279,9 @@ func TestThreat49And52And53RequestsDeployOnlyWhatWasApprovedForThere(t *testing.
 	w.entriesSayEnough(audit.DeployRequested, audit.DeployRefused)
 }
 
-func (w *world) lastReview(number int) *gh.PullRequestReview {
+func (w *world) lastReview(number int) forge.Review {
 	w.t.Helper()
-	reviews, _, err := w.as(tom).PullRequests.ListReviews(w.t.Context(), sampleOwner, sampleName, number, nil)
+	reviews, err := w.reviews(w.t.Context(), number)
 	if err != nil || len(reviews) == 0 {
 		w.t.Fatalf("%d reviews: %v", len(reviews), err)
 	}
@@ -295,7 +294,7 @@ func TestTheSameKeyAtOnceIsOneDeployment(t *testing.T) {
 	w := newDeployWorld(t, "", saysWhat)
 	w.start()
 	robot := w.robot()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "Count every item")
 	done := w.taskOf(proposed.Issue, task.Done)
 	var ids sync.Map
@@ -341,7 +340,7 @@ func TestAnApprovalDeploysNothingWhoseAuthorMayNotOrDoesNotWantTo(t *testing.T) 
 	w.manifests("approvers.yaml", "apiVersion: coderflow.dev/v1\nkind: Role\nmetadata: {name: approver}\nspec:\n  permissions: [\"tasks:view\", \"tasks:approve\"]\n---\n"+
 		binding("eve-approves", w.subject(eve), "approver", "environment/staging"))
 	w.start()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	w.approve(eve, proposed.PullRequest, "Count every item")
 	done := w.taskOf(proposed.Issue, task.Done)
 	for profile, trigger := range map[string]deploy.Trigger{"publish": deploy.OnApproval, "announce": deploy.OnMerge} {
@@ -349,10 +348,10 @@ func TestAnApprovalDeploysNothingWhoseAuthorMayNotOrDoesNotWantTo(t *testing.T) 
 			t.Errorf("%s: %+v", profile, run)
 		}
 	}
-	w.waitSaid(done.Issue, "not armed")
+	w.waitSaid(forge.IssueTopic(done.Issue), "not armed")
 	w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployRefused: 2, audit.DeployIntent: 0})
 
-	proposed = w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed = w.taskOf(w.run(maria).Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow no-deploy")
 	done = w.taskOf(proposed.Issue, task.Done)
 	if runs, err := w.db().DeployRuns(t.Context(), done.ID); err != nil || len(runs) != 0 {

@@ -25,7 +25,7 @@ func TestFault27AClockThatJumpedADayHoldsNothingUpAndDoublesNothing(t *testing.T
 			w.approve(tom, approved.PullRequest, "/coderflow deploy publish")
 			w.died()
 			w.shiftTimes(jump)
-			lost := w.run(maria).GetNumber() // nobody hears the delivery
+			lost := w.run(maria).Number // nobody hears the delivery
 			w.settle()
 			w.start()
 			w.landedExactly(w.taskOf(approved.Issue, task.Done))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store/storetest"
 	"github.com/coderflow/coderflow/internal/task"
@@ -39,7 +40,7 @@ func TestFault20TheDatabaseDiesBetweenIntentAndEffect(t *testing.T) {
 		act()
 		select { // a busy machine is not ready for reasons of its own
 		case <-dead:
-		case <-time.After(time.Minute):
+		case <-time.After(longEnough):
 			w.t.Fatalf("nothing was asked of %s", suffix)
 		}
 		w.unready("database")
@@ -48,10 +49,10 @@ func TestFault20TheDatabaseDiesBetweenIntentAndEffect(t *testing.T) {
 		}
 		w.unready()
 	}
-	issue := w.issue(maria).GetNumber()
+	issue := w.issue(maria).Number
 	var proposed task.Task
 	w.step("Fault20AtThePullRequest", func() {
-		dies("/pulls", func() { w.say(maria, issue, "/coderflow run") })
+		dies("/pulls", func() { w.say(maria, forge.IssueTopic(issue), "/coderflow run") })
 		proposed = w.taskOf(issue, task.Proposed)
 		if n := len(w.hub.PullRequests(sampleRepo)); n != 1 {
 			w.t.Errorf("%d pull requests", n)

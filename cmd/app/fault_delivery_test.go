@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -17,13 +18,13 @@ func TestFault01To03LostDeliveriesAreFoundAndRepeatedOnesAreNot(t *testing.T) {
 	w := newStoppedWorld(t, withExtra(looksOften))
 	var issues []int
 	for range 4 {
-		issues = append(issues, w.issue(maria).GetNumber())
+		issues = append(issues, w.issue(maria).Number)
 	}
 	w.settle()
 	w.step("Fault01KilledBeforeTheWebhookIsAcknowledged", func() {
 		w.startToDie("delivery-received:issue_comment")
 		w.reconciled()
-		w.say(maria, issues[0], "/coderflow run")
+		w.say(maria, forge.IssueTopic(issues[0]), "/coderflow run")
 		w.died()
 		if last := w.lastDelivery("issue_comment"); last.Status != 0 {
 			w.t.Errorf("the delivery was answered with %d", last.Status)
@@ -53,7 +54,7 @@ func TestFault01To03LostDeliveriesAreFoundAndRepeatedOnesAreNot(t *testing.T) {
 	})
 	w.step("Fault03DeliveriesLost", func() {
 		w.hub.DropDeliveries(func(string) bool { return true })
-		w.say(maria, issues[2], "/coderflow run")
+		w.say(maria, forge.IssueTopic(issues[2]), "/coderflow run")
 		w.label(maria, issues[3])
 		w.taskOf(issues[3], task.Proposed)
 		proposed := w.taskOf(issues[2], task.Proposed)
@@ -78,7 +79,7 @@ func TestFault01To03LostDeliveriesAreFoundAndRepeatedOnesAreNot(t *testing.T) {
 
 func (w *world) label(login string, issue int) {
 	w.t.Helper()
-	if _, _, err := w.as(login).Issues.AddLabelsToIssue(w.t.Context(), sampleOwner, sampleName, issue, []string{"coderflow"}); err != nil {
+	if err := w.addLabel(w.t.Context(), login, issue, "coderflow"); err != nil {
 		w.t.Fatal(err)
 	}
 }

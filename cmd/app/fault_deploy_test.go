@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	gh "github.com/google/go-github/v62/github"
-
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
@@ -28,7 +26,7 @@ func TestFault17ADeploymentWithoutItsContainerIsUnknownAndLetsOthersGo(t *testin
 	w := newDeployWorld(t, "", stays)
 	w.start()
 	robot := w.robot()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "Count every item")
 	done := w.taskOf(proposed.Issue, task.Done)
 	_, first := w.ask(robot, "staging", "publish", done.LandedCommit, nil)
@@ -73,7 +71,7 @@ func TestThreat43And46WhatWaitsForTheMergeIsWithheldWithoutIt(t *testing.T) {
 			w.mergeBy(tom, done.PullRequest)
 		}, "the review was dismissed"},
 	} {
-		proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+		proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 		w.approve(tom, proposed.PullRequest, "Count every item")
 		done := w.taskOf(proposed.Issue, task.Done)
 		row.act(done)
@@ -90,8 +88,7 @@ func TestThreat43And46WhatWaitsForTheMergeIsWithheldWithoutIt(t *testing.T) {
 
 func (w *world) closes(number int) {
 	w.t.Helper()
-	state := "closed"
-	if _, _, err := w.as(tom).PullRequests.Edit(w.t.Context(), sampleOwner, sampleName, number, &gh.PullRequest{State: &state}); err != nil {
+	if err := w.setPullRequestOpen(w.t.Context(), tom, number, false); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -95,7 +95,7 @@ func TestFault26AFullDiskStopsAndLosesNothing(t *testing.T) {
 	w.start()
 	w.reconciled()
 	w.unready()
-	issue := w.run(maria).GetNumber()
+	issue := w.run(maria).Number
 	running := w.taskOf(issue, task.Running)
 	id := running.ID
 	w.step("Fault26AtThePatch", func() {

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
@@ -184,7 +183,7 @@ func (w *world) output(stream string) string {
 
 func (w *world) wait(what string, look func(context.Context) (bool, error)) {
 	w.t.Helper()
-	if err := until(w.t.Context(), time.Minute, what, look); err != nil {
+	if err := until(w.t.Context(), longEnough, what, look); err != nil {
 		w.t.Fatalf("%v\n%s", err, w.log)
 	}
 }

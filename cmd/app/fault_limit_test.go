@@ -37,8 +37,8 @@ func TestFault24RetryAfterIsKept(t *testing.T) {
 		}
 		return nil
 	})
-	w.say(maria, issue.GetNumber(), "/coderflow run")
-	w.taskOf(issue.GetNumber(), task.Proposed)
+	w.say(maria, issue.Topic(), "/coderflow run")
+	w.taskOf(issue.Number, task.Proposed)
 	mu.Lock()
 	defer mu.Unlock()
 	if limited.IsZero() || time.Since(limited) < wait-time.Second {

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -32,7 +33,7 @@ func TestFault19To25OutagesAreNamedAndOutlived(t *testing.T) {
 	w.unready()
 	var issues []int
 	for range 5 {
-		issues = append(issues, w.issue(maria).GetNumber())
+		issues = append(issues, w.issue(maria).Number)
 	}
 	w.settle()
 	w.step("Fault19DatabaseDownAtAWebhook", func() { w.databaseDown(issues[0]) })
@@ -126,7 +127,7 @@ func (w *world) databaseDown(issue int) {
 		w.t.Fatal(err)
 	}
 	defer lock.Rollback() //nolint:errcheck // after the rollback below it does nothing
-	w.say(maria, issue, "/coderflow run")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run")
 	if d := w.lastDelivery("issue_comment"); d.Status != http.StatusServiceUnavailable {
 		w.t.Errorf("the delivery was answered with %d %s", d.Status, d.Error)
 	}
@@ -144,7 +145,7 @@ func (w *world) databaseDown(issue int) {
 func (w *world) engineUnreachable(issue int, engine *engineProxy) {
 	w.t.Helper()
 	engine.cut()
-	w.say(maria, issue, "/coderflow run")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run")
 	w.taskOf(issue, task.Preparing)
 	w.unready("docker")
 	engine.mend()
@@ -162,13 +163,13 @@ func (w *world) engineUnreachable(issue int, engine *engineProxy) {
 // and whatever needs no container goes on.
 func (w *world) engineHangs(issue int, engine *engineProxy) {
 	w.t.Helper()
-	w.say(maria, issue, "/coderflow run")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run")
 	running := w.taskOf(issue, task.Running)
 	engine.hang()
 	w.unready("docker")
 	w.docker("wait", w.releaseAgent(running)) // it ends while the engine says nothing
-	w.say(maria, issue, "/coderflow help")
-	w.waitSaid(issue, "/coderflow cancel")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow help")
+	w.waitSaid(forge.IssueTopic(issue), "/coderflow cancel")
 	if left := w.taskOf(issue, task.Running); left.ID != running.ID {
 		w.t.Errorf("the task is %+v", left)
 	}
@@ -192,7 +193,7 @@ func (w *world) tokensExpire(issue int) {
 		}
 		return nil
 	})
-	w.say(maria, issue, "/coderflow run")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run")
 	w.finishes(issue)
 	w.hub.Fail(nil)
 	if !git.Load() || !api.Load() {
@@ -217,7 +218,7 @@ func (w *world) forgeDown(issue int) {
 		refused.Add(1)
 		return &emulator.Fault{Status: http.StatusBadGateway}
 	})
-	w.say(maria, issue, "/coderflow run")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run")
 	w.unready("forge")
 	w.handledButFails(&refused)
 	w.hub.Fail(nil)

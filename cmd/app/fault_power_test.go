@@ -82,7 +82,7 @@ func TestFault30WhatWasAcknowledgedSurvivesALossOfPower(t *testing.T) {
 		w.reconciled()
 		w.server.kill()
 		w.startToDie("delivery-stored:issue_comment")
-		issue = w.run(maria).GetNumber()
+		issue = w.run(maria).Number
 		w.died()
 	})
 	d.losePower()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -29,7 +30,7 @@ func TestFault11To17WhatWasNotSeenIsLookedUpNeverRepeated(t *testing.T) {
 
 func (w *world) proposed() task.Task {
 	w.t.Helper()
-	return w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	return w.taskOf(w.run(maria).Number, task.Proposed)
 }
 
 func (w *world) pullRequestAnswerLost() {
@@ -101,8 +102,8 @@ func (w *world) pushedWhileDown() {
 func (w *world) supersededBy(proposed task.Task, commit string) {
 	w.t.Helper()
 	w.taskOf(proposed.Issue, task.Superseded)
-	w.waitSaid(proposed.Issue, "somebody else")
-	w.waitSaid(proposed.PullRequest, "somebody else")
+	w.waitSaid(forge.IssueTopic(proposed.Issue), "somebody else")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "somebody else")
 	proposal, err := w.db().Proposal(w.t.Context(), proposed.ID)
 	if err != nil {
 		w.t.Fatal(err)

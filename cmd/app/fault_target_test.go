@@ -3,11 +3,11 @@ package main
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -32,7 +32,7 @@ func TestFault14And15LandingOnAnotherBranchSurvivesRaces(t *testing.T) {
 func (w *world) targetPushes(branch string) []string {
 	var commits []string
 	for _, push := range w.hub.Pushes(sampleRepo) {
-		if push.Ref == "refs/heads/"+branch && strings.Contains(push.Actor, "[bot]") {
+		if push.Ref == "refs/heads/"+branch && push.Actor == w.ownLogin() {
 			commits = append(commits, push.New)
 		}
 	}
@@ -98,7 +98,7 @@ func (w *world) targetApprovalFell() {
 	w.dismiss(proposed.PullRequest, review)
 	w.start()
 	w.landedOnceOn(proposed, "release/4", map[audit.Action]int{audit.DeployStarted: 0, audit.DeployEnded: 1})
-	w.waitSaid(proposed.Issue, "withheld")
+	w.waitSaid(forge.IssueTopic(proposed.Issue), "withheld")
 }
 
 func (w *world) targetMovedWhileDown() {
@@ -109,7 +109,7 @@ func (w *world) targetMovedWhileDown() {
 	w.died()
 	theirs := w.onTop("release/5")
 	w.start()
-	w.waitSaid(proposed.PullRequest, "run it again with that branch as its base")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "run it again with that branch as its base")
 	w.targetUntouched(proposed, "release/5", theirs, 0)
 	w.approve(tom, proposed.PullRequest, "") // the proposal itself still stands
 	w.landedExactly(w.taskOf(proposed.Issue, task.Done))
@@ -127,7 +127,7 @@ func (w *world) targetRaced() {
 		return nil
 	})
 	w.approve(tom, proposed.PullRequest, "/coderflow target release/6")
-	w.waitSaid(proposed.PullRequest, "moved, made or deleted branch release/6 before the push")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "moved, made or deleted branch release/6 before the push")
 	w.targetUntouched(proposed, "release/6", theirs.Load().(string), 1)
 }
 

@@ -52,7 +52,7 @@ func TestFault28OfTwoServersOneWorksOnATask(t *testing.T) {
 	db := w.db()
 	var issues []int
 	for range 6 {
-		issues = append(issues, w.run(maria).GetNumber())
+		issues = append(issues, w.run(maria).Number)
 	}
 	w.taskOf(issues[0], task.Running, task.Collecting, task.Proposed)
 	w.server.kill()

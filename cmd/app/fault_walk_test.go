@@ -16,6 +16,7 @@ import (
 	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/engine"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/store/storetest"
@@ -137,7 +138,7 @@ func (w *world) titled(title string) int {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return issue.GetNumber()
+	return issue.Number
 }
 
 // shipped is the whole way: refused once, approved, landed, deployed by the review,
@@ -145,10 +146,10 @@ func (w *world) titled(title string) int {
 func (w *world) shipped(k *keeper) {
 	w.t.Helper()
 	issue := w.titled("The total is wrong")
-	w.say(maria, issue, "/coderflow run")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run")
 	proposed := w.taskOf(issue, task.Proposed)
 	w.approve(maria, proposed.PullRequest, "")
-	w.waitSaid(proposed.PullRequest, "cannot approve it")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "cannot approve it")
 	w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow deploy publish channel=stable")
 	done := w.taskOf(issue, task.Done)
 	k.again(deploying...)
@@ -198,13 +199,13 @@ func (w *world) ended() {
 		{"Look and leave it alone", task.NoChange, nil},
 		{"Just break down", task.Failed, nil},
 		{"Try to reach out", task.Refused, nil},
-		{"To be cancelled", task.Cancelled, func(p task.Task) { w.say(maria, p.Issue, "/coderflow cancel") }},
+		{"To be cancelled", task.Cancelled, func(p task.Task) { w.say(maria, forge.IssueTopic(p.Issue), "/coderflow cancel") }},
 		{"To be closed", task.Rejected, func(p task.Task) { w.closes(p.PullRequest) }},
 		{"To be overwritten", task.Superseded, func(p task.Task) { w.onTop(p.ID.Branch()) }},
 		{"To be forgotten", task.Expired, w.forgotten},
 		{"To be kept", task.Done, func(p task.Task) {
 			w.approve(tom, p.PullRequest, "/coderflow no-push")
-			w.waitSaid(p.PullRequest, "nothing was pushed")
+			w.waitSaid(forge.PullTopic(p.PullRequest), "nothing was pushed")
 			w.approve(tom, p.PullRequest, "/coderflow target --new release/1")
 		}},
 	}
@@ -215,7 +216,7 @@ func (w *world) ended() {
 			w.label(maria, issue)
 			continue
 		}
-		w.say(maria, issue, "/coderflow run")
+		w.say(maria, forge.IssueTopic(issue), "/coderflow run")
 	}
 	for i, end := range ends {
 		if end.act != nil {

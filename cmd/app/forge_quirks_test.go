@@ -6,9 +6,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -25,23 +25,23 @@ func TestWhereDraftsAreRefusedAnOrdinaryPullRequestSaysSo(t *testing.T) {
 		}
 		return &emulator.Fault{Status: http.StatusUnprocessableEntity, Message: "Draft pull requests are not supported in this repository."}
 	})
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pr.GetDraft() || !strings.Contains(pr.GetBody(), "does not take drafts") {
-		t.Errorf("draft %v; the description does not say why it is none:\n%s", pr.GetDraft(), pr.GetBody())
+	if pr.Draft || !strings.Contains(pr.Body, "does not take drafts") {
+		t.Errorf("draft %v; the description does not say why it is none:\n%s", pr.Draft, pr.Body)
 	}
-	err = until(t.Context(), time.Minute, "the gate's check that asks for action", func(context.Context) (bool, error) {
-		runs := w.hub.CheckRuns(sampleRepo, pr.GetHead().GetSHA())
+	err = until(t.Context(), longEnough, "the gate's check that asks for action", func(context.Context) (bool, error) {
+		runs := w.hub.CheckRuns(sampleRepo, pr.Head.Commit)
 		return len(runs) == 1 && runs[0].Conclusion == "action_required", nil
 	})
 	if err != nil {
 		t.Error(err)
 	}
 	w.approve(maria, proposed.PullRequest, "")
-	w.waitSaid(proposed.PullRequest, "cannot approve it")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "cannot approve it")
 	w.noCommit(proposed)
 	w.approve(tom, proposed.PullRequest, "")
 	w.landedExactly(w.taskOf(proposed.Issue, task.Done))
@@ -62,9 +62,8 @@ func TestThreat44OnlyAPersonsDismissalWithholdsTheDeployment(t *testing.T) {
 		done := w.taskOf(proposed.Issue, task.Done)
 		w.landedExactly(done)
 		w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployStarted: 1, audit.DeployEnded: 1})
-		now, _, err := w.as(tom).PullRequests.GetReview(w.t.Context(), sampleOwner, sampleName, done.PullRequest, review.GetID())
-		if err != nil || now.GetState() != "DISMISSED" {
-			w.t.Errorf("the review is %s: %v", now.GetState(), err)
+		if now := w.lastReview(done.PullRequest); now.ID != review.ID || now.State != forge.ReviewDismissed {
+			w.t.Errorf("the review is %s", now.State)
 		}
 	})
 	w.server.kill()
@@ -79,8 +78,8 @@ func TestThreat44OnlyAPersonsDismissalWithholdsTheDeployment(t *testing.T) {
 		w.dismiss(proposed.PullRequest, review)
 		w.start()
 		done := w.taskOf(proposed.Issue, task.Done)
-		w.waitSaid(proposed.Issue, "withheld")
-		w.waitSaid(proposed.Issue, "dismissed")
+		w.waitSaid(forge.IssueTopic(proposed.Issue), "withheld")
+		w.waitSaid(forge.IssueTopic(proposed.Issue), "dismissed")
 		w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployStarted: 0, audit.DeployEnded: 1})
 	})
 }

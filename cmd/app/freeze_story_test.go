@@ -15,6 +15,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/freeze"
 	"github.com/coderflow/coderflow/internal/store/storetest"
@@ -40,7 +41,7 @@ func (w *world) freezes(arguments ...string) {
 func (w *world) waitPaused(purpose string, want bool) {
 	w.t.Helper()
 	c := w.only(purpose)
-	err := until(w.t.Context(), 20*time.Second, purpose+" container paused or not", func(context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, purpose+" container paused or not", func(context.Context) (bool, error) {
 		return (strings.TrimSpace(w.docker("inspect", "--format", "{{.State.Paused}}", c.ID)) == "true") == want, nil
 	})
 	if err != nil {
@@ -55,7 +56,7 @@ func TestAFrozenServerLetsNothingOutAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newStoppedWorld(t, withExtra(looksOften+"\ndatabase: "+storetest.PostgresOptions(t).DSN), withAgent(untilReleased+"\n"+quickAgent), withScript(once("deployment")+"\n"+untilReleased))
 	w.start()
-	issue := w.run(maria).GetNumber()
+	issue := w.run(maria).Number
 	running := w.taskOf(issue, task.Running)
 	w.step("WhileTheAgentRuns", func() { w.frozenAgent(running) })
 	w.step("BetweenApprovalAndPush", func() { w.frozenApproval(w.taskOf(issue, task.Proposed)) })
@@ -79,15 +80,15 @@ func TestAFrozenServerLetsNothingOutAndLosesNothing(t *testing.T) {
 func (w *world) frozenAgent(running task.Task) {
 	w.freezes()
 	w.waitPaused("task", true)
-	refused := w.run(maria).GetNumber()
-	w.waitSaid(refused, "CoderFlow is frozen here")
-	w.waitSaid(refused, "a key leaked")
-	labelled := w.issue(maria).GetNumber()
+	refused := w.run(maria).Number
+	w.waitSaid(forge.IssueTopic(refused), "CoderFlow is frozen here")
+	w.waitSaid(forge.IssueTopic(refused), "a key leaked")
+	labelled := w.issue(maria).Number
 	w.label(maria, labelled)
-	w.waitSaid(labelled, "remove the label and set it again")
-	w.say(maria, running.Issue, "/coderflow cancel")
-	w.say(maria, running.Issue, "/coderflow status")
-	w.waitSaid(running.Issue, "What was approved stays approved")
+	w.waitSaid(forge.IssueTopic(labelled), "remove the label and set it again")
+	w.say(maria, forge.IssueTopic(running.Issue), "/coderflow cancel")
+	w.say(maria, forge.IssueTopic(running.Issue), "/coderflow status")
+	w.waitSaid(forge.IssueTopic(running.Issue), "What was approved stays approved")
 	w.server.kill()
 	w.start()
 	w.waitPaused("task", true)
@@ -122,7 +123,7 @@ func (w *world) frozenApproval(proposed task.Task) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(longEnough):
 		w.t.Fatalf("a push that was in flight went on:\n%s", w.log)
 	}
 	w.hub.Fail(nil)
@@ -185,7 +186,7 @@ func (w *world) second() sibling {
 	w.launch("CODERFLOW_DATADIR="+data, "CODERFLOW_LISTEN="+s.address)
 	s.process, w.server = w.server, first
 	w.t.Cleanup(s.kill)
-	err = until(w.t.Context(), 30*time.Second, "the second server", func(context.Context) (bool, error) {
+	err = until(w.t.Context(), longEnough, "the second server", func(context.Context) (bool, error) {
 		response, err := http.Get("http://" + s.address + "/healthz")
 		if err != nil {
 			return false, nil //nolint:nilerr // it does not listen yet
@@ -236,7 +237,7 @@ func (w *world) holdPush() (pushing, ended chan struct{}) {
 
 func (w *world) frozenDeployment(issue int) {
 	t := w.taskOf(issue, task.Deploying)
-	err := until(w.t.Context(), time.Minute, "the deployment runs", func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, "the deployment runs", func(ctx context.Context) (bool, error) {
 		runs, err := w.db().DeployRuns(ctx, t.ID)
 		return len(runs) == 1 && runs[0].State == deploy.Running, err
 	})

@@ -68,10 +68,10 @@ func TestJudgesAdviseAndOneOfTheirDoubtsAsksForAnotherApproval(t *testing.T) {
 gate: {rules: [{name: doubts, judges: {below: {security: 5}}, approvals: 2}]}`
 	})
 	w.start()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	carrier := w.head(proposed.PullRequest)
 	w.approve(tom, proposed.PullRequest, "")
-	w.waitSaid(proposed.PullRequest, "no valid verdict of judge")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "no valid verdict of judge")
 	var first task.Examination
 	w.waitTask(proposed.ID, "a judge has asked its model", func() (bool, error) {
 		all := w.examined(proposed.ID, "sceptic")
@@ -107,15 +107,15 @@ gate: {rules: [{name: doubts, judges: {below: {security: 5}}, approvals: 2}]}`
 	w.waitCounted(proposed.ID, 1)
 	w.noCommit(proposed)
 
-	w.say(eve, proposed.PullRequest, "/coderflow judge sceptic")
-	w.waitSaid(proposed.PullRequest, "tasks:create")
+	w.say(eve, forge.PullTopic(proposed.PullRequest), "/coderflow judge sceptic")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "tasks:create")
 	model.Follow(modeltest.Script{Final: strings.ReplaceAll(carefulVerdict, `"score":4`, `"score":10`)})
-	w.say(maria, proposed.PullRequest, "/coderflow judge careful")
+	w.say(maria, forge.PullTopic(proposed.PullRequest), "/coderflow judge careful")
 	w.waitTask(proposed.ID, "a kinder verdict", func() (bool, error) {
 		all := w.examined(proposed.ID, "careful")
 		return len(all) == 2 && all[1].State == task.ExaminationPassed && all[1].RequestedBy == w.subject(maria), nil
 	})
-	w.waitSaid(proposed.PullRequest, "| security | 10 / 10 |")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "| security | 10 / 10 |")
 	w.noCommit(proposed) // the first verdict stands
 
 	// Where no rule reads them, verdicts hold nothing up.
@@ -210,10 +210,10 @@ func (w *world) judgesSpentTheirOwn(id task.ID, careful, sceptic task.Examinatio
 // judgesShown reads the pull request as a reviewer does.
 func (w *world) judgesShown(proposed task.Task, carrier string) {
 	w.t.Helper()
-	w.waitSaid(proposed.PullRequest, "What AI judges say about revision 1")
-	w.waitSaid(proposed.PullRequest, "| security | 4 / 10 | 9 / 10 |")
-	w.waitSaid(proposed.PullRequest, "| recommends | ✏️ **revise** | 👍 **approve** |")
-	reviews, _, err := w.as(maria).PullRequests.ListReviews(w.t.Context(), sampleOwner, sampleName, proposed.PullRequest, nil)
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "What AI judges say about revision 1")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "| security | 4 / 10 | 9 / 10 |")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "| recommends | ✏️ **revise** | 👍 **approve** |")
+	reviews, _, err := w.gitHub(maria).PullRequests.ListReviews(w.t.Context(), sampleOwner, sampleName, proposed.PullRequest, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func (w *world) judgesShown(proposed task.Task, carrier string) {
 			continue
 		}
 		posted++
-		said, _, err := w.as(maria).PullRequests.ListReviewComments(w.t.Context(), sampleOwner, sampleName, proposed.PullRequest, r.GetID(), nil)
+		said, _, err := w.gitHub(maria).PullRequests.ListReviewComments(w.t.Context(), sampleOwner, sampleName, proposed.PullRequest, r.GetID(), nil)
 		if err != nil || len(said) != 2 || r.GetState() != "COMMENTED" || r.GetCommitID() != carrier {
 			w.t.Fatalf("review %s of %s: %d remarks, %v", r.GetState(), r.GetCommitID(), len(said), err)
 		}

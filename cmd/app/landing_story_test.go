@@ -8,10 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	gh "github.com/google/go-github/v62/github"
-
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -42,7 +41,7 @@ func (w *world) ownPushes() []string {
 	w.t.Helper()
 	var pushed []string
 	for _, push := range w.hub.Pushes(sampleRepo) {
-		if strings.Contains(push.Actor, "[bot]") && push.Kind != "branch_creation" || !strings.Contains(push.Ref, task.BranchPrefix) && strings.Contains(push.Actor, "[bot]") {
+		if push.Actor == w.ownLogin() && push.Kind != "branch_creation" || !strings.Contains(push.Ref, task.BranchPrefix) && push.Actor == w.ownLogin() {
 			pushed = append(pushed, push.Ref+" "+push.New)
 		}
 	}
@@ -61,9 +60,9 @@ func (w *world) landedOn(done task.Task, branch string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if len(commit.Parents) != 1 || commit.Parents[0].GetSHA() != p.BaseCommit || commit.GetCommit().GetTree().GetSHA() != p.Tree ||
-		!strings.Contains(commit.GetCommit().GetAuthor().GetEmail(), "+"+tom+"@") {
-		w.t.Errorf("landed commit %+v, want tree %s on %s by tom", commit.GetCommit(), p.Tree, p.BaseCommit)
+	if len(commit.Parents) != 1 || commit.Parents[0] != p.BaseCommit || commit.Tree != p.Tree ||
+		commit.Author.Email != w.mailOf(tom) {
+		w.t.Errorf("landed commit %+v, want tree %s on %s by tom", commit, p.Tree, p.BaseCommit)
 	}
 	if pushes := w.branchPushes(done.ID); !slices.Equal(pushes, []string{p.Carrier}) {
 		w.t.Errorf("pushes to the proposal branch: %q, want the carrier alone", pushes)
@@ -72,11 +71,11 @@ func (w *world) landedOn(done task.Task, branch string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if pr.GetState() != "closed" || pr.GetMerged() || !strings.Contains(pr.GetBody(), branch) || strings.Contains(pr.GetBody(), "How to approve") {
-		w.t.Errorf("the pull request is %s, merged %v, and says\n%s", pr.GetState(), pr.GetMerged(), pr.GetBody())
+	if pr.Open || pr.Merged || !strings.Contains(pr.Body, branch) || strings.Contains(pr.Body, "How to approve") {
+		w.t.Errorf("the pull request is open: %v, merged: %v, and says\n%s", pr.Open, pr.Merged, pr.Body)
 	}
-	w.waitSaid(done.PullRequest, "on branch `"+branch+"`")
-	w.waitSaid(done.Issue, "landed on `"+branch+"`")
+	w.waitSaid(forge.PullTopic(done.PullRequest), "on branch `"+branch+"`")
+	w.waitSaid(forge.IssueTopic(done.Issue), "landed on `"+branch+"`")
 	w.wait("the checks", func(context.Context) (bool, error) {
 		patch, landed := w.hub.CheckRuns(sampleRepo, p.Carrier), w.hub.CheckRuns(sampleRepo, done.LandedCommit)
 		return len(patch) == 1 && patch[0].Conclusion == "cancelled" && len(landed) == 1 && landed[0].Conclusion == "success", nil
@@ -149,8 +148,8 @@ func (w *world) namesRefused() {
 		w.t.Errorf("main is at %s, %s landed", w.tip("main"), done.LandedCommit)
 	}
 	pr, err := w.pullRequest(w.t.Context(), done.PullRequest)
-	if err != nil || pr.GetMerged() || pr.GetState() != "closed" {
-		w.t.Errorf("the pull request is %s, merged %v: %v", pr.GetState(), pr.GetMerged(), err)
+	if err != nil || pr.Merged || pr.Open {
+		w.t.Errorf("the pull request is open: %v, merged: %v: %v", pr.Open, pr.Merged, err)
 	}
 }
 
@@ -158,11 +157,11 @@ func (w *world) namesRefused() {
 func (w *world) refusedReview(proposed task.Task, text, says string) {
 	w.t.Helper()
 	review := w.approve(tom, proposed.PullRequest, text)
-	marker := fmt.Sprintf("<!-- coderflow:review=%d -->", review.GetID())
+	marker := fmt.Sprintf("<!-- coderflow:review=%s -->", review.ID)
 	w.wait(fmt.Sprintf("the answer to %q with %q", text, says), func(ctx context.Context) (bool, error) {
-		comments, err := w.comments(ctx, proposed.PullRequest)
-		return slices.ContainsFunc(comments, func(c *gh.IssueComment) bool {
-			return strings.HasPrefix(c.GetBody(), marker) && strings.Contains(c.GetBody(), "does not count") && strings.Contains(strings.ReplaceAll(c.GetBody(), "`", ""), says)
+		comments, err := w.comments(ctx, forge.PullTopic(proposed.PullRequest))
+		return slices.ContainsFunc(comments, func(c forge.Comment) bool {
+			return strings.HasPrefix(c.Body, marker) && strings.Contains(c.Body, "does not count") && strings.Contains(strings.ReplaceAll(c.Body, "`", ""), says)
 		}), err
 	})
 }
@@ -173,7 +172,7 @@ func TestACommitThatIsKeptIsPushedOnlyByAnotherApproval(t *testing.T) {
 	w := newWorld(t, withExtra(looksOften))
 	proposed := w.proposed()
 	w.approve(tom, proposed.PullRequest, "Keep it\n\n/coderflow no-push")
-	w.waitSaid(proposed.PullRequest, "was made and kept in CoderFlow, and nothing was pushed")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "was made and kept in CoderFlow, and nothing was pushed")
 	waiting := w.taskOf(proposed.Issue, task.Proposed)
 	kept := w.onlyCommit()
 	if !strings.Contains(waiting.Failure, kept) || waiting.ApprovalID != "" || waiting.LandedCommit != "" {
@@ -207,8 +206,8 @@ func TestACommitThatIsKeptIsPushedOnlyByAnotherApproval(t *testing.T) {
 	done := w.taskOf(proposed.Issue, task.Done)
 	w.landedExactly(done)
 	commit, err := w.commit(t.Context(), done.LandedCommit)
-	if err != nil || !strings.HasPrefix(commit.GetCommit().GetMessage(), "Push it\n") || done.LandedCommit == kept {
-		t.Errorf("landed %s %q, kept %s: %v", done.LandedCommit, commit.GetCommit().GetMessage(), kept, err)
+	if err != nil || !strings.HasPrefix(commit.Message, "Push it\n") || done.LandedCommit == kept {
+		t.Errorf("landed %s %q, kept %s: %v", done.LandedCommit, commit.Message, kept, err)
 	}
 	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.CommitKept: 1, audit.PushIntent: 1, audit.PushDone: 1, audit.ApprovalVoid: 0})
 }

@@ -5,60 +5,71 @@ import (
 	"fmt"
 	"time"
 
-	gh "github.com/google/go-github/v62/github"
-
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 )
 
-// people acts at the local forge as its sample users do: through the REST API,
-// each with their own token.
+// people act at the local forge as its sample users do: through its API, each with their
+// own token.
 type people struct {
 	hub *emulator.Forge
+	acts
 }
 
-func (p people) as(login string) *gh.Client {
-	client := gh.NewClient(nil).WithAuthToken(p.hub.ClientFor(login))
-	client, err := client.WithEnterpriseURLs(p.hub.Info().APIURL, p.hub.Info().APIURL)
-	if err != nil { // the forge's own address is a URL
-		panic(fmt.Sprintf("the local forge's address: %v", err))
+// acts are what people do at a forge, whichever it is.
+type acts interface {
+	// ours reports whether CoderFlow is the user.
+	ours(u forge.User) bool
+
+	openIssue(ctx context.Context, login, title, body string) (forge.Issue, error)
+	editIssue(ctx context.Context, login string, number int, body string) error
+	setIssueOpen(ctx context.Context, login string, number int, open bool) error
+	addLabel(ctx context.Context, login string, number int, label string) error
+	labels(ctx context.Context, number int) ([]string, error)
+
+	comment(ctx context.Context, login string, topic forge.Topic, body string) (forge.Comment, error)
+	editComment(ctx context.Context, login string, comment forge.Comment, body string) error
+	comments(ctx context.Context, topic forge.Topic) ([]forge.Comment, error)
+
+	pullRequest(ctx context.Context, number int) (forge.PullRequest, error)
+	pullRequests(ctx context.Context) ([]forge.PullRequest, error)
+	setPullRequestOpen(ctx context.Context, login string, number int, open bool) error
+	retarget(ctx context.Context, login string, number int, branch string) error
+	// files are those that the pull request changes.
+	files(ctx context.Context, number int) ([]changedFile, error)
+	// merge merges with a merge commit, which it returns.
+	merge(ctx context.Context, login string, number int) (commit string, err error)
+
+	// review says what there is to say, and gives the verdict.
+	review(ctx context.Context, login string, number int, verdict forge.ReviewState, text string, remarks ...forge.Remark) (forge.Review, error)
+	// dismiss takes the approval back, as that can be done at the forge.
+	dismiss(ctx context.Context, login string, number int, review forge.Review) error
+	reviews(ctx context.Context, number int) ([]forge.Review, error)
+
+	commit(ctx context.Context, sha string) (commitAtForge, error)
+}
+
+// commitAtForge is a commit as the forge shows it.
+type commitAtForge struct {
+	SHA, Tree, Message string
+	Parents            []string
+	Author, Committer  signature
+	Files              []changedFile
+}
+
+type signature struct{ Name, Email string }
+
+// changedFile is a file that a commit or a pull request changes, and how: "added".
+type changedFile struct {
+	Path, Status         string
+	Additions, Deletions int
+}
+
+func newPeople(hub *emulator.Forge) people {
+	if hub.Info().Azure != nil {
+		return people{hub, azurePeople{hub}}
 	}
-	return client
-}
-
-func (p people) openIssue(ctx context.Context, login, title, body string) (*gh.Issue, error) {
-	issue, _, err := p.as(login).Issues.Create(ctx, sampleOwner, sampleName, &gh.IssueRequest{Title: &title, Body: &body})
-	return issue, err
-}
-
-func (p people) comment(ctx context.Context, login string, number int, body string) (*gh.IssueComment, error) {
-	comment, _, err := p.as(login).Issues.CreateComment(ctx, sampleOwner, sampleName, number, &gh.IssueComment{Body: &body})
-	return comment, err
-}
-
-func (p people) review(ctx context.Context, login string, number int, event, body string) (*gh.PullRequestReview, error) {
-	review, _, err := p.as(login).PullRequests.CreateReview(ctx, sampleOwner, sampleName, number,
-		&gh.PullRequestReviewRequest{Event: &event, Body: &body})
-	return review, err
-}
-
-func (p people) comments(ctx context.Context, number int) ([]*gh.IssueComment, error) {
-	comments, _, err := p.as(tom).Issues.ListComments(ctx, sampleOwner, sampleName, number, nil)
-	return comments, err
-}
-
-func (p people) pullRequest(ctx context.Context, number int) (*gh.PullRequest, error) {
-	pr, _, err := p.as(tom).PullRequests.Get(ctx, sampleOwner, sampleName, number)
-	return pr, err
-}
-
-func (p people) pullRequests(ctx context.Context) ([]*gh.PullRequest, error) {
-	prs, _, err := p.as(tom).PullRequests.List(ctx, sampleOwner, sampleName, &gh.PullRequestListOptions{State: "all"})
-	return prs, err
-}
-
-func (p people) commit(ctx context.Context, sha string) (*gh.RepositoryCommit, error) {
-	commit, _, err := p.as(tom).Repositories.GetCommit(ctx, sampleOwner, sampleName, sha, nil)
-	return commit, err
+	return people{hub, gitHubPeople{hub}}
 }
 
 // until calls look until it reports true, an error, or the time is over.

@@ -79,9 +79,9 @@ func TestGitWorksInTheNameOfWhoSignedIn(t *testing.T) {
 		t.Errorf("%s", me)
 	}
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "Count every item")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	w.landedExactly(done)
 	for action, login := range map[audit.Action]string{audit.BaseFetched: maria, audit.ProposalPublished: maria, audit.PushDone: tom} {
 		if got := w.credentialOf(done.ID, action); got != w.own(login) {
@@ -122,9 +122,9 @@ func TestThreat46AnApproversTokenNeverPushesToANamedBranch(t *testing.T) {
 	w.start(useForGit)
 	w.signedIn(maria, tom)
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow target main")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	if got := w.credentialOf(done.ID, audit.PushDone); !strings.HasPrefix(got, "github app installation") {
 		t.Errorf("main was pushed with %q", got)
 	}
@@ -137,9 +137,9 @@ func TestFault25APersonsTokenThatEndsInTheMiddleIsRenewedOnce(t *testing.T) {
 	w.start(useForGit)
 	w.signedIn(maria)
 	issue := w.run(maria)
-	w.taskOf(issue.GetNumber(), task.Running)
+	w.taskOf(issue.Number, task.Running)
 	w.hub.ExpireUserTokens()
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	if got := w.credentialOf(proposed.ID, audit.ProposalPublished); got != w.own(maria) || w.audited(audit.GitTokenRefreshed) != 1 {
 		t.Errorf("published with %q after %d renewals", got, w.audited(audit.GitTokenRefreshed))
 	}
@@ -169,13 +169,13 @@ func TestThreat48ARevokedTokenOfAPersonIsNotUsed(t *testing.T) {
 			w.start(c.environment...)
 			w.signedIn(c.login)
 			issue := w.run(c.login)
-			running := w.taskOf(issue.GetNumber(), task.Running)
+			running := w.taskOf(issue.Number, task.Running)
 			if c.revoke {
 				w.hub.RevokeUserTokens(c.login)
 			} else if err := w.hub.AddCollaborator(sampleRepo, c.login, "read"); err != nil {
 				t.Fatal(err)
 			}
-			ended := w.taskOf(issue.GetNumber(), c.state)
+			ended := w.taskOf(issue.Number, c.state)
 			said := ended.Failure
 			if c.state == task.Proposed {
 				said = w.credentialOf(running.ID, audit.ProposalPublished)

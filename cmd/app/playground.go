@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"github.com/coderflow/coderflow/internal/config"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/forge/github"
 )
@@ -44,10 +45,12 @@ const (
 // Its App has what app.yml asks for and nothing more (a test holds app.yml to the
 // same two functions), so that the flow is always played with the least permissions.
 func startForge(ctx context.Context, o emulator.Options) (*emulator.Forge, error) {
-	o.App = &emulator.AppManifest{
-		// Where people come back to after signing in; on this machine the port is free.
-		CallbackURLs: []string{"http://127.0.0.1/auth/github/callback"},
-		Name:         "CoderFlow", URL: "https://coderflow.dev", Events: github.AppEvents(), Permissions: github.AppPermissions(),
+	if o.Kind != forge.AzureDevOps {
+		o.App = &emulator.AppManifest{
+			// Where people come back to after signing in; on this machine the port is free.
+			CallbackURLs: []string{"http://127.0.0.1/auth/github/callback"},
+			Name:         "CoderFlow", URL: "https://coderflow.dev", Events: github.AppEvents(), Permissions: github.AppPermissions(),
+		}
 	}
 	hub, err := emulator.New(o)
 	if err != nil {
@@ -103,16 +106,6 @@ func sampleProject() (map[string]string, error) {
 	return files, err
 }
 
-// userID is the numeric id of a sample user.
-func userID(info emulator.Info, login string) int64 {
-	for _, u := range info.Users {
-		if u.Login == login {
-			return u.ID
-		}
-	}
-	return 0
-}
-
 var demoManifests = template.Must(template.New("manifests").Funcs(template.FuncMap{
 	"indent": func(n int, text string) string {
 		return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+strings.Repeat(" ", n))
@@ -124,7 +117,7 @@ metadata:
 spec:
   description: The sample project on the local forge
   repositories:
-    - {name: {{.Repository}}, id: {{.RepositoryID}}}
+    - {{.Repository}}
   agent:
 {{- if .Preset}}
     preset: {{.Preset}}
@@ -164,13 +157,13 @@ apiVersion: coderflow.dev/v1
 kind: RoleBinding
 metadata:
   name: maria-develops
-spec: {subject: "github:{{.Maria}} (maria)", role: developer, resource: environment/staging}
+spec: {subject: "{{.Maria}} (maria)", role: developer, resource: environment/staging}
 ---
 apiVersion: coderflow.dev/v1
 kind: RoleBinding
 metadata:
   name: tom-approves
-spec: {subject: "github:{{.Tom}} (tom)", role: environment-admin, resource: environment/staging}
+spec: {subject: "{{.Tom}} (tom)", role: environment-admin, resource: environment/staging}
 `))
 
 // installation is a configuration for the local forge in a directory of its own.
@@ -229,9 +222,9 @@ func install(dir string, info emulator.Info, s settings) (installation, error) {
 	}
 	var manifests strings.Builder
 	err = demoManifests.Execute(&manifests, map[string]any{
-		"Repository": sampleRepo, "RepositoryID": info.Repositories[0].ID, "Script": s.Script,
+		"Repository": sampleEntry(info), "Script": s.Script,
 		"Agent": s.Agent, "Preset": s.Preset, "Memory": cmp.Or(s.Memory, "512MiB"), "Spec": s.Spec, "Limits": s.Limits, "Secrets": s.Secrets, "Network": s.Network,
-		"Maria": userID(info, maria), "Tom": userID(info, tom),
+		"Maria": sampleSubject(info, maria), "Tom": sampleSubject(info, tom),
 	})
 	if err != nil {
 		return installation{}, fmt.Errorf("write the demo's manifests: %w", err)
@@ -244,17 +237,9 @@ func install(dir string, info emulator.Info, s settings) (installation, error) {
 publicURL: %s
 dataDir: %s
 bootstrap: manifests
-github:
-  apiURL: %s
-  graphqlURL: %s
-  gitURL: %s
-  appID: %d
-  privateKeyFile: %s
-  webhookSecretFile: %s
-  oauth: {clientID: %s, clientSecretFile: %s}
 %s
-`, s.Listen, s.publicURL(), filepath.Join(dir, "data"), info.APIURL, info.GraphQLURL, info.GitURL, info.AppID, info.PrivateKeyFile, info.WebhookSecretFile,
-		info.ClientID, info.ClientSecretFile, s.Extra)
+%s
+`, s.Listen, s.publicURL(), filepath.Join(dir, "data"), forgeSection(info), s.Extra)
 	if host := os.Getenv("DOCKER_HOST"); host != "" {
 		text += fmt.Sprintf("docker: {host: %q}\n", host)
 	}

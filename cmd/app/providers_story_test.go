@@ -11,6 +11,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/engine"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -38,12 +39,12 @@ func forgeTeamWorld(t *testing.T) *world {
 	path := filepath.Join(w.dir, "manifests", "demo.yaml")
 	text, err := os.ReadFile(path)
 	must(err)
-	was := fmt.Sprintf("github:%d", userID(w.hub.Info(), tom))
+	was := w.subject(tom)
 	changed := strings.Replace(string(text), was, "team:leads", 1)
 	if changed == string(text) {
 		t.Fatalf("%s binds %s no more:\n%s", path, was, text)
 	}
-	repository, _, err := w.as(tom).Repositories.Get(t.Context(), sampleOwner, sampleName)
+	repository, _, err := w.gitHub(tom).Repositories.Get(t.Context(), sampleOwner, sampleName)
 	must(err)
 	changed = strings.Replace(changed, "team:leads (tom)", "team:leads", 1) + fmt.Sprintf(`---
 apiVersion: coderflow.dev/v1
@@ -86,9 +87,9 @@ func TestThreat48ATeamAtTheForgeApprovesAndAProviderPushes(t *testing.T) {
 	t.Parallel()
 	w := forgeTeamWorld(t)
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow deploy publish channel=stable")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	w.landedExactly(done)
 	w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployEnded: 1})
 	for _, push := range w.hub.Pushes(sampleRepo) {
@@ -106,12 +107,12 @@ func TestThreat48ATeamAtTheForgeApprovesAndAProviderPushes(t *testing.T) {
 	}
 
 	second := w.run(maria)
-	next := w.taskOf(second.GetNumber(), task.Proposed)
+	next := w.taskOf(second.Number, task.Proposed)
 	if err := w.hub.RemoveTeamMember(sampleOwner, "leads", tom); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(engine.ApprovalAge) // the gate may have asked a moment ago
 	w.approve(tom, next.PullRequest, "ship it")
-	w.waitSaid(next.PullRequest, "has no role in environment")
+	w.waitSaid(forge.PullTopic(next.PullRequest), "has no role in environment")
 	w.noCommit(next)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -63,7 +64,7 @@ func TestTheLogAndTheForgeAreHeldAgainstEachOther(t *testing.T) {
 	run := w.deployed(w.runOf(done.ID, "publish", deploy.OnApproval).ID, deploy.Succeeded)
 	kept := w.proposed()
 	w.approve(tom, kept.PullRequest, "/coderflow no-push")
-	w.waitSaid(kept.PullRequest, "was made and kept")
+	w.waitSaid(forge.PullTopic(kept.PullRequest), "was made and kept")
 
 	clean := w.reconcile(auditor)
 	if l := clean.Looks[0]; len(clean.Differences) > 0 || l.Tasks != 1 || l.Approvals != 1 || l.Deployments != 1 || l.Commits != 1 || len(l.NotLooked) > 0 {
@@ -72,9 +73,9 @@ func TestTheLogAndTheForgeAreHeldAgainstEachOther(t *testing.T) {
 	w.chainHas(done, auditor)
 
 	keptCommit := w.keptCommit(kept)
-	subjects := w.behindItsBack(done, keptCommit, review.GetID())
+	subjects := w.behindItsBack(done, keptCommit, review)
 	want := []string{
-		"approval-gone review " + fmt.Sprint(review.GetID()), "branch-moved " + done.ID.Branch(), "commit-gone " + done.LandedCommit,
+		"approval-gone review " + review.ID, "branch-moved " + done.ID.Branch(), "commit-gone " + done.LandedCommit,
 		"commit-unknown " + subjects["copy"], "commit-unknown " + subjects["unknown"], "trailers-lie " + subjects["lie"],
 		"deployment-gone " + run.ID, "deployment-unrecorded " + subjects["deployment"], "push-unapproved " + keptCommit, "push-unapproved coderflow/aaaaaaaaaaaa",
 	}
@@ -169,7 +170,7 @@ func (w *world) keptCommit(kept task.Task) string {
 }
 
 // behindItsBack does what nobody approved, and returns what it made.
-func (w *world) behindItsBack(done task.Task, kept string, review int64) map[string]string {
+func (w *world) behindItsBack(done task.Task, kept string, review forge.Review) map[string]string {
 	w.t.Helper()
 	made := map[string]string{}
 	w.pushAs(maria, "main", func(git func(...string) string) {
@@ -192,12 +193,8 @@ func (w *world) behindItsBack(done task.Task, kept string, review int64) map[str
 		git("-c", "protocol.file.allow=always", "fetch", "-q", mirrors[0], "+refs/coderflow/landings/*:refs/stolen/*")
 		git("push", "-q", "origin", kept+":refs/heads/kept")
 	})
-	_, _, err := w.as(tom).PullRequests.DismissReview(w.t.Context(), sampleOwner, sampleName, done.PullRequest, review,
-		&gh.PullRequestReviewDismissalRequest{Message: gh.String("on second thought")})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	d, _, err := w.as(tom).Repositories.CreateDeployment(w.t.Context(), sampleOwner, sampleName, &gh.DeploymentRequest{
+	w.dismiss(done.PullRequest, review)
+	d, _, err := w.gitHub(tom).Repositories.CreateDeployment(w.t.Context(), sampleOwner, sampleName, &gh.DeploymentRequest{
 		Ref: gh.String(made["copy"]), Environment: gh.String("staging"), Payload: map[string]string{"task": "0123456789abcdef"},
 		AutoMerge: gh.Bool(false), RequiredContexts: &[]string{},
 	})

@@ -93,13 +93,13 @@ func TestTheCommandsAgainstAServer(t *testing.T) {
 	}
 	mariaAt, tomAt, eveAt := seats[0], seats[1], seats[2]
 	issue := w.run(maria)
-	running := w.taskOf(issue.GetNumber(), task.Running, task.Collecting, task.Proposed)
+	running := w.taskOf(issue.Number, task.Running, task.Collecting, task.Proposed)
 	id := string(running.ID)
 
 	if log := mariaAt.must("tasks", "logs", "-f", id); log != "begun\n\\u001b[2Jended\n" {
 		t.Errorf("the followed log is %q", log)
 	}
-	w.taskOf(issue.GetNumber(), task.Proposed)
+	w.taskOf(issue.Number, task.Proposed)
 	w.seeTasks(mariaAt, eveAt, id)
 	w.cancelAtASeat(mariaAt, tomAt, eveAt)
 	w.seeAccess(mariaAt, tomAt)
@@ -156,19 +156,19 @@ func (w *world) seeTasks(p, stranger *seat, id string) {
 func (w *world) cancelAtASeat(requester, admin, stranger *seat) {
 	w.t.Helper()
 	issue := w.run(maria)
-	second := string(w.taskOf(issue.GetNumber(), task.Running, task.Collecting, task.Proposed).ID)
+	second := string(w.taskOf(issue.Number, task.Running, task.Collecting, task.Proposed).ID)
 	stranger.fails(notFoundStatus, "you may not see it", "tasks", "cancel", second)
 	if out := requester.must("tasks", "cancel", second); !strings.Contains(out, "is being cancelled") {
 		w.t.Errorf("%s", out)
 	}
-	w.taskOf(issue.GetNumber(), task.Cancelled)
+	w.taskOf(issue.Number, task.Cancelled)
 	if out := w.bothWays(admin, "tasks", "cancel", second); !strings.Contains(out, "is cancelled") {
 		w.t.Errorf("cancelled again: %s", out)
 	}
 	issue = w.run(maria)
-	third := string(w.taskOf(issue.GetNumber(), task.Running, task.Collecting, task.Proposed).ID)
+	third := string(w.taskOf(issue.Number, task.Running, task.Collecting, task.Proposed).ID)
 	admin.must("tasks", "cancel", "-c", w.in.config, third)
-	w.taskOf(issue.GetNumber(), task.Cancelled)
+	w.taskOf(issue.Number, task.Cancelled)
 	if log := admin.must("audit", "--environment", "staging", "--task", third, "-o", "json"); !strings.Contains(log, `"actor":"local:seat"`) {
 		w.t.Errorf("the operator's cancellation is not audited as theirs: %s", log)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store/storetest"
 	"github.com/coderflow/coderflow/internal/task"
@@ -27,10 +28,10 @@ func TestARestoredServerDoesNothingTwice(t *testing.T) {
 	t.Parallel()
 	w := newStoppedWorld(t, withScript(once("deployment")), withExtra(looksOften))
 	w.start()
-	waiting := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	waiting := w.taskOf(w.run(maria).Number, task.Proposed)
 	w.server.kill()
 	w.startToDie("push-intended")
-	lands := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	lands := w.taskOf(w.run(maria).Number, task.Proposed)
 	pushes := w.countPushes()
 	w.approve(tom, lands.PullRequest, "Count every item\n\n/coderflow deploy publish channel=stable")
 	w.died()
@@ -70,7 +71,7 @@ func TestARestoredServerDoesNothingTwice(t *testing.T) {
 	if now := w.head(lands.PullRequest); now != landed || pushes() != pushed || len(w.containers("deploy")) != 0 || ran != 1 {
 		t.Errorf("head %s, was %s; %d pushes, were %d; deployments ran %d times", now, landed, pushes(), pushed, ran)
 	}
-	w.waitSaid(waiting.PullRequest, "restored from a backup")
+	w.waitSaid(forge.PullTopic(waiting.PullRequest), "restored from a backup")
 	if again := w.taskOf(waiting.Issue, task.Proposed); again.ApprovalID != "" {
 		t.Errorf("a review from before the restore approved: %+v", again)
 	}

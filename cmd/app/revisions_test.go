@@ -14,6 +14,7 @@ import (
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -38,28 +39,28 @@ func TestAProposalIsRevisedUntilSomebodyApprovesTheNewestRevision(t *testing.T) 
 	t.Parallel()
 	w := newWorld(t, withAgent(revisingAgent))
 	issue := w.run(maria)
-	first := w.taskOf(issue.GetNumber(), task.Proposed)
+	first := w.taskOf(issue.Number, task.Proposed)
 	pr := first.PullRequest
 	carriers := []string{w.head(pr)}
 
-	w.say(eve, pr, "/coderflow revise ADD: nothing")
-	w.waitSaid(pr, "has no role in environment")
-	w.say(maria, pr, "/coderflow revise ADD: unit")
-	second := w.revised(issue.GetNumber(), 2)
+	w.say(eve, forge.PullTopic(pr), "/coderflow revise ADD: nothing")
+	w.waitSaid(forge.PullTopic(pr), "has no role in environment")
+	w.say(maria, forge.PullTopic(pr), "/coderflow revise ADD: unit")
+	second := w.revised(issue.Number, 2)
 	carriers = append(carriers, w.head(pr))
 	w.follows(second, carriers)
 	w.proposes(second, map[string]string{"rounds": "2\n", "added": "ADD: unit\n"})
-	w.waitSaid(pr, "Revision 2 is up for review")
+	w.waitSaid(forge.PullTopic(pr), "Revision 2 is up for review")
 
 	w.approvesCommit(tom, pr, carriers[0], "ship it") // threat 41
-	w.waitSaid(pr, "the review is of commit `"+carriers[0][:12])
+	w.waitSaid(forge.PullTopic(pr), "the review is of commit `"+carriers[0][:12])
 	w.auditHas(second.ID, map[audit.Action]int{audit.ApprovalRefused: 1, audit.ApprovalRecorded: 0, audit.PushIntent: 0})
 
 	w.requestsChanges(tom, second, "ADD: total", "receipt.awk", "the tax is missing")
-	third := w.revised(issue.GetNumber(), 3)
+	third := w.revised(issue.Number, 3)
 	carriers = append(carriers, w.head(pr))
 	w.follows(third, carriers)
-	w.waitSaid(pr, "the tax is missing")
+	w.waitSaid(forge.PullTopic(pr), "the tax is missing")
 	if added := w.resultFile(third, "added"); !strings.Contains(added, "ADD: total") || !strings.Contains(added, ": the tax is missing") {
 		t.Errorf("the agent was told %q", added)
 	}
@@ -67,26 +68,26 @@ func TestAProposalIsRevisedUntilSomebodyApprovesTheNewestRevision(t *testing.T) 
 	w.showsRevisions(third)
 
 	w.landsElsewhere(tom, "NEWS", "news\n")
-	w.say(maria, pr, "/coderflow rebase")
-	fourth := w.revised(issue.GetNumber(), 4)
+	w.say(maria, forge.PullTopic(pr), "/coderflow rebase")
+	fourth := w.revised(issue.Number, 4)
 	carriers = append(carriers, w.head(pr))
 	w.follows(fourth, carriers)
 	if fourth.BaseCommit == third.BaseCommit || w.resultFile(fourth, "NEWS") != "news\n" || w.resultFile(fourth, "rounds") != "3\n" {
 		t.Errorf("the rebased change is of base %s and has %q", fourth.BaseCommit, w.resultFile(fourth, "rounds"))
 	}
-	w.say(maria, pr, "/coderflow rebase")
-	w.waitSaid(pr, "it is on the tip of main already")
+	w.say(maria, forge.PullTopic(pr), "/coderflow rebase")
+	w.waitSaid(forge.PullTopic(pr), "it is on the tip of main already")
 
-	w.say(maria, pr, "/coderflow revise FAIL: please")
-	w.waitSaid(pr, "Revision 6 came to nothing")
-	w.say(maria, pr, "/coderflow revise KEEP: it")
-	w.waitSaid(pr, "Revision 7 came to nothing")
-	stands := w.taskOf(issue.GetNumber(), task.Proposed)
+	w.say(maria, forge.PullTopic(pr), "/coderflow revise FAIL: please")
+	w.waitSaid(forge.PullTopic(pr), "Revision 6 came to nothing")
+	w.say(maria, forge.PullTopic(pr), "/coderflow revise KEEP: it")
+	w.waitSaid(forge.PullTopic(pr), "Revision 7 came to nothing")
+	stands := w.taskOf(issue.Number, task.Proposed)
 	if w.head(pr) != carriers[3] {
 		t.Errorf("the branch moved to %s by a revision that came to nothing", w.head(pr))
 	}
-	w.say(maria, pr, "/coderflow revise ADD: receipt")
-	last := w.revised(issue.GetNumber(), 8)
+	w.say(maria, forge.PullTopic(pr), "/coderflow revise ADD: receipt")
+	last := w.revised(issue.Number, 8)
 	if w.resultFile(last, "half-done") != "" || w.resultFile(last, "rounds") != "4\n" || last.BaseCommit != stands.BaseCommit {
 		t.Errorf("revision 8 goes on from what revision 6 left: %q", w.resultFile(last, "rounds"))
 	}
@@ -125,7 +126,7 @@ func (w *world) approvesWhileSomebodyRevises(t task.Task, carriers *[]string) ta
 	w.t.Helper()
 	var both sync.WaitGroup
 	both.Go(func() { w.approve(tom, t.PullRequest, "Count every item") })
-	both.Go(func() { w.say(maria, t.PullRequest, "/coderflow revise ADD: late") })
+	both.Go(func() { w.say(maria, forge.PullTopic(t.PullRequest), "/coderflow revise ADD: late") })
 	both.Wait()
 	w.wait("an end of the race", func(context.Context) (bool, error) {
 		found := w.tasksOf(t.Issue)[0]
@@ -168,11 +169,11 @@ func (w *world) follows(t task.Task, carriers []string) {
 	}
 	last := carriers[len(carriers)-1]
 	commit, err := w.commit(w.t.Context(), last)
-	if err != nil || commit.Parents[0].GetSHA() != carriers[len(carriers)-2] {
+	if err != nil || commit.Parents[0] != carriers[len(carriers)-2] {
 		w.t.Errorf("%s does not follow the carrier before: %v, %v", last, commit.Parents, err)
 	}
-	files, _, err := w.as(tom).PullRequests.ListFiles(w.t.Context(), sampleOwner, sampleName, t.PullRequest, nil)
-	if err != nil || len(files) != 1 || files[0].GetFilename() != task.ProposalPath(t.ID) || files[0].GetStatus() != "added" {
+	files, err := w.files(w.t.Context(), t.PullRequest)
+	if err != nil || len(files) != 1 || files[0].Path != task.ProposalPath(t.ID) || files[0].Status != "added" {
 		w.t.Errorf("the pull request shows %v, %v", files, err)
 	}
 }
@@ -200,7 +201,7 @@ func (w *world) resultFile(t task.Task, path string) string {
 func (w *world) approvesCommit(login string, number int, commit, text string) {
 	w.t.Helper()
 	event := "APPROVE"
-	_, _, err := w.as(login).PullRequests.CreateReview(w.t.Context(), sampleOwner, sampleName, number,
+	_, _, err := w.gitHub(login).PullRequests.CreateReview(w.t.Context(), sampleOwner, sampleName, number,
 		&gh.PullRequestReviewRequest{Event: &event, Body: &text, CommitID: &commit})
 	if err != nil {
 		w.t.Fatal(err)
@@ -223,10 +224,8 @@ func (w *world) requestsChanges(login string, t task.Task, text, path, remark st
 			line = i + 1
 		}
 	}
-	event := "REQUEST_CHANGES"
-	_, _, err = w.as(login).PullRequests.CreateReview(w.t.Context(), sampleOwner, sampleName, t.PullRequest, &gh.PullRequestReviewRequest{
-		Event: &event, Body: &text, Comments: []*gh.DraftReviewComment{{Path: gh.String(task.ProposalPath(t.ID)), Line: &line, Body: &remark}},
-	})
+	_, err = w.review(w.t.Context(), login, t.PullRequest, forge.ReviewChangesRequested, text,
+		forge.Remark{Path: task.ProposalPath(t.ID), Line: line, Body: remark})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -263,17 +262,7 @@ func (w *world) inMirror(tree, path string) string {
 // landedFrom proves that what landed is the newest proposal on its base.
 func (w *world) landedFrom(done task.Task, carriers []string) {
 	w.t.Helper()
-	p, err := w.db().Proposal(w.t.Context(), done.ID)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	commit, err := w.commit(w.t.Context(), done.LandedCommit)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if len(commit.Parents) != 1 || commit.Parents[0].GetSHA() != p.BaseCommit || commit.GetCommit().GetTree().GetSHA() != p.Tree {
-		w.t.Errorf("landed %+v, want tree %s on %s", commit.GetCommit(), p.Tree, p.BaseCommit)
-	}
+	w.landedTree(done)
 	if pushed := w.branchPushes(done.ID); !slices.Equal(pushed, append(slices.Clone(carriers), done.LandedCommit)) {
 		w.t.Errorf("pushed to the branch: %q", pushed)
 	}

@@ -39,7 +39,7 @@ func TestWhatTasksLeaveCanBeLookedInto(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withAgent(quickAgent+"\nmkdir -p new && echo made > new/file"))
 	issue := w.run(maria)
-	found := w.taskOf(issue.GetNumber(), task.Proposed)
+	found := w.taskOf(issue.Number, task.Proposed)
 	id := string(found.ID)
 
 	out, _, _ := w.command("", "sandbox", "ls", "--json")
@@ -105,11 +105,11 @@ func TestOldThingsGoAndThoseOfOpenTasksStay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withRetention("{workspace: 0s, output: 0s}"))
 	kept := w.run(maria)
-	open := w.taskOf(kept.GetNumber(), task.Proposed)
+	open := w.taskOf(kept.Number, task.Proposed)
 	issue := w.run(maria)
-	ended := w.taskOf(issue.GetNumber(), task.Proposed)
-	w.say(maria, issue.GetNumber(), "/coderflow cancel")
-	w.taskOf(issue.GetNumber(), task.Cancelled)
+	ended := w.taskOf(issue.Number, task.Proposed)
+	w.say(maria, issue.Topic(), "/coderflow cancel")
+	w.taskOf(issue.Number, task.Cancelled)
 
 	w.wait("the removal of what the cancelled task left", func(context.Context) (bool, error) {
 		out, _, _ := w.command("", "sandbox", "ls")
@@ -124,5 +124,5 @@ func TestOldThingsGoAndThoseOfOpenTasksStay(t *testing.T) {
 		t.Errorf("the open task lost its things:\n%s", out)
 	}
 	w.approve(tom, open.PullRequest, "")
-	w.taskOf(kept.GetNumber(), task.Done)
+	w.taskOf(kept.Number, task.Done)
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // ownEngine is a Docker engine of the test's own, with its own directories and socket,
@@ -56,7 +55,7 @@ func (e *ownEngine) start() error {
 	if err := e.process.Start(); err != nil {
 		return fmt.Errorf("start a Docker engine: %w; `make setup` installs it, and it needs root", err)
 	}
-	return until(context.Background(), time.Minute, "the test's own engine", func(context.Context) (bool, error) {
+	return until(context.Background(), longEnough, "the test's own engine", func(context.Context) (bool, error) {
 		return exec.Command("docker", "-H", e.host(), "version").Run() == nil, nil
 	})
 }
@@ -74,7 +73,7 @@ func (e *ownEngine) restart() error {
 	if err != nil {
 		return err
 	}
-	err = until(context.Background(), 20*time.Second, "the end of the engine's containerd", func(context.Context) (bool, error) {
+	err = until(context.Background(), longEnough, "the end of the engine's containerd", func(context.Context) (bool, error) {
 		_, err := os.Stat(filepath.Join("/proc", strings.TrimSpace(string(pid)), "fd", "0"))
 		return err != nil, nil
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -93,7 +94,7 @@ func (s *soak) round(n int) {
 	w, db := s.w, s.w.db()
 	var issues []int
 	for range s.atOnce {
-		s.act(func() { issues = append(issues, w.run(maria).GetNumber()) })
+		s.act(func() { issues = append(issues, w.run(maria).Number) })
 	}
 	stop := s.killAll()
 	defer stop()
@@ -112,7 +113,7 @@ func (s *soak) round(n int) {
 				// The engine took the container with it, and the task says so.
 				s.retried++
 				again[newest.ID] = true
-				s.act(func() { w.say(maria, issue, "/coderflow retry") })
+				s.act(func() { w.say(maria, forge.IssueTopic(issue), "/coderflow retry") })
 			case newest.State == task.Done:
 				done++
 			case newest.State.Ended() && newest.State != task.Failed:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ func TestASignalFinishesOrParksWhatIsUnderWay(t *testing.T) {
 	w := newWorld(t, withExtra(looksOften))
 	var proposed []task.Task
 	for range 2 {
-		proposed = append(proposed, w.taskOf(w.run(maria).GetNumber(), task.Proposed))
+		proposed = append(proposed, w.taskOf(w.run(maria).Number, task.Proposed))
 	}
 	slow := w.slowForge()
 
@@ -53,8 +54,7 @@ func TestASignalFinishesOrParksWhatIsUnderWay(t *testing.T) {
 		pushing, ended := w.holdPush()
 		w.approve(tom, proposed[1].PullRequest, "")
 		<-pushing
-		w.signal()
-		time.Sleep(200 * time.Millisecond) // it is heard
+		w.signalHeard()
 		w.freezes()
 		select {
 		case <-ended:
@@ -71,10 +71,9 @@ func TestASignalFinishesOrParksWhatIsUnderWay(t *testing.T) {
 		w.ordered("thaw")
 		w.start()
 		slow.awaitPush(w)
+		w.signalHeard()
 		w.signal()
-		time.Sleep(200 * time.Millisecond) // the first one is heard
-		w.signal()
-		if code := w.exit(5 * time.Second); code != -1 {
+		if code := w.exit(stopGrace / 2); code != -1 {
 			w.t.Errorf("exit status %d, not a signal's", code)
 		}
 		slow.delay(0)
@@ -120,11 +119,20 @@ func (s *slowForge) delay(d time.Duration) {
 
 func (s *slowForge) awaitPush(w *world) {
 	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); s.pushes.Load() == 0; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(longEnough); s.pushes.Load() == 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("nothing was pushed\n%s", w.log)
 		}
 	}
+}
+
+// signalHeard is [world.signal] to a server that has said that it stops when this returns.
+func (w *world) signalHeard() {
+	w.t.Helper()
+	const stops = "coderflow stops"
+	before := strings.Count(w.log.all(), stops)
+	w.signal()
+	w.wait("the server to stop", func(context.Context) (bool, error) { return strings.Count(w.log.all(), stops) > before, nil })
 }
 
 func (w *world) signal() {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/audit"
@@ -11,28 +10,29 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// The whole way through the real binary, on both databases: comment, container,
+// The whole way through the real binary, on both databases and both forges: comment, container,
 // draft pull request, approval, commit, push, deployment.
 func TestIssueBecomesACommitAndADeploymentOnlyByApproval(t *testing.T) {
 	t.Parallel()
-	for name, extra := range map[string]func(t *testing.T) string{
-		"sqlite":   func(*testing.T) string { return "" },
-		"postgres": func(t *testing.T) string { return "database: " + storetest.PostgresOptions(t).DSN },
+	for name, at := range map[string]func(t *testing.T) worldOption{
+		"sqlite":      func(*testing.T) worldOption { return withExtra("") },
+		"postgres":    func(t *testing.T) worldOption { return withExtra("database: " + storetest.PostgresOptions(t).DSN) },
+		"azuredevops": func(*testing.T) worldOption { return onAzure },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, withExtra(extra(t)))
+			w := newWorld(t, at(t))
 			issue := w.run(maria)
-			proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+			proposed := w.taskOf(issue.Number, task.Proposed)
 			carrier := w.head(proposed.PullRequest)
 			w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow deploy publish channel=stable")
-			done := w.taskOf(issue.GetNumber(), task.Done)
+			done := w.taskOf(issue.Number, task.Done)
 			landed := w.head(proposed.PullRequest)
 			if landed != done.LandedCommit || landed == carrier {
 				t.Errorf("the branch is at %s, the task landed %s, the carrier was %s", landed, done.LandedCommit, carrier)
 			}
 			w.landedExactly(done)
-			w.waitSaid(issue.GetNumber(), "channel stable")
+			w.waitSaid(issue.Topic(), "channel stable")
 			w.auditHas(done.ID, map[audit.Action]int{
 				audit.TaskCreated: 1, audit.ApprovalRecorded: 1, audit.PushIntent: 1, audit.PushDone: 1,
 				audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1,
@@ -43,9 +43,8 @@ func TestIssueBecomesACommitAndADeploymentOnlyByApproval(t *testing.T) {
 	}
 }
 
-// landedExactly proves invariant 2: the landed commit has the pinned tree and
-// parent, the approver as author, and nothing was pushed but carrier and commit.
-func (w *world) landedExactly(done task.Task) {
+// landedTree proves that what landed is the newest proposal's tree on its base.
+func (w *world) landedTree(done task.Task) (task.Proposal, commitAtForge) {
 	w.t.Helper()
 	p, err := w.db().Proposal(w.t.Context(), done.ID)
 	if err != nil {
@@ -55,11 +54,19 @@ func (w *world) landedExactly(done task.Task) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if len(commit.Parents) != 1 || commit.Parents[0].GetSHA() != p.BaseCommit || commit.GetCommit().GetTree().GetSHA() != p.Tree {
-		w.t.Errorf("landed commit %s has tree %s and %d parents, want tree %s on %s", commit.GetSHA(),
-			commit.GetCommit().GetTree().GetSHA(), len(commit.Parents), p.Tree, p.BaseCommit)
+	if len(commit.Parents) != 1 || commit.Parents[0] != p.BaseCommit || commit.Tree != p.Tree {
+		w.t.Errorf("landed commit %s has tree %s and %d parents, want tree %s on %s", commit.SHA,
+			commit.Tree, len(commit.Parents), p.Tree, p.BaseCommit)
 	}
-	if got := commit.GetCommit().GetAuthor().GetEmail(); !strings.HasPrefix(got, "1") || !strings.Contains(got, "+"+tom+"@") {
+	return p, commit
+}
+
+// landedExactly proves invariant 2: the landed commit has the pinned tree and
+// parent, the approver as author, and nothing was pushed but carrier and commit.
+func (w *world) landedExactly(done task.Task) {
+	w.t.Helper()
+	p, commit := w.landedTree(done)
+	if got := commit.Author.Email; got != w.mailOf(tom) {
 		w.t.Errorf("author %q is not the approver", got)
 	}
 	var seen []string
@@ -81,7 +88,7 @@ func (w *world) noCommit(proposed task.Task) {
 		w.t.Fatal(err)
 	}
 	for _, push := range w.hub.Pushes(sampleRepo) {
-		if push.Ref == "refs/heads/"+proposed.ID.Branch() && push.New != p.Carrier && strings.Contains(push.Actor, "[bot]") {
+		if push.Ref == "refs/heads/"+proposed.ID.Branch() && push.New != p.Carrier && push.Actor == w.ownLogin() {
 			w.t.Errorf("CoderFlow pushed %s without a valid approval", push.New)
 		}
 	}

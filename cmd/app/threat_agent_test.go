@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -27,7 +28,7 @@ printf '* filter=x diff=x\n' >.gitattributes; cp .gitattributes .git/info/attrib
 echo "receipt.awk" >.git/info/exclude
 `
 	w := newWorld(t, withAgent(arm+quickAgent))
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	p, err := w.db().Proposal(t.Context(), proposed.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -59,11 +60,11 @@ func TestThreat27To29WhatNoApprovalCanLift(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, withAgent(row.agent))
-			refused := w.taskOf(w.run(maria).GetNumber(), task.Refused)
+			refused := w.taskOf(w.run(maria).Number, task.Refused)
 			if !strings.Contains(refused.Failure, row.says) {
 				t.Errorf("the refusal does not name %q: %s", row.says, refused.Failure)
 			}
-			w.waitSaid(refused.Issue, "refused")
+			w.waitSaid(forge.IssueTopic(refused.Issue), "refused")
 			if n := len(w.hub.PullRequests(sampleRepo)); n != 0 {
 				t.Errorf("%d pull requests, want none", n)
 			}
@@ -85,10 +86,10 @@ func TestThreat38GeneratedTextIsInert(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(w.hub.Notifications()) // maria's own words
-	w.say(maria, issue.GetNumber(), "/coderflow run `x` please")
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	w.say(maria, issue.Topic(), "/coderflow run `x` please")
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "")
-	w.taskOf(issue.GetNumber(), task.Done)
+	w.taskOf(issue.Number, task.Done)
 	if after := w.hub.Notifications(); len(after) != before {
 		t.Errorf("text had effects: %+v", after[before:])
 	}
@@ -108,8 +109,8 @@ func TestAgentsThatFailOrDoNothingAreNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, withAgent(row.agent))
-			ended := w.taskOf(w.run(maria).GetNumber(), row.state)
-			w.waitSaid(ended.Issue, row.says)
+			ended := w.taskOf(w.run(maria).Number, row.state)
+			w.waitSaid(forge.IssueTopic(ended.Issue), row.says)
 		})
 	}
 }
@@ -119,11 +120,11 @@ func TestCancelStopsTheAgent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withAgent("echo started; "+quickAgent+"; sleep 300"))
 	issue := w.run(maria)
-	w.taskOf(issue.GetNumber(), task.Running)
-	w.say(eve, issue.GetNumber(), "/coderflow cancel")
-	w.waitSaid(issue.GetNumber(), "CoderFlow did not do this")
-	w.say(maria, issue.GetNumber(), "/coderflow cancel")
-	cancelled := w.taskOf(issue.GetNumber(), task.Cancelled)
+	w.taskOf(issue.Number, task.Running)
+	w.say(eve, issue.Topic(), "/coderflow cancel")
+	w.waitSaid(issue.Topic(), "CoderFlow did not do this")
+	w.say(maria, issue.Topic(), "/coderflow cancel")
+	cancelled := w.taskOf(issue.Number, task.Cancelled)
 	w.auditHas(cancelled.ID, map[audit.Action]int{audit.ContainerEnded: 1, audit.ProposalRecorded: 0})
 	if n := len(w.hub.PullRequests(sampleRepo)); n != 0 {
 		t.Errorf("%d pull requests, want none", n)

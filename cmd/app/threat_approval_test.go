@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -43,14 +45,12 @@ func (w *world) otherBot() *gh.Client {
 	return client
 }
 
-func (w *world) botSays(number int, text string) {
+func (w *world) botSays(topic forge.Topic, text string) {
 	w.t.Helper()
-	if _, _, err := w.otherBot().Issues.CreateComment(w.t.Context(), sampleOwner, sampleName, number, &gh.IssueComment{Body: &text}); err != nil {
+	if _, _, err := w.otherBot().Issues.CreateComment(w.t.Context(), sampleOwner, sampleName, topic.Number, &gh.IssueComment{Body: &text}); err != nil {
 		w.t.Fatal(err)
 	}
 }
-
-func issueRequest(body string) *gh.IssueRequest { return &gh.IssueRequest{Body: &body} }
 
 // pushAs pushes with real git, as a person would.
 func (w *world) pushAs(login, branch string, change func(git func(arguments ...string) string)) {
@@ -66,7 +66,7 @@ func (w *world) pushAs(login, branch string, change func(git func(arguments ...s
 		}
 		return strings.TrimSpace(string(out))
 	}
-	remote := strings.Replace(w.hub.Info().GitURL, "http://", "http://"+login+":"+w.hub.ClientFor(login)+"@", 1) + "/" + sampleRepo + ".git"
+	remote := w.remoteAs(login)
 	if out, err := exec.Command("git", "clone", "-q", "-b", branch, remote, dir).CombinedOutput(); err != nil {
 		w.t.Fatalf("clone: %v\n%s", err, out)
 	}
@@ -109,11 +109,11 @@ func TestThreat40And42And52ApprovalsThatDoNotCount(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			issue := w.run(maria)
-			proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+			proposed := w.taskOf(issue.Number, task.Proposed)
 			row.act(t, proposed)
-			w.waitSaid(proposed.PullRequest, row.says)
+			w.waitSaid(forge.PullTopic(proposed.PullRequest), row.says)
 			w.noCommit(proposed)
-			if got := w.taskOf(issue.GetNumber(), task.Proposed); got.ApprovalID != "" {
+			if got := w.taskOf(issue.Number, task.Proposed); got.ApprovalID != "" {
 				t.Errorf("the task stands under approval %s", got.ApprovalID)
 			}
 		})
@@ -127,16 +127,20 @@ func TestThreat45TextNeverApproves(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
-	review, err := w.review(t.Context(), tom, proposed.PullRequest, "COMMENT", "APPROVED\n\n/coderflow deploy publish")
+	proposed := w.taskOf(issue.Number, task.Proposed)
+	review, err := w.review(t.Context(), tom, proposed.PullRequest, forge.ReviewCommented, "APPROVED\n\n/coderflow deploy publish")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.as(tom).PullRequests.UpdateReview(t.Context(), sampleOwner, sampleName, proposed.PullRequest, review.GetID(), "I approve"); err != nil {
+	id, err := strconv.ParseInt(review.ID, 10, 64)
+	if err != nil {
 		t.Fatal(err)
 	}
-	w.say(tom, proposed.PullRequest, "/coderflow status")
-	w.waitSaid(proposed.PullRequest, "Waiting for approval")
+	if _, _, err := w.gitHub(tom).PullRequests.UpdateReview(t.Context(), sampleOwner, sampleName, proposed.PullRequest, id, "I approve"); err != nil {
+		t.Fatal(err)
+	}
+	w.say(tom, forge.PullTopic(proposed.PullRequest), "/coderflow status")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "Waiting for approval")
 	w.noCommit(proposed)
 }
 
@@ -146,7 +150,7 @@ func TestThreat41And43PushToTheProposalBranchVoidsIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withExtra("reconcile: {interval: 1h}"))
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	// The server must not be helped by deliveries: it sees the branch restored.
 	w.hub.DropDeliveries(func(event string) bool { return event == "pull_request" || event == "push" })
 	w.pushAs(maria, proposed.ID.Branch(), func(git func(...string) string) {
@@ -156,12 +160,12 @@ func TestThreat41And43PushToTheProposalBranchVoidsIt(t *testing.T) {
 		git("push", "-q", "-f", "origin", carrier+":refs/heads/"+proposed.ID.Branch())
 	})
 	w.approve(tom, proposed.PullRequest, "looks good")
-	w.taskOf(issue.GetNumber(), task.Superseded)
-	w.waitSaid(proposed.PullRequest, "void")
+	w.taskOf(issue.Number, task.Superseded)
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "void")
 	w.noCommit(proposed)
 
 	second := w.run(maria)
-	other := w.taskOf(second.GetNumber(), task.Proposed)
+	other := w.taskOf(second.Number, task.Proposed)
 	w.hub.DropDeliveries(func(string) bool { return true })
 	carrier := w.head(other.PullRequest)
 	w.pushAs(maria, other.ID.Branch(), func(git func(...string) string) {
@@ -169,17 +173,17 @@ func TestThreat41And43PushToTheProposalBranchVoidsIt(t *testing.T) {
 		git("push", "-q", "origin", "HEAD")
 	})
 	approve := "APPROVE" // of the carrier, which is no longer the head
-	if _, _, err := w.as(tom).PullRequests.CreateReview(t.Context(), sampleOwner, sampleName, other.PullRequest,
+	if _, _, err := w.gitHub(tom).PullRequests.CreateReview(t.Context(), sampleOwner, sampleName, other.PullRequest,
 		&gh.PullRequestReviewRequest{Event: &approve, CommitID: &carrier}); err != nil {
 		t.Fatal(err)
 	}
 	w.hub.DropDeliveries(func(string) bool { return false })
-	w.say(tom, other.PullRequest, "/coderflow status")
+	w.say(tom, forge.PullTopic(other.PullRequest), "/coderflow status")
 	w.pushAs(maria, other.ID.Branch(), func(git func(...string) string) {
 		git("commit", "-q", "--allow-empty", "-m", "and again")
 		git("push", "-q", "origin", "HEAD")
 	})
-	w.taskOf(second.GetNumber(), task.Superseded)
+	w.taskOf(second.Number, task.Superseded)
 	w.noCommit(other)
 }
 
@@ -196,36 +200,29 @@ func TestThreat44And46WithdrawnApprovalsAndMovedPullRequests(t *testing.T) {
 		}
 		w.hub.DropDeliveries(func(string) bool { return false })
 	}
-	dismissed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	dismissed := w.taskOf(w.run(maria).Number, task.Proposed)
 	quiet(func() {
 		review := w.approve(tom, dismissed.PullRequest, "fine")
-		message := "changed my mind"
-		if _, _, err := w.as(tom).PullRequests.DismissReview(t.Context(), sampleOwner, sampleName, dismissed.PullRequest, review.GetID(),
-			&gh.PullRequestReviewDismissalRequest{Message: &message}); err != nil {
-			t.Fatal(err)
-		}
+		w.dismiss(dismissed.PullRequest, review)
 	})
 	w.approve(eve, dismissed.PullRequest, "") // wakes the task
-	w.waitSaid(dismissed.PullRequest, "has no role in environment")
+	w.waitSaid(forge.PullTopic(dismissed.PullRequest), "has no role in environment")
 	w.noCommit(dismissed)
 
-	retargeted := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	retargeted := w.taskOf(w.run(maria).Number, task.Proposed)
 	w.pushAs(tom, "main", func(git func(...string) string) { git("push", "-q", "origin", "HEAD:refs/heads/release") })
 	quiet(func() {
-		base := "release"
-		if _, _, err := w.as(tom).PullRequests.Edit(t.Context(), sampleOwner, sampleName, retargeted.PullRequest,
-			&gh.PullRequest{Base: &gh.PullRequestBranch{Ref: &base}}); err != nil {
+		if err := w.retarget(t.Context(), tom, retargeted.PullRequest, "release"); err != nil {
 			t.Fatal(err)
 		}
 	})
 	w.approve(tom, retargeted.PullRequest, "fine")
 	w.taskOf(retargeted.Issue, task.Superseded)
-	w.waitSaid(retargeted.PullRequest, "pointed at another branch")
+	w.waitSaid(forge.PullTopic(retargeted.PullRequest), "pointed at another branch")
 	w.noCommit(retargeted)
 
-	closed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
-	state := "closed"
-	if _, _, err := w.as(tom).PullRequests.Edit(t.Context(), sampleOwner, sampleName, closed.PullRequest, &gh.PullRequest{State: &state}); err != nil {
+	closed := w.taskOf(w.run(maria).Number, task.Proposed)
+	if err := w.setPullRequestOpen(t.Context(), tom, closed.PullRequest, false); err != nil {
 		t.Fatal(err)
 	}
 	w.taskOf(closed.Issue, task.Rejected)
@@ -241,7 +238,7 @@ func TestThreat51TwoApprovalsAtOnceLandOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() { w.approve(tom, proposed.PullRequest, "/coderflow deploy publish") })
@@ -254,7 +251,7 @@ func TestThreat51TwoApprovalsAtOnceLandOnce(t *testing.T) {
 			}
 		}
 	}
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	if err := w.hub.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -272,30 +269,30 @@ func TestThreat51TwoApprovalsAtOnceLandOnce(t *testing.T) {
 func TestThreat37RepositoryHoldsOneInertFileBeforeApproval(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withAgent(`mkdir -p .github/workflows && printf 'on: push\n' >.github/workflows/x.yml; printf 'all:\n\ttouch /tmp/owned\n' >Makefile`))
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	head := w.head(proposed.PullRequest)
 	commit, err := w.commit(t.Context(), head)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(commit.Files) != 1 || commit.Files[0].GetFilename() != task.ProposalPath(proposed.ID) || commit.Files[0].GetStatus() != "added" {
+	if len(commit.Files) != 1 || commit.Files[0].Path != task.ProposalPath(proposed.ID) || commit.Files[0].Status != "added" {
 		t.Errorf("the carrier commit changes %v", commit.Files)
 	}
-	if !strings.Contains(commit.GetCommit().GetMessage(), "[skip ci]") {
-		t.Errorf("message %q", commit.GetCommit().GetMessage())
+	if !strings.Contains(commit.Message, "[skip ci]") {
+		t.Errorf("message %q", commit.Message)
 	}
 	pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(pr.GetBody(), "workflow") || !pr.GetDraft() {
-		t.Errorf("draft %v; the workflow file is not named as a risk:\n%s", pr.GetDraft(), pr.GetBody())
+	if !strings.Contains(pr.Body, "workflow") || !pr.Draft {
+		t.Errorf("draft %v; the workflow file is not named as a risk:\n%s", pr.Draft, pr.Body)
 	}
 	// Threat 36: the App has no permission to push workflow files, and the forge's
 	// refusal is shown in its own words.
 	w.approve(tom, proposed.PullRequest, "")
-	w.waitSaid(proposed.PullRequest, "the forge refused the push")
-	w.waitSaid(proposed.PullRequest, "may not change workflow files, on purpose")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "the forge refused the push")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "may not change workflow files, on purpose")
 	w.auditHas(proposed.ID, map[audit.Action]int{audit.PushRefused: 1, audit.PushDone: 0})
 	if got := w.head(proposed.PullRequest); got != head {
 		t.Errorf("the branch moved to %s", got)

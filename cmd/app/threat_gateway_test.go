@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/gateway/modeltest"
 	"github.com/coderflow/coderflow/internal/store"
@@ -72,7 +73,7 @@ func TestThreat22TheModelsKeyIsNowhereInTheContainer(t *testing.T) {
 		echo changed >> README.md
 	`))
 	issue := w.run(maria)
-	found := w.taskOf(issue.GetNumber(), task.Proposed)
+	found := w.taskOf(issue.Number, task.Proposed)
 	said := w.output("task/" + string(found.ID))
 	if strings.Count(said, "HTTP/1.1 200 OK") != 2 {
 		t.Errorf("the model was not reached:\n%s", said)
@@ -80,7 +81,7 @@ func TestThreat22TheModelsKeyIsNowhereInTheContainer(t *testing.T) {
 	for _, secret := range []string{
 		modeltest.Key, base64.StdEncoding.EncodeToString([]byte(modeltest.Key))[:20], hex.EncodeToString([]byte(modeltest.Key)),
 	} {
-		if strings.Contains(said, secret) || strings.Contains(w.everythingAtTheForge(issue.GetNumber(), found.PullRequest), secret) {
+		if strings.Contains(said, secret) || strings.Contains(w.everythingAtTheForge(issue.Topic(), forge.PullTopic(found.PullRequest)), secret) {
 			t.Errorf("the key, as %q, was seen", secret)
 		}
 	}
@@ -94,8 +95,8 @@ func TestThreat22TheModelsKeyIsNowhereInTheContainer(t *testing.T) {
 		t.Errorf("usage: %+v, %v", usage, err)
 	}
 	pr, err := w.pullRequest(t.Context(), found.PullRequest)
-	if err != nil || !strings.Contains(pr.GetBody(), "2 model requests to `claude-test`") {
-		t.Errorf("the pull request does not say what was used: %v\n%s", err, pr.GetBody())
+	if err != nil || !strings.Contains(pr.Body, "2 model requests to `claude-test`") {
+		t.Errorf("the pull request does not say what was used: %v\n%s", err, pr.Body)
 	}
 	w.auditTells(found.ID, "container.started")
 	if figures := w.metrics(); !strings.Contains(figures, `coderflow_model_requests_total{environment="staging",outcome="answered",provider="test"} 2`) {
@@ -107,20 +108,25 @@ func TestThreat22TheModelsKeyIsNowhereInTheContainer(t *testing.T) {
 }
 
 // everythingAtTheForge is all that people can read about a task there.
-func (w *world) everythingAtTheForge(numbers ...int) string {
+func (w *world) everythingAtTheForge(topics ...forge.Topic) string {
 	w.t.Helper()
 	var all strings.Builder
-	for _, number := range numbers {
-		comments, err := w.comments(w.t.Context(), number)
+	for _, topic := range topics {
+		comments, err := w.comments(w.t.Context(), topic)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		for _, c := range comments {
-			all.WriteString(c.GetBody())
+			all.WriteString(c.Body)
 		}
-		if pr, err := w.pullRequest(w.t.Context(), number); err == nil {
-			all.WriteString(pr.GetTitle() + pr.GetBody())
+		if !topic.PullRequest {
+			continue
 		}
+		pr, err := w.pullRequest(w.t.Context(), topic.Number)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		all.WriteString(pr.Title + pr.Body)
 	}
 	return all.String()
 }
@@ -168,7 +174,7 @@ func TestThreat23OnlyListedCallsReachTheModel(t *testing.T) {
 		echo changed >> README.md
 	`))
 	issue := w.run(maria)
-	found := w.taskOf(issue.GetNumber(), task.Proposed)
+	found := w.taskOf(issue.Number, task.Proposed)
 	said := w.output("task/" + string(found.ID))
 	if n := strings.Count(said, "HTTP/1.1 403"); n != 8 {
 		t.Errorf("%d requests were refused:\n%s", n, said)
@@ -191,8 +197,8 @@ func TestThreat23OnlyListedCallsReachTheModel(t *testing.T) {
 	}
 	w.auditTells(found.ID, "gateway.refused")
 	pr, err := w.pullRequest(t.Context(), found.PullRequest)
-	if err != nil || !strings.Contains(pr.GetBody(), "CONNECT evil.example:443") || !strings.Contains(pr.GetBody(), "What the agent tried and the gateway refused") {
-		t.Errorf("the pull request does not tell what was tried: %v\n%s", err, pr.GetBody())
+	if err != nil || !strings.Contains(pr.Body, "CONNECT evil.example:443") || !strings.Contains(pr.Body, "What the agent tried and the gateway refused") {
+		t.Errorf("the pull request does not tell what was tried: %v\n%s", err, pr.Body)
 	}
 }
 
@@ -203,7 +209,7 @@ func TestThreat24ASpentBudgetStopsTheTask(t *testing.T) {
 		for i in 1 2 3 4 5 6 7 8 9 10; do post /v1/messages "$hello" | tee /tmp/answer; grep -q 'HTTP/1.1 200' /tmp/answer || { echo refused at $i; exit 3; }; done
 	`))
 	issue := w.run(maria)
-	found := w.taskOf(issue.GetNumber(), task.Failed)
+	found := w.taskOf(issue.Number, task.Failed)
 	if n := len(model.Requests()); n != 3 {
 		t.Errorf("the model got %d requests, want 3: 500 tokens each, of 1200", n)
 	}
@@ -214,7 +220,7 @@ func TestThreat24ASpentBudgetStopsTheTask(t *testing.T) {
 		t.Errorf("the failure does not name the budget: %s", found.Failure)
 	}
 	w.auditTells(found.ID, "gateway.budget")
-	w.waitSaid(issue.GetNumber(), "budget")
+	w.waitSaid(issue.Topic(), "budget")
 }
 
 // Killing the server while an agent talks to its model: the agent waits for the
@@ -230,8 +236,8 @@ func TestFault29AnAgentOutlivesItsGateway(t *testing.T) {
 		echo changed >> README.md
 	`))
 	issue := w.run(maria)
-	running := w.taskOf(issue.GetNumber(), task.Running)
-	err := until(t.Context(), time.Minute, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) == 1, nil })
+	running := w.taskOf(issue.Number, task.Running)
+	err := until(t.Context(), longEnough, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) == 1, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +251,7 @@ func TestFault29AnAgentOutlivesItsGateway(t *testing.T) {
 	}
 	time.Sleep(2 * time.Second) // the second question is asked while nobody is there
 	w.start()
-	found := w.taskOf(issue.GetNumber(), task.Proposed)
+	found := w.taskOf(issue.Number, task.Proposed)
 	said := w.output("task/" + string(found.ID))
 	if found.ID != running.ID || strings.Count(said, "HTTP/1.1 200 OK") != 2 || strings.Contains(said, "another way out") {
 		t.Errorf("the agent saw:\n%s", said)
@@ -272,8 +278,8 @@ func TestThreat23AModelThatIsTakenAwayIsGoneAtOnce(t *testing.T) {
 		s.Extra = strings.Replace(s.Extra, "interval: 30s", "interval: 1s", 1)
 	})
 	issue := w.run(maria)
-	running := w.taskOf(issue.GetNumber(), task.Running)
-	if err := until(t.Context(), time.Minute, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) > 0, nil }); err != nil {
+	running := w.taskOf(issue.Number, task.Running)
+	if err := until(t.Context(), longEnough, "the first answer", func(context.Context) (bool, error) { return len(model.Requests()) > 0, nil }); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(w.dir, "manifests", "demo.yaml")
@@ -291,7 +297,7 @@ func TestThreat23AModelThatIsTakenAwayIsGoneAtOnce(t *testing.T) {
 	if out, said, code := w.command("", "apply", "-f", file); code != 0 {
 		t.Fatalf("apply: %s%s", out, said)
 	}
-	found := w.taskOf(issue.GetNumber(), task.Proposed)
+	found := w.taskOf(issue.Number, task.Proposed)
 	if said := w.output("task/" + string(running.ID)); !strings.Contains(said, "no answer after") || strings.Contains(said, "no answer after 300") {
 		t.Errorf("the agent saw:\n%s", said)
 	}

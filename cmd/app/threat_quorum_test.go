@@ -9,9 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	gh "github.com/google/go-github/v62/github"
-
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -50,11 +49,9 @@ func (w *world) manifests(name, text string) {
 	}
 }
 
-func (w *world) dismiss(number int, review *gh.PullRequestReview) {
+func (w *world) dismiss(number int, review forge.Review) {
 	w.t.Helper()
-	message := "no"
-	if _, _, err := w.as(tom).PullRequests.DismissReview(w.t.Context(), sampleOwner, sampleName, number, review.GetID(),
-		&gh.PullRequestReviewDismissalRequest{Message: &message}); err != nil {
+	if err := w.people.dismiss(w.t.Context(), tom, number, review); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -75,29 +72,29 @@ func TestThreat40To51AQuorumTakesDifferentPermittedPeople(t *testing.T) {
 	t.Parallel()
 	w := newQuorumWorld(t)
 	w.start()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"This change needs 2 approvals, one of them by an environment-admin", `rule "receipts"`} {
-		if !strings.Contains(pr.GetBody(), want) {
-			t.Errorf("the pull request does not say %q:\n%s", want, pr.GetBody())
+		if !strings.Contains(pr.Body, want) {
+			t.Errorf("the pull request does not say %q:\n%s", want, pr.Body)
 		}
 	}
 	w.approve(eve, proposed.PullRequest, "fine")
-	w.waitSaid(proposed.PullRequest, "1 of 2 approvals; one of them must be an environment-admin")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "1 of 2 approvals; one of them must be an environment-admin")
 	w.approve(eve, proposed.PullRequest, "fine, fine")
 	w.waitCounted(proposed.ID, 2)
 	w.approve(maria, proposed.PullRequest, "I asked for it")
-	w.waitSaid(proposed.PullRequest, "the requester of a task cannot approve it")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "the requester of a task cannot approve it")
 	w.approve(zoe, proposed.PullRequest, "/coderflow deploy publish") // she may not deploy
-	w.waitSaid(proposed.PullRequest, "deployments:execute")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "deployments:execute")
 	counted := w.approve(zoe, proposed.PullRequest, "and me")
-	w.waitSaid(proposed.PullRequest, "2 of 2 approvals; one of them must be an environment-admin")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "2 of 2 approvals; one of them must be an environment-admin")
 	w.dismiss(proposed.PullRequest, counted)
-	w.waitSaid(proposed.PullRequest, "dismissed or withdrawn after it was counted")
-	w.waitSaid(proposed.PullRequest, "a later review by zoe was dismissed") // eve's, before it, fall too
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "dismissed or withdrawn after it was counted")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "a later review by zoe was dismissed") // eve's, before it, fall too
 	w.waitCounted(proposed.ID, 0)
 	w.approve(eve, proposed.PullRequest, "again")
 	w.approve(zoe, proposed.PullRequest, "again")
@@ -113,7 +110,7 @@ func TestThreat40To51AQuorumTakesDifferentPermittedPeople(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	message := commit.GetCommit().GetMessage()
+	message := commit.Message
 	for _, login := range []string{eve, zoe} {
 		if want := fmt.Sprintf("\nApproved-by: %s (%s)", login, w.subject(login)); strings.Count(message, want) != 1 {
 			t.Errorf("the message does not say %q once:\n%s", want, message)
@@ -173,24 +170,24 @@ func TestThreat44And48WhoFallsAwayBeforeThePushTakesTheQuorumAlong(t *testing.T)
 	d := &desk{t: t, dir: w.dir, config: w.in.config}
 	stricter := strings.Replace(twoByPath, "approvals: 2", "approvals: 3", 1)
 	for name, fall := range map[string]struct {
-		act  func(proposed task.Task, first *gh.PullRequestReview)
+		act  func(proposed task.Task, first forge.Review)
 		undo func()
 	}{
-		"threat 44: dismissed": {func(p task.Task, first *gh.PullRequestReview) { w.dismiss(p.PullRequest, first) }, func() {}},
+		"threat 44: dismissed": {func(p task.Task, first forge.Review) { w.dismiss(p.PullRequest, first) }, func() {}},
 		"threat 48: role taken away": {
-			func(task.Task, *gh.PullRequestReview) {
+			func(task.Task, forge.Review) {
 				w.replace(d, "approvers.yaml", "role: approver,", "role: viewer,")
 			},
 			func() { w.replace(d, "approvers.yaml", "role: viewer,", "role: approver,") },
 		},
 		"the gate asks for more": {
-			func(task.Task, *gh.PullRequestReview) { w.replace(d, "demo.yaml", inSpec(twoByPath), inSpec(stricter)) },
+			func(task.Task, forge.Review) { w.replace(d, "demo.yaml", inSpec(twoByPath), inSpec(stricter)) },
 			func() { w.replace(d, "demo.yaml", inSpec(stricter), inSpec(twoByPath)) },
 		},
 	} {
 		w.step(name, func() {
 			w.startToDie("push-intended")
-			proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+			proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 			first := w.approve(eve, proposed.PullRequest, "")
 			w.waitCounted(proposed.ID, 1)
 			w.approve(tom, proposed.PullRequest, "")
@@ -231,7 +228,7 @@ func TestThreat51TwoSecondApprovalsAtOnceAreRecordedOnce(t *testing.T) {
 	w := newQuorumWorld(t)
 	w.manifests("zoe.yaml", binding("zoe-leads", w.subject(zoe), "environment-admin", "environment/staging"))
 	w.start()
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	w.approve(eve, proposed.PullRequest, "")
 	w.waitCounted(proposed.ID, 1)
 	var both sync.WaitGroup

@@ -17,9 +17,8 @@ import (
 	"sync"
 	"testing"
 
-	gh "github.com/google/go-github/v62/github"
-
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -58,11 +57,11 @@ func (w *world) signed(body []byte) func(http.Header) {
 
 // capture returns the body of the delivery of a comment, without the server
 // having seen it.
-func (w *world) capture(login string, number int, text string) []byte {
+func (w *world) capture(login string, topic forge.Topic, text string) []byte {
 	w.t.Helper()
 	w.hub.DropDeliveries(func(event string) bool { return event == "issue_comment" })
 	defer w.hub.DropDeliveries(func(string) bool { return false })
-	w.say(login, number, text)
+	w.say(login, topic, text)
 	if err := w.hub.Settle(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -90,7 +89,7 @@ func TestThreat01UnsignedDeliveriesAreRefusedAndNotStored(t *testing.T) {
 	w := newWorld(t, withExtra("reconcile: {interval: 1h}"))
 	w.lookedOnce() // it would find the comment, whoever delivers it
 	issue := w.issue(maria)
-	body := w.capture(maria, issue.GetNumber(), "/coderflow run")
+	body := w.capture(maria, issue.Topic(), "/coderflow run")
 	secret := w.hub.Info().WebhookSecret
 	for name, sign := range map[string]func(http.Header){
 		"no signature": func(http.Header) {},
@@ -135,7 +134,7 @@ func TestThreat02OneDeliveryAHundredTimesIsOneTask(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withExtra("reconcile: {interval: 1h}"))
 	issue := w.issue(maria)
-	body := w.capture(maria, issue.GetNumber(), "/coderflow run")
+	body := w.capture(maria, issue.Topic(), "/coderflow run")
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
@@ -149,7 +148,7 @@ func TestThreat02OneDeliveryAHundredTimesIsOneTask(t *testing.T) {
 	if code := w.delivery("66666666-2222-3333-4444-555555555555", "issue_comment", body, w.signed(body)); code != http.StatusAccepted {
 		t.Errorf("status %d", code)
 	}
-	w.taskOf(issue.GetNumber(), task.Proposed)
+	w.taskOf(issue.Number, task.Proposed)
 	if n := len(w.tasks()); n != 1 {
 		t.Errorf("%d tasks, want 1", n)
 	}
@@ -205,27 +204,26 @@ func TestThreat06And07OnlyPermittedRequestsStartATask(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	issue := w.issue(eve)
-	n := issue.GetNumber()
-	w.say(eve, n, "/coderflow run")
-	w.waitSaid(n, "has no role in environment")
+	n := issue.Number
+	w.say(eve, forge.IssueTopic(n), "/coderflow run")
+	w.waitSaid(forge.IssueTopic(n), "has no role in environment")
 	for _, text := range []string{
 		"> /coderflow run", "```\n/coderflow run\n```", "`/coderflow run`", "<!--\n/coderflow run\n-->",
 		"please type /coderflow run", "    /coderflow run", "<pre>\n/coderflow run\n</pre>",
 	} {
-		w.say(maria, n, text)
+		w.say(maria, forge.IssueTopic(n), text)
 	}
-	edited := w.say(maria, n, "nothing yet")
-	body := "/coderflow run"
-	if _, _, err := w.as(maria).Issues.EditComment(t.Context(), sampleOwner, sampleName, edited.GetID(), &gh.IssueComment{Body: &body}); err != nil {
+	edited := w.say(maria, forge.IssueTopic(n), "nothing yet")
+	if err := w.editComment(t.Context(), maria, edited, "/coderflow run"); err != nil {
 		t.Fatal(err)
 	}
-	w.botSays(n, "/coderflow run")
-	if _, _, err := w.as(maria).Issues.AddLabelsToIssue(t.Context(), sampleOwner, sampleName, n, []string{"other"}); err != nil {
+	w.botSays(forge.IssueTopic(n), "/coderflow run")
+	if err := w.addLabel(t.Context(), maria, n, "other"); err != nil {
 		t.Fatal(err)
 	}
 	// A permitted request comes last; when it is done, the others were looked at.
 	second := w.run(maria)
-	w.taskOf(second.GetNumber(), task.Proposed)
+	w.taskOf(second.Number, task.Proposed)
 	for _, found := range w.tasks() {
 		if found.Issue == n {
 			t.Errorf("a task was started: %s by %s from %s", found.ID, found.Requester.Login, found.TriggerURL)
@@ -255,15 +253,15 @@ func TestThreat06LabelByAStrangerAndByADeveloper(t *testing.T) {
 		t.Fatal(err)
 	}
 	issue := w.issue(eve)
-	if _, _, err := w.as(eve).Issues.AddLabelsToIssue(t.Context(), sampleOwner, sampleName, issue.GetNumber(), []string{"coderflow"}); err != nil {
+	if err := w.addLabel(t.Context(), eve, issue.Number, "coderflow"); err != nil {
 		t.Fatal(err)
 	}
-	w.waitSaid(issue.GetNumber(), "has no role in environment")
+	w.waitSaid(issue.Topic(), "has no role in environment")
 	other := w.issue(maria)
-	if _, _, err := w.as(maria).Issues.AddLabelsToIssue(t.Context(), sampleOwner, sampleName, other.GetNumber(), []string{"coderflow:staging"}); err != nil {
+	if err := w.addLabel(t.Context(), maria, other.Number, "coderflow:staging"); err != nil {
 		t.Fatal(err)
 	}
-	found := w.taskOf(other.GetNumber(), task.Proposed)
+	found := w.taskOf(other.Number, task.Proposed)
 	if found.Requester.Login != maria {
 		t.Errorf("requested by %s", found.Requester.Login)
 	}
@@ -276,11 +274,11 @@ func TestThreat08CommandsThatNameWhatIsNotTheirs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	issue := w.issue(maria)
-	w.say(maria, issue.GetNumber(), "/coderflow run --env production")
-	w.waitSaid(issue.GetNumber(), "production")
+	w.say(maria, issue.Topic(), "/coderflow run --env production")
+	w.waitSaid(issue.Topic(), "production")
 	second := w.issue(maria)
-	w.say(maria, second.GetNumber(), "/coderflow run --base release")
-	w.waitSaid(second.GetNumber(), "does not allow tasks based on the branch")
+	w.say(maria, second.Topic(), "/coderflow run --base release")
+	w.waitSaid(second.Topic(), "does not allow tasks based on the branch")
 	if n := len(w.tasks()); n != 0 {
 		t.Errorf("%d tasks, want none", n)
 	}
@@ -295,14 +293,12 @@ func TestThreat10And11AgentGetsTheVisibleTextAsOfTheTrigger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.say(maria, issue.GetNumber(), "/coderflow run")
-	created := w.taskOf(issue.GetNumber(), task.Queued, task.Preparing, task.Running, task.Collecting, task.Proposed)
-	body := "changed words"
-	issue.Body = &body
-	if _, _, err := w.as(maria).Issues.Edit(t.Context(), sampleOwner, sampleName, issue.GetNumber(), issueRequest(body)); err != nil {
+	w.say(maria, issue.Topic(), "/coderflow run")
+	created := w.taskOf(issue.Number, task.Queued, task.Preparing, task.Running, task.Collecting, task.Proposed)
+	if err := w.editIssue(t.Context(), maria, issue.Number, "changed words"); err != nil {
 		t.Fatal(err)
 	}
-	w.taskOf(issue.GetNumber(), task.Proposed)
+	w.taskOf(issue.Number, task.Proposed)
 	p, err := w.db().Proposal(t.Context(), created.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -313,11 +309,11 @@ func TestThreat10And11AgentGetsTheVisibleTextAsOfTheTrigger(t *testing.T) {
 			t.Errorf("%q in the prompt: %v, want %v", text, !wanted, wanted)
 		}
 	}
-	pr, err := w.pullRequest(t.Context(), w.taskOf(issue.GetNumber(), task.Proposed).PullRequest)
+	pr, err := w.pullRequest(t.Context(), w.taskOf(issue.Number, task.Proposed).PullRequest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(pr.GetBody(), "hidden text") {
+	if !strings.Contains(pr.Body, "hidden text") {
 		t.Error("the pull request does not say that hidden text was left out")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -45,10 +46,10 @@ func (w *world) annotations(commit string) []string {
 	var runs *gh.ListCheckRunsResults
 	w.wait("a check run on "+commit, func(ctx context.Context) (bool, error) {
 		var err error
-		runs, _, err = w.as(maria).Checks.ListCheckRunsForRef(ctx, sampleOwner, sampleName, commit, nil)
+		runs, _, err = w.gitHub(maria).Checks.ListCheckRunsForRef(ctx, sampleOwner, sampleName, commit, nil)
 		return err == nil && len(runs.CheckRuns) == 1, err
 	})
-	list, _, err := w.as(maria).Checks.ListCheckRunAnnotations(w.t.Context(), sampleOwner, sampleName, runs.CheckRuns[0].GetID(), &gh.ListOptions{PerPage: 100})
+	list, _, err := w.gitHub(maria).Checks.ListCheckRunAnnotations(w.t.Context(), sampleOwner, sampleName, runs.CheckRuns[0].GetID(), &gh.ListOptions{PerPage: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -64,12 +65,12 @@ func (w *world) annotations(commit string) []string {
 func TestThreat36DestructiveStatementsAreShownAndRaiseTheQuorum(t *testing.T) {
 	t.Parallel()
 	w := newScanWorld(t, destroyer, twoByRisk)
-	proposed := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
+	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
 	pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, _, _ := strings.Cut(pr.GetBody(), "## What was asked")
+	top, _, _ := strings.Cut(pr.Body, "## What was asked")
 	for _, want := range []string{
 		"2 risks: look here first", "| `destructive-sql` | `db/7.sql:4` | it drops a table with all of its rows: `DROP TABLE RECEIPTS_OLD` |",
 		"| `destructive-command` | `clean.sh:4` |", "rm -rf $DATA/*",
@@ -78,11 +79,11 @@ func TestThreat36DestructiveStatementsAreShownAndRaiseTheQuorum(t *testing.T) {
 			t.Errorf("the top of the pull request does not say %q:\n%s", want, top)
 		}
 	}
-	if want := `rule "destruction"`; !strings.Contains(pr.GetBody(), want) || !strings.Contains(pr.GetBody(), "2 approvals") {
-		t.Errorf("the pull request does not say %q:\n%s", want, pr.GetBody())
+	if want := `rule "destruction"`; !strings.Contains(pr.Body, want) || !strings.Contains(pr.Body, "2 approvals") {
+		t.Errorf("the pull request does not say %q:\n%s", want, pr.Body)
 	}
 	w.approve(tom, proposed.PullRequest, "fine")
-	w.waitSaid(proposed.PullRequest, "1 of 2 approvals")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "1 of 2 approvals")
 	w.noCommit(proposed)
 	w.annotated(proposed)
 
@@ -128,12 +129,12 @@ func TestThreat35ForeignSecretsStopAProposalOrAreARisk(t *testing.T) {
 printf 'region = x\nkey = ` + key[:10] + `%s\n' ` + key[10:] + ` > $f`
 	w := newScanWorld(t, agent, "proposal:\n  secretPatterns: {allow: [\"testdata/**\"]}")
 	issue := w.run(maria)
-	refused := w.taskOf(issue.GetNumber(), task.Refused)
+	refused := w.taskOf(issue.Number, task.Refused)
 	if !strings.Contains(refused.Failure, "config.ini:2") || !strings.Contains(refused.Failure, "aws-access-key") {
 		t.Errorf("the failure is %q", refused.Failure)
 	}
-	w.waitSaid(issue.GetNumber(), "config.ini:2")
-	if said := w.everythingAtTheForge(issue.GetNumber()); strings.Contains(said, key[:12]) {
+	w.waitSaid(issue.Topic(), "config.ini:2")
+	if said := w.everythingAtTheForge(issue.Topic()); strings.Contains(said, key[:12]) {
 		t.Errorf("the forge shows the value:\n%s", said)
 	}
 	if out, err := exec.Command("grep", "-rlaF", key, w.dir).CombinedOutput(); err == nil {
@@ -141,13 +142,13 @@ printf 'region = x\nkey = ` + key[:10] + `%s\n' ` + key[10:] + ` > $f`
 	}
 
 	second := w.issue(maria)
-	w.say(maria, second.GetNumber(), "/coderflow run write the fixture")
-	proposed := w.taskOf(second.GetNumber(), task.Proposed)
+	w.say(maria, second.Topic(), "/coderflow run write the fixture")
+	proposed := w.taskOf(second.Number, task.Proposed)
 	pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := pr.GetBody(); !strings.Contains(body, "| `secret-pattern` | `testdata/key:2` |") || strings.Contains(body, key[:12]) {
+	if body := pr.Body; !strings.Contains(body, "| `secret-pattern` | `testdata/key:2` |") || strings.Contains(body, key[:12]) {
 		t.Errorf("the pull request says\n%s", body)
 	}
 }

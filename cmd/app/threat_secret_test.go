@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -55,16 +56,16 @@ env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\0' '\n'; grep -ra . 
 	w.setSecret("production/DB_PASSWORD", "deploy", productionSecret)
 
 	issue := w.issue(maria)
-	w.say(maria, issue.GetNumber(), "/coderflow run --env staging")
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	w.say(maria, issue.Topic(), "/coderflow run --env staging")
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "ship it\n\n/coderflow deploy publish")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	runs, err := w.db().DeployRuns(t.Context(), done.ID)
 	if err != nil || len(runs) != 1 || runs[0].State != "succeeded" {
 		t.Fatalf("deployments: %+v, %v", runs, err)
 	}
 	agent, deployment := w.output("task/"+string(done.ID)), w.output("deploy/"+runs[0].ID)
-	for where, said := range map[string]string{"the task": agent, "the deployment": deployment, "the forge": w.everythingAtTheForge(issue.GetNumber(), done.PullRequest)} {
+	for where, said := range map[string]string{"the task": agent, "the deployment": deployment, "the forge": w.everythingAtTheForge(issue.Topic(), forge.PullTopic(done.PullRequest))} {
 		for _, value := range []string{taskSecret, deploySecret, productionSecret, "a secret that no profile names"} {
 			encoded := strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(value)), "=")
 			for _, spelling := range []string{value, encoded[:len(encoded)-2]} {
@@ -97,13 +98,13 @@ func TestThreat35AChangeWithASecretIsRefused(t *testing.T) {
 	w.start()
 	w.setSecret("staging/REGISTRY", "task", taskSecret)
 	issue := w.run(maria)
-	refused := w.taskOf(issue.GetNumber(), task.Refused)
+	refused := w.taskOf(issue.Number, task.Refused)
 	if !strings.Contains(refused.Failure, "conf/token.txt") || !strings.Contains(refused.Failure, "[redacted:REGISTRY]") {
 		t.Errorf("the failure is %q", refused.Failure)
 	}
-	w.waitSaid(issue.GetNumber(), "conf/token.txt")
+	w.waitSaid(issue.Topic(), "conf/token.txt")
 	encoded := base64.StdEncoding.EncodeToString([]byte(taskSecret))
-	if said := w.everythingAtTheForge(issue.GetNumber()); strings.Contains(said, taskSecret) || strings.Contains(said, encoded[:20]) {
+	if said := w.everythingAtTheForge(issue.Topic()); strings.Contains(said, taskSecret) || strings.Contains(said, encoded[:20]) {
 		t.Errorf("the forge shows\n%s", said)
 	}
 	if out, err := exec.Command("grep", "-rlaF", "-e", taskSecret, "-e", encoded[:20], w.dir).CombinedOutput(); err == nil {
@@ -117,9 +118,9 @@ func TestADeploymentWithoutItsSecretIsWithheld(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withSecrets(quickAgent, "true"))
 	issue := w.run(maria)
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "ship it\n\n/coderflow deploy publish")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	runs, err := w.db().DeployRuns(t.Context(), done.ID)
 	if err != nil || len(runs) != 1 || runs[0].State != "withheld" || !strings.Contains(runs[0].Detail, "coderflow secrets set staging/DB_PASSWORD --for deploy") {
 		t.Errorf("deployments: %+v, %v", runs, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -74,24 +75,24 @@ func (w *world) archivedMeanwhile() {
 	if err := w.hub.Archive(sampleRepo, false); err != nil {
 		w.t.Fatal(err)
 	}
-	w.waitSaid(proposed.PullRequest, "archived so it is")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "archived so it is")
 	w.approve(tom, proposed.PullRequest, "")
 	w.landedExactly(w.taskOf(proposed.Issue, task.Done))
 }
 
 func (w *world) refusedPush(proposed task.Task, says ...string) {
 	w.t.Helper()
-	w.waitSaid(proposed.PullRequest, "does not count")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "does not count")
 	waiting := w.taskOf(proposed.Issue, task.Proposed)
 	d := &desk{t: w.t, dir: w.dir, config: w.in.config}
 	shown := d.must("tasks", "show", string(proposed.ID), "-c", w.in.config)
-	comments, err := w.comments(w.t.Context(), proposed.PullRequest)
+	comments, err := w.comments(w.t.Context(), forge.PullTopic(proposed.PullRequest))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	var told string
 	for _, c := range comments {
-		told += strings.ReplaceAll(c.GetBody(), "`", "")
+		told += strings.ReplaceAll(c.Body, "`", "")
 	}
 	for _, want := range says {
 		if !strings.Contains(waiting.Failure, want) || !strings.Contains(shown, want) || !strings.Contains(told, want) {
@@ -105,7 +106,7 @@ func (w *world) landedAfterRefusal(proposed task.Task, base, branch string) {
 	w.t.Helper()
 	done := w.taskOf(proposed.Issue, task.Done)
 	commit, err := w.commit(w.t.Context(), w.tip(branch))
-	if err != nil || w.tip(branch) != done.LandedCommit || commit.Parents[0].GetSHA() != base {
+	if err != nil || w.tip(branch) != done.LandedCommit || commit.Parents[0] != base {
 		w.t.Errorf("%s is at %s, %s landed on %s: %v", branch, w.tip(branch), done.LandedCommit, base, err)
 	}
 	w.auditHas(done.ID, map[audit.Action]int{audit.ApprovalRecorded: 2, audit.PushRefused: 1, audit.PushIntent: 2, audit.PushDone: 1})
@@ -147,7 +148,7 @@ func TestThreat46WhatWasTakenOffItsBranchIsNotDeployed(t *testing.T) {
 	w.pushAs(tom, "main", func(git func(...string) string) { git("push", "-q", "-f", "origin", "HEAD:refs/heads/release/1") })
 	w.start()
 	done := w.taskOf(proposed.Issue, task.Done)
-	w.waitSaid(proposed.Issue, "no longer has the commit")
+	w.waitSaid(forge.IssueTopic(proposed.Issue), "no longer has the commit")
 	w.auditHas(done.ID, map[audit.Action]int{audit.PushDone: 1, audit.DeployIntent: 0, audit.DeployStarted: 0, audit.DeployEnded: 1})
 }
 
@@ -161,7 +162,7 @@ func TestThreat52APipelineDeploysOnlyWhatIsOnItsBranch(t *testing.T) {
 	robot := w.robot()
 	kept := w.proposed()
 	w.approve(tom, kept.PullRequest, "/coderflow no-push")
-	w.waitSaid(kept.PullRequest, "nothing was pushed")
+	w.waitSaid(forge.PullTopic(kept.PullRequest), "nothing was pushed")
 	keptCommit, carrier := w.onlyCommit(), w.head(kept.PullRequest)
 	proposed := w.proposed()
 	w.approve(tom, proposed.PullRequest, "/coderflow target release/1")

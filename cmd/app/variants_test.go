@@ -7,9 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	gh "github.com/google/go-github/v62/github"
-
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -32,8 +31,8 @@ func TestOneOfSeveralVariantsIsApprovedAndTheOthersAreVoid(t *testing.T) {
 
 func (w *world) variants() {
 	w.t.Helper()
-	issue := w.issue(maria).GetNumber()
-	w.say(maria, issue, "/coderflow run --agents plain,other,slow")
+	issue := w.issue(maria).Number
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run --agents plain,other,slow")
 	var all []task.Task
 	w.wait("two proposals and an agent at work", func(context.Context) (bool, error) {
 		all = w.tasksOf(issue)
@@ -46,10 +45,10 @@ func (w *world) variants() {
 		}
 	}
 	w.labelled(issue, "coderflow: working")
-	w.waitSaid(issue, "3 variants of one request")
+	w.waitSaid(forge.IssueTopic(issue), "3 variants of one request")
 	pr, err := w.pullRequest(w.t.Context(), all[1].PullRequest)
-	if err != nil || !strings.HasSuffix(pr.GetTitle(), "(variant 2 of 3, other)") {
-		w.t.Errorf("pull request %q, %v", pr.GetTitle(), err)
+	if err != nil || !strings.HasSuffix(pr.Title, "(variant 2 of 3, other)") {
+		w.t.Errorf("pull request %q, %v", pr.Title, err)
 	}
 	w.approve(tom, all[1].PullRequest, "")
 	ends := map[int]task.State{0: task.Superseded, 1: task.Done, 2: task.Superseded}
@@ -64,15 +63,15 @@ func (w *world) variants() {
 	w.landedExactly(w.stored(all[1].ID))
 	w.auditHas(all[0].ID, map[audit.Action]int{audit.TaskReplaced: 1, audit.ApprovalRecorded: 0})
 	w.auditHas(all[2].ID, map[audit.Action]int{audit.TaskReplaced: 1, audit.ContainerEnded: 1, audit.ProposalRecorded: 0})
-	w.waitSaid(all[0].PullRequest, "Variant 2 of 3 (other) was approved instead")
-	w.waitSaid(all[1].PullRequest, "The variants side by side")
-	w.waitSaid(issue, "The variants side by side")
+	w.waitSaid(forge.PullTopic(all[0].PullRequest), "Variant 2 of 3 (other) was approved instead")
+	w.waitSaid(forge.PullTopic(all[1].PullRequest), "The variants side by side")
+	w.waitSaid(forge.IssueTopic(issue), "The variants side by side")
 	w.labelled(issue, "coderflow: done")
-	if pr, err := w.pullRequest(w.t.Context(), all[0].PullRequest); err != nil || pr.GetState() != "closed" {
-		w.t.Errorf("the pull request of the void variant is %s, %v", pr.GetState(), err)
+	if pr, err := w.pullRequest(w.t.Context(), all[0].PullRequest); err != nil || pr.Open {
+		w.t.Errorf("the pull request of the void variant is open: %v, %v", pr.Open, err)
 	}
 	w.reopenAndApprove(all[0])
-	if said := w.botComments(issue); said != 2 {
+	if said := w.botComments(forge.IssueTopic(issue)); said != 2 {
 		w.t.Errorf("%d comments on the issue, want the status and the comparison", said)
 	}
 }
@@ -80,7 +79,7 @@ func (w *world) variants() {
 // reopenAndApprove opens a closed pull request again and approves it, which does nothing.
 func (w *world) reopenAndApprove(old task.Task) {
 	w.t.Helper()
-	w.setState(old.PullRequest, "open")
+	w.setOpen(forge.PullTopic(old.PullRequest), true)
 	w.approve(tom, old.PullRequest, "")
 	w.handled()
 	w.noCommit(old)
@@ -88,46 +87,46 @@ func (w *world) reopenAndApprove(old task.Task) {
 
 func (w *world) closings() {
 	w.t.Helper()
-	issue := w.issue(maria).GetNumber()
-	w.say(maria, issue, "/coderflow run --agent slow")
+	issue := w.issue(maria).Number
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run --agent slow")
 	running := w.taskOf(issue, task.Running)
-	w.setState(issue, "closed")
+	w.setOpen(forge.IssueTopic(issue), false)
 	if ended := w.taskOf(issue, task.Cancelled); ended.Failure != "its issue was closed" {
 		w.t.Errorf("it ended with %q", ended.Failure)
 	}
 	w.auditHas(running.ID, map[audit.Action]int{audit.ContainerEnded: 1, audit.ProposalRecorded: 0})
 	w.labelled(issue, "coderflow: stopped")
-	w.say(maria, issue, "/coderflow retry")
-	w.waitSaid(issue, "is closed; reopen it first")
-	w.setState(issue, "open")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow retry")
+	w.waitSaid(forge.IssueTopic(issue), "is closed; reopen it first")
+	w.setOpen(forge.IssueTopic(issue), true)
 	w.handled()
 	if n := len(w.tasksOf(issue)); n != 1 {
 		w.t.Fatalf("opening the issue again left %d tasks, want the one that ended", n)
 	}
 
-	w.say(maria, issue, "/coderflow retry")
-	w.waitSaid(issue, "Starting again")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow retry")
+	w.waitSaid(forge.IssueTopic(issue), "Starting again")
 	w.handled()
 	again := w.taskOf(issue, task.Running)
 	if again.Variant != "slow" || again.ID == running.ID {
 		w.t.Errorf("the retry is %+v", again)
 	}
-	w.say(maria, issue, "/coderflow run --agent plain")
-	w.waitSaid(issue, "Nothing was started")
-	w.say(maria, issue, "/coderflow run --agent nobody")
-	w.waitSaid(issue, "it has: exec, other, plain, slow")
-	w.say(maria, issue, "/coderflow run --agent plain --supersede")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run --agent plain")
+	w.waitSaid(forge.IssueTopic(issue), "Nothing was started")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run --agent nobody")
+	w.waitSaid(forge.IssueTopic(issue), "it has: exec, other, plain, slow")
+	w.say(maria, forge.IssueTopic(issue), "/coderflow run --agent plain --supersede")
 	w.handled()
 	proposed := w.taskOf(issue, task.Proposed)
 	if old := w.stored(again.ID); old.State != task.Superseded || old.ReplacedBy != proposed.ID {
 		w.t.Errorf("the replaced task is %s, by %q", old.State, old.ReplacedBy)
 	}
-	w.setState(proposed.PullRequest, "closed")
-	w.setState(proposed.PullRequest, "open") // before or after it was seen
+	w.setOpen(forge.PullTopic(proposed.PullRequest), false)
+	w.setOpen(forge.PullTopic(proposed.PullRequest), true) // before or after it was seen
 	w.taskOf(issue, task.Rejected)
 	w.reopenAndApprove(proposed)
-	w.say(maria, proposed.PullRequest, "/coderflow retry")
-	w.waitSaid(proposed.PullRequest, "Starting again")
+	w.say(maria, forge.PullTopic(proposed.PullRequest), "/coderflow retry")
+	w.waitSaid(forge.PullTopic(proposed.PullRequest), "Starting again")
 	w.handled()
 	last := w.taskOf(issue, task.Proposed)
 	if last.ID == proposed.ID || last.Variant != "plain" {
@@ -142,8 +141,8 @@ func (w *world) closedWhileDown(proposed task.Task) {
 	w.t.Helper()
 	w.server.kill()
 	w.approve(tom, proposed.PullRequest, "")
-	w.setState(proposed.PullRequest, "closed")
-	w.setState(proposed.PullRequest, "open")
+	w.setOpen(forge.PullTopic(proposed.PullRequest), false)
+	w.setOpen(forge.PullTopic(proposed.PullRequest), true)
 	w.start()
 	w.taskOf(proposed.Issue, task.Rejected)
 	w.noCommit(proposed)
@@ -158,10 +157,14 @@ func (w *world) stored(id task.ID) task.Task {
 	return t
 }
 
-// setState closes or reopens an issue or a pull request.
-func (w *world) setState(number int, state string) {
+// setOpen closes or reopens an issue or a pull request.
+func (w *world) setOpen(topic forge.Topic, open bool) {
 	w.t.Helper()
-	if _, _, err := w.as(tom).Issues.Edit(w.t.Context(), sampleOwner, sampleName, number, &gh.IssueRequest{State: &state}); err != nil {
+	set := w.setIssueOpen
+	if topic.PullRequest {
+		set = w.setPullRequestOpen
+	}
+	if err := set(w.t.Context(), tom, topic.Number, open); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -170,19 +173,19 @@ func (w *world) setState(number int, state string) {
 func (w *world) labelled(issue int, want string) {
 	w.t.Helper()
 	w.wait(fmt.Sprintf("label %q on %d", want, issue), func(ctx context.Context) (bool, error) {
-		labels, _, err := w.as(tom).Issues.ListLabelsByIssue(ctx, sampleOwner, sampleName, issue, nil)
-		return len(labels) == 1 && labels[0].GetName() == want, err
+		labels, err := w.labels(ctx, issue)
+		return len(labels) == 1 && labels[0] == want, err
 	})
 }
 
-func (w *world) botComments(number int) (n int) {
+func (w *world) botComments(topic forge.Topic) (n int) {
 	w.t.Helper()
-	comments, err := w.comments(w.t.Context(), number)
+	comments, err := w.comments(w.t.Context(), topic)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for _, c := range comments {
-		if c.GetUser().GetType() == "Bot" {
+		if w.ours(c.Author) {
 			n++
 		}
 	}

@@ -34,7 +34,7 @@ func (w *world) clone() string {
 
 // forgeURL is the address of the repository, with tom's rights.
 func (w *world) forgeURL() string {
-	return strings.Replace(w.hub.Info().GitURL, "http://", "http://"+tom+":"+w.hub.ClientFor(tom)+"@", 1) + "/" + sampleRepo + ".git"
+	return w.remoteAs(tom)
 }
 
 // An auditor takes a commit from a clone and proves who approved exactly these bytes:
@@ -43,13 +43,13 @@ func TestAnAuditorVerifiesACommitInAClone(t *testing.T) {
 	t.Parallel()
 	w := newProductionWorld(t)
 	issue := w.issue(maria)
-	w.say(maria, issue.GetNumber(), "/coderflow run --env staging")
-	proposed := w.taskOf(issue.GetNumber(), task.Proposed)
+	w.say(maria, issue.Topic(), "/coderflow run --env staging")
+	proposed := w.taskOf(issue.Number, task.Proposed)
 	auditor := newSeat(t, "http://"+w.address, firstOf(w.token(maria)))
 	auditor.fails(notFoundStatus, "has no receipt", "receipt", string(proposed.ID))
 	key, checkpoint := auditor.write("audit.pub", w.text("/audit/key")), auditor.write("early.checkpoint", w.text("/audit/checkpoint")) // of before the approval
 	w.approve(tom, proposed.PullRequest, "Count every item\n\n/coderflow deploy publish channel=stable")
-	done := w.taskOf(issue.GetNumber(), task.Done)
+	done := w.taskOf(issue.Number, task.Done)
 	merge := w.merge(done.PullRequest)
 	dir := w.clone()
 
@@ -114,8 +114,8 @@ func (w *world) receiptIsNoted(auditor *seat, done task.Task, file string) {
 	stranger.fails(notFoundStatus, "receipt", "receipt", done.ApprovalID, "--context", "work")
 	link := "/approvals/" + done.ApprovalID + "/receipt"
 	pr, err := w.pullRequest(w.t.Context(), done.PullRequest)
-	if err != nil || !strings.Contains(pr.GetBody(), link) {
-		w.t.Errorf("the pull request does not link it: %v\n%s", err, pr.GetBody())
+	if err != nil || !strings.Contains(pr.Body, link) {
+		w.t.Errorf("the pull request does not link it: %v\n%s", err, pr.Body)
 	}
 	w.wait("the link in the check", func(context.Context) (bool, error) {
 		checks := w.hub.CheckRuns(sampleRepo, done.LandedCommit)

@@ -20,6 +20,7 @@ import (
 
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/forge/emulator/contract/contracttest"
 	"github.com/coderflow/coderflow/internal/store"
@@ -43,7 +44,7 @@ func testMain(m *testing.M) int {
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
 	binary = filepath.Join(dir, "coderflow")
 	for target, pkg := range map[string]string{binary: ".", binary + "-guest": "../guest"} {
-		build := exec.Command("go", "build", "-o", target, pkg)
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", target, pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, out)
@@ -52,6 +53,10 @@ func testMain(m *testing.M) int {
 	}
 	return storetest.Main(m)
 }
+
+// longEnough is how long a test waits for what comes unless something is broken. No machine is
+// too slow for it.
+const longEnough = 5 * time.Minute
 
 // world is one forge with one server process.
 type world struct {
@@ -68,6 +73,22 @@ type worldOption func(*emulator.Options, *settings)
 
 func withAgent(script string) worldOption {
 	return func(_ *emulator.Options, s *settings) { s.Agent = script }
+}
+
+func onGitHub(o *emulator.Options, _ *settings) { o.Kind = forge.GitHub }
+
+func onAzure(o *emulator.Options, _ *settings) { o.Kind = forge.AzureDevOps }
+
+// onBoth tells a story at GitHub and at Azure DevOps.
+func onBoth(t *testing.T, tell func(t *testing.T, at worldOption)) {
+	t.Helper()
+	t.Parallel()
+	for host, at := range map[string]worldOption{forge.GitHub: onGitHub, forge.AzureDevOps: onAzure} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			tell(t, at)
+		})
+	}
 }
 
 func withExtra(yaml string) worldOption {
@@ -90,25 +111,28 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 func newStoppedWorld(t *testing.T, options ...worldOption) *world {
 	t.Helper()
 	requireEngine(t)
-	watch := contracttest.Watch(t)
 	w := &world{t: t, dir: shortDir(t), log: &logTail{}}
 	o := emulator.Options{
-		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)),
-		Middleware: watch.Middleware, OnDelivery: watch.OnDelivery, Key: contracttest.Key(t),
+		Dir: filepath.Join(w.dir, "forge"), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(w.log, nil)), Key: contracttest.Key(t),
 	}
 	w.address = freeAddress(t)
 	s := settings{Agent: quickAgent, Listen: w.address}
 	for _, option := range options {
 		option(&o, &s)
 	}
-	var err error
-	if w.hub, err = startForge(context.Background(), o); err != nil {
+	if o.Kind != forge.AzureDevOps {
+		watch := contracttest.Watch(t)
+		o.Middleware, o.OnDelivery = watch.Middleware, watch.OnDelivery
+	}
+	hub, err := startForge(context.Background(), o)
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.people = newPeople(hub)
 	if w.in, err = install(w.dir, w.hub.Info(), s); err != nil {
 		t.Fatal(err)
 	}
-	w.hub.SetWebhookURL("http://" + w.address + "/webhooks/github")
+	w.hub.SetWebhookURL(webhookURL(w.hub.Info(), w.address))
 	t.Cleanup(w.close)
 	return w
 }
@@ -229,7 +253,7 @@ func removeLabelled(label string) error {
 func (w *world) start(environment ...string) {
 	w.t.Helper()
 	w.launch(environment...)
-	err := until(context.Background(), 30*time.Second, "the server", func(context.Context) (bool, error) {
+	err := until(context.Background(), longEnough, "the server", func(context.Context) (bool, error) {
 		if w.server.exited() {
 			return false, fmt.Errorf("it ended:\n%s", w.log)
 		}
@@ -285,7 +309,7 @@ func (w *world) awaitDeath() {
 	w.t.Helper()
 	select {
 	case <-w.server.done:
-	case <-time.After(time.Minute):
+	case <-time.After(longEnough):
 		w.t.Fatalf("the server did not reach its failpoint:\n%s", w.log)
 	}
 }
@@ -301,15 +325,18 @@ func (w *world) db() *store.Store {
 	return db
 }
 
+// gitHub is a client of what only GitHub has.
+func (w *world) gitHub(login string) *gh.Client { return gitHubPeople{w.hub}.as(login) }
+
 // run asks for a task on a new issue and returns the issue.
-func (w *world) run(login string) *gh.Issue {
+func (w *world) run(login string) forge.Issue {
 	w.t.Helper()
 	issue := w.issue(login)
-	w.say(login, issue.GetNumber(), "/coderflow run")
+	w.say(login, issue.Topic(), "/coderflow run")
 	return issue
 }
 
-func (w *world) issue(login string) *gh.Issue {
+func (w *world) issue(login string) forge.Issue {
 	w.t.Helper()
 	issue, err := w.openIssue(w.t.Context(), login, "The total is wrong", "It forgets the quantity.")
 	if err != nil {
@@ -318,18 +345,18 @@ func (w *world) issue(login string) *gh.Issue {
 	return issue
 }
 
-func (w *world) say(login string, number int, text string) *gh.IssueComment {
+func (w *world) say(login string, topic forge.Topic, text string) forge.Comment {
 	w.t.Helper()
-	comment, err := w.comment(w.t.Context(), login, number, text)
+	comment, err := w.comment(w.t.Context(), login, topic, text)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return comment
 }
 
-func (w *world) approve(login string, number int, text string) *gh.PullRequestReview {
+func (w *world) approve(login string, number int, text string) forge.Review {
 	w.t.Helper()
-	review, err := w.review(w.t.Context(), login, number, "APPROVE", text)
+	review, err := w.review(w.t.Context(), login, number, forge.ReviewApproved, text)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -341,7 +368,7 @@ func (w *world) taskOf(issue int, states ...task.State) task.Task {
 	w.t.Helper()
 	db := w.db()
 	var found task.Task
-	err := until(w.t.Context(), 2*time.Minute, fmt.Sprintf("task of issue %d in %v", issue, states), func(ctx context.Context) (bool, error) {
+	err := until(w.t.Context(), longEnough, fmt.Sprintf("task of issue %d in %v", issue, states), func(ctx context.Context) (bool, error) {
 		tasks, err := db.Tasks(ctx, store.TaskFilter{Limit: 100})
 		if err != nil {
 			return false, err
@@ -375,25 +402,25 @@ func (w *world) head(number int) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return pr.GetHead().GetSHA()
+	return pr.Head.Commit
 }
 
 // waitSaid waits until CoderFlow wrote the text in the conversation.
-func (w *world) waitSaid(number int, text string) {
+func (w *world) waitSaid(topic forge.Topic, text string) {
 	w.t.Helper()
-	err := until(w.t.Context(), time.Minute, fmt.Sprintf("%q under %d", text, number), func(ctx context.Context) (bool, error) {
-		comments, err := w.comments(ctx, number)
+	err := until(w.t.Context(), longEnough, fmt.Sprintf("%q under %s", text, topic), func(ctx context.Context) (bool, error) {
+		comments, err := w.comments(ctx, topic)
 		for _, c := range comments {
-			if c.GetUser().GetType() == "Bot" && strings.Contains(c.GetBody(), text) {
+			if w.ours(c.Author) && strings.Contains(c.Body, text) {
 				return true, nil
 			}
 		}
 		return false, err
 	})
 	if err != nil {
-		comments, _ := w.comments(context.Background(), number)
+		comments, _ := w.comments(context.Background(), topic)
 		for _, c := range comments {
-			w.t.Logf("%s: %s", c.GetUser().GetLogin(), c.GetBody())
+			w.t.Logf("%s: %s", c.Author.Login, c.Body)
 		}
 		w.t.Fatal(err)
 	}

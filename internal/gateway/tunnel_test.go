@@ -119,7 +119,7 @@ func TestTunnelsCarryBytesAndAreAudited(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	for range 200 { // the first use of a host is written when it ends
+	for range 12_000 { // the first use of a host is written when it ends
 		if len(w.journal.of(AuditConnect)) == 2 {
 			break
 		}

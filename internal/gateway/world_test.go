@@ -72,7 +72,7 @@ func newWorld(t *testing.T, protocol Protocol, provider string, change func(*Ses
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = w.gateway.Shutdown(ctx)
 	})
@@ -193,7 +193,7 @@ func (l *ledger) Record(_ context.Context, e Exchange) error {
 // all are the exchanges once there are n: they are recorded after the answer.
 func (l *ledger) all(t *testing.T, n int) []Exchange {
 	t.Helper()
-	for range 500 {
+	for range 12_000 {
 		l.mu.Lock()
 		list := append([]Exchange(nil), l.exchanges...)
 		l.mu.Unlock()

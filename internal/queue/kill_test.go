@@ -109,7 +109,7 @@ func TestAJobThatKillsItsProcessEveryTimeIsGivenUp(t *testing.T) {
 			if err.Error() == "ran again" {
 				t.Error("the job ran more often than it may")
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(longEnough):
 			t.Fatal("the job was not given up")
 		}
 	})

@@ -28,7 +28,7 @@ func TestJobTimeoutCancelsTheHandlersContext(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("ended with %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(longEnough):
 			t.Fatal("the job was not cancelled")
 		}
 	})

@@ -33,7 +33,7 @@ func run(t *testing.T, s *store.Store, o queue.Options) *queue.Queue {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), longEnough)
 		defer cancel()
 		if err := q.Stop(ctx); err != nil {
 			t.Errorf("stop the queue: %v", err)
@@ -63,13 +63,16 @@ func enqueue(t *testing.T, s *store.Store, jobs ...queue.Job) {
 
 func advance(key string) queue.Job { return queue.Job{Kind: queue.Advance, Key: key} }
 
-// await fails the test unless done becomes true soon.
+// longEnough is how long a test waits for what comes unless something is broken.
+const longEnough = 2 * time.Minute
+
+// await fails the test unless done becomes true.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(longEnough)
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 20 s", what)
+			t.Fatalf("%s: not within %s", what, longEnough)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -271,7 +274,7 @@ func TestErrorsAndPanicsAreRetriedAndGivenUpAfterTheLastAttempt(t *testing.T) {
 			select {
 			case d := <-discarded:
 				got[d.job.Key] = d.err
-			case <-time.After(20 * time.Second):
+			case <-time.After(longEnough):
 				t.Fatalf("discarded only %v", got)
 			}
 		}

@@ -164,7 +164,7 @@ func TestALogIsReadInWholeCharacters(t *testing.T) {
 
 func TestFollowingALogWaitsForMore(t *testing.T) {
 	t.Parallel()
-	w, secret := admin(t, Limits{Follow: 10 * time.Second, FollowPoll: time.Millisecond})
+	w, secret := admin(t, Limits{Follow: 2 * time.Minute, FollowPoll: time.Millisecond})
 	path := "/tasks/" + string(here) + "/log?follow=true&offset=13"
 	go func() {
 		time.Sleep(20 * time.Millisecond)
@@ -181,7 +181,7 @@ func TestFollowingALogWaitsForMore(t *testing.T) {
 // Somebody whose token ends while they wait gets nothing of what came meanwhile.
 func TestThreat48FollowingEndsWithTheToken(t *testing.T) {
 	t.Parallel()
-	w, secret := admin(t, Limits{Follow: 10 * time.Second, FollowPoll: 5 * time.Millisecond})
+	w, secret := admin(t, Limits{Follow: 2 * time.Minute, FollowPoll: 5 * time.Millisecond})
 	go func() {
 		time.Sleep(20 * time.Millisecond)
 		w.change("k", func(k *token.Token) { k.RevokedAt = w.now })

@@ -2,7 +2,8 @@
 # A Docker engine that answers: the one that is there, or docker.io started here.
 
 readonly engine_log=${CODERFLOW_DOCKERD_LOG:-/var/log/coderflow-dockerd.log}
-readonly engine_wait_seconds=60
+# A fresh engine on a slow machine makes its storage first, and takes its time.
+readonly engine_wait_seconds=300
 
 # A hanging engine must not hang the set-up.
 engine_answers() {
@@ -23,12 +24,23 @@ ensure_engine() {
 			"Start that engine, or unset DOCKER_HOST to have one installed and started here."
 	fi
 	install_engine
-	if wait_for_engine 3; then
-		# The package's own service is up already.
-		say "Docker engine: $(engine_version) started by its package"
+	# The package's own service, or one that was there and is slow: a second engine beside it would only be in its way.
+	if wait_for_engine 3 || { engine_runs && say "waiting for the Docker engine that is starting" && wait_for_engine 60; }; then
+		say "Docker engine: $(engine_version) answers now"
 		return
 	fi
 	start_engine
+}
+
+# engine_runs: there is a dockerd, whether or not it answers yet..
+engine_runs() {
+	local exe
+	for exe in /proc/[0-9]*/exe; do
+		if [[ $(readlink "$exe" 2>/dev/null || true) == */dockerd ]]; then
+			return 0
+		fi
+	done
+	return 1
 }
 
 install_engine() {

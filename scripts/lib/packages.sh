@@ -16,12 +16,12 @@ install_packages() {
 		"Set-up installs packages on Debian and Ubuntu only; elsewhere install $* by hand."
 	if [[ $apt_updated == no ]]; then
 		say "updating the package lists"
-		run_logged "apt-get update" apt-get -q update
+		run_logged "apt-get update" apt-get -q -o Acquire::Retries=3 update
 		apt_updated=yes
 	fi
 	say "installing $*"
 	run_logged "apt-get install" env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y --no-install-recommends install "$@"
+		apt-get -q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@"
 	hash -r
 }
 

@@ -174,7 +174,7 @@ func TestARunIsCancelled(t *testing.T) {
 	if err := b.p.Cancel(t.Context(), r.Pipeline, run.ID); err != nil {
 		t.Fatal(err)
 	}
-	if now, err := b.p.State(t.Context(), r, run.ID); err != nil || now.Result != forge.PipelineCancelled {
+	if now, err := b.p.State(t.Context(), r, run.ID); err != nil || now.Result != forge.PipelineCancelled || now.FinishedAt.IsZero() {
 		t.Errorf("%+v, %v", now, err)
 	}
 	for _, id := range []string{"99", "x", "", "-1"} {

@@ -142,8 +142,6 @@ func (c *azureCall) checkVersion() error {
 	return nil
 }
 
-var guidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
 // resolve finds the project and the repository that the address names, and checks the access to them. What the
 // caller may not see is not there.
 func (c *azureCall) resolve() error {

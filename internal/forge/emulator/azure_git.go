@@ -233,6 +233,32 @@ func (c *azureCall) getGitCommit() (response, error) {
 	return ok(o)
 }
 
+// commitChanges lists the files that differ from the first parent.
+func (c *azureCall) commitChanges() (response, error) {
+	list, err := c.f.commits(c.repo, []string{c.vars["commitId"]})
+	if !shaPattern.MatchString(c.vars["commitId"]) || err != nil || len(list) == 0 {
+		return response{}, noCommit(c.vars["commitId"])
+	}
+	from := emptyTree
+	if len(list[0].parents) > 0 {
+		from = list[0].parents[0]
+	}
+	_, files, err := c.f.diffTrees(c.repo, from, list[0].sha)
+	if err != nil {
+		return response{}, err
+	}
+	counts, out := map[string]int{}, []obj{}
+	for _, file := range files {
+		kind := changeKinds[file.status]
+		counts[strings.ToUpper(kind[:1])+kind[1:]]++
+		out = append(out, obj{"changeType": kind, "item": obj{"objectId": file.blob, "gitObjectType": "blob", "commitId": list[0].sha, "path": "/" + file.name}})
+	}
+	return ok(obj{"changeCounts": counts, "changes": out})
+}
+
+// changeKinds are the service's words for what became of a file.
+var changeKinds = map[string]string{"added": "add", "modified": "edit", "removed": "delete", "renamed": "rename"}
+
 func noCommit(sha string) error {
 	return azureFailure(http.StatusNotFound, "GitCommitDoesNotExistException", "TF401175: The commit %s does not exist.", sha)
 }

@@ -27,6 +27,8 @@ func gitResources() []azureLocation {
 		{id: "c2570c3b-5b3f-41b8-98bf-5407bfde8d58", area: "git", name: "commits", pattern: inGitRepo + "/commits/{commitId}", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "searchCriteria.itemVersion.version searchCriteria.itemVersion.versionType searchCriteria.$top searchCriteria.$skip $top $skip", serve: (*azureCall).listGitCommits},
 			{method: get, one: true, scope: read, level: levelRead, query: "changeCount", serve: (*azureCall).getGitCommit}}},
+		{id: "5bf884f5-3e07-42e9-afb8-1b872267bf16", area: "git", name: "changes", pattern: inGitRepo + "/commits/{commitId}/changes", scope: anyProject, version: 1, routes: []azureRoute{
+			{method: get, scope: read, level: levelRead, query: "top skip", serve: (*azureCall).commitChanges}}},
 		{id: "428dd4fb-fda5-4722-af02-9313b80305da", area: "git", name: "statuses", pattern: inGitRepo + "/commits/{commitId}/statuses", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read + "|vso.code_status", level: levelRead, query: "top skip $top $skip latestOnly", serve: (*azureCall).listCommitStatuses},
 			{method: post, scope: "vso.code_status", level: levelWrite, serve: (*azureCall).createCommitStatus}}},

@@ -46,11 +46,11 @@ func coreResources() []azureLocation {
 
 func identityResources() []azureLocation {
 	return []azureLocation{
+		{id: "4bb02b5b-c120-4be2-b68e-21f7c50a4b82", area: "IMS", name: "me", pattern: "identities/me", scope: noProject, version: 1, preview: true, routes: []azureRoute{
+			{method: get, scope: "vso.identity", serve: (*azureCall).readSelf}}},
 		{id: "28010c54-d0c0-4c89-a5b0-1c9e188b9fb7", area: "IMS", name: "identities", pattern: "identities/{identityId}", scope: noProject, version: 1, routes: []azureRoute{
 			{method: get, scope: "vso.identity", query: "descriptors identityIds subjectDescriptors searchFilter filterValue queryMembership properties options", serve: (*azureCall).readIdentities},
 			{method: get, one: true, scope: "vso.identity", query: "queryMembership properties", serve: (*azureCall).readIdentity}}},
-		{id: "4bb02b5b-c120-4be2-b68e-21f7c50a4b82", area: "IMS", name: "me", pattern: "identities/me", scope: noProject, version: 1, preview: true, routes: []azureRoute{
-			{method: get, scope: "vso.identity", serve: (*azureCall).readSelf}}},
 		{id: "f83735dc-483f-4238-a291-d45f6080a9af", area: "profile", name: "profiles", pattern: "profile/profiles/{id}", scope: noProject, version: 3, routes: []azureRoute{
 			{method: get, one: true, scope: "vso.profile", query: "details withAttributes partition coreAttributes forceRefresh", serve: (*azureCall).getProfile}}},
 		{id: "18a2ad18-7571-46ae-bec7-0c7da1495885", area: "Security", name: "AccessControlLists", pattern: "accessControlLists/{securityNamespaceId}", scope: noProject, version: 1, routes: []azureRoute{

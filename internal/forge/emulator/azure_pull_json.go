@@ -31,7 +31,7 @@ func (f *Forge) gitPullJSON(p *pull) obj {
 		"mergeId": f.guid("merge", p.id), "mergeStatus": "succeeded", "supportsIterations": true, "reviewers": f.reviewersJSON(p),
 		"lastMergeSourceCommit": f.gitCommitRef(p.headRepo, p.headSHA), "lastMergeTargetCommit": f.gitCommitRef(r, p.baseSHA),
 		"url": self, "artifactId": f.artifact(p),
-		"_links": obj{"self": href(self), "repository": href(f.gitAPI(r)), "workItems": href(self + "/workitems"),
+		"_links": obj{"self": href(self), "web": href(f.gitPullPage(p)), "repository": href(f.gitAPI(r)), "workItems": href(self + "/workitems"),
 			"sourceBranch": href(f.gitAPI(r) + "/refs/heads/" + p.headRef), "targetBranch": href(f.gitAPI(r) + "/refs/heads/" + p.baseRef),
 			"statuses": href(self + "/statuses"), "iterations": href(self + "/iterations"), "createdBy": href(f.orgURL() + "/_apis/Identities/" + f.userGUID(i.author))},
 	}
@@ -190,10 +190,9 @@ func (c *azureCall) iterationChanges() (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	kinds := map[string]string{"added": "add", "modified": "edit", "removed": "delete", "renamed": "rename"}
 	out := []obj{}
 	for n, file := range files {
-		o := obj{"changeTrackingId": n + 1, "changeId": n + 1, "changeType": kinds[file.status], "item": obj{"objectId": file.blob, "path": "/" + file.name}}
+		o := obj{"changeTrackingId": n + 1, "changeId": n + 1, "changeType": changeKinds[file.status], "item": obj{"objectId": file.blob, "path": "/" + file.name}}
 		if file.previous != "" {
 			o["originalPath"] = "/" + file.previous
 		}

@@ -14,7 +14,6 @@ type azureState struct {
 	items         []*workItem
 	lastItem      int
 	lastPull      int
-	lastSession   int64 // of service hook notifications
 	moment        time.Time
 	subscriptions []*subscription
 	hookURL       string
@@ -54,7 +53,6 @@ type azurePull struct {
 	items      []*workItem
 	preview    string // the merge that the service tries out, under refs/pull/ID/merge; "" on conflicts
 	completion obj    // completionOptions as they were sent
-	supports   bool
 }
 
 // iteration is one state of the source branch.
@@ -171,6 +169,5 @@ type itemComment struct {
 	created    time.Time
 	modified   time.Time
 	reactions  []*reaction
-	mentioned  []*user
 	inRevision int
 }

@@ -154,7 +154,7 @@ func must(t *testing.T, err error) {
 
 func (w *world) settle() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	must(w.t, w.forge.Settle(ctx))
 }

@@ -41,7 +41,7 @@ func TestDeliveriesSayWhatTheForgeSays(t *testing.T) {
 	w.must(w.adapter.UpdatePullRequest(ctx, w.ref, pr.Number, "New", "Text"))
 	_, _, err = w.as("rob").PullRequests.Edit(ctx, "acme", "shop", pr.Number, &gh.PullRequest{State: gh.String("closed")})
 	w.must(err)
-	settled, cancel := context.WithTimeout(ctx, 10*time.Second)
+	settled, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	w.must(w.forge.Settle(settled))
 

@@ -165,7 +165,7 @@ func TestThreat21StopKillsAContainerWhosePid1DoesNotAnswer(t *testing.T) {
 
 func awaitOutput(t *testing.T, world *dockertest.World, name, want string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if strings.Contains(world.Output(t, name), want) {
 			return
 		}

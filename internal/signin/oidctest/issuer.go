@@ -65,13 +65,9 @@ type device struct {
 // New starts an issuer, which ends with the test.
 func New(t testing.TB, client Client) *Issuer {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
 	i := &Issuer{
 		Client: client, Person: map[string]any{"sub": "alice", "preferred_username": "alice@example.com"}, Interval: 5 * time.Second,
-		Now: time.Now, t: t, key: key, codes: map[string]url.Values{}, devices: map[string]*device{},
+		Now: time.Now, t: t, key: nextKey(t), codes: map[string]url.Values{}, devices: map[string]*device{},
 	}
 	server := httptest.NewServer(i)
 	t.Cleanup(server.Close)

@@ -41,7 +41,7 @@ type world struct {
 	webhook string
 }
 
-const settleTime = 30 * time.Second
+const settleTime = 2 * time.Minute
 
 const (
 	owner = "alice"

@@ -22,7 +22,7 @@ import (
 // run runs the flow with a browser, which is a function of the first page.
 func run(t *testing.T, o appmanifest.Options, browser func(page string)) (appmanifest.Result, string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	done := make(chan struct{})
