@@ -116,61 +116,63 @@ func TestThreat48RoleRevokedBetweenApprovalAndPush(t *testing.T) {
 // The number decides: whoever is given maria's login has nothing of hers, and
 // she keeps it under another login (row 47).
 func TestThreat47ReusedLoginHasNoRole(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	const renamed = "mary"
-	if err := w.hub.RenameUser(maria, renamed); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.hub.CreateUser(maria, emulator.UserOptions{Name: "Somebody Else"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.hub.AddCollaborator(sampleRepo, maria, "write"); err != nil {
-		t.Fatal(err)
-	}
-	refused := w.run(maria)
-	w.waitSaid(refused.Topic(), "has no role in environment")
-	permitted := w.run(renamed)
-	if found := w.taskOf(permitted.Number, task.Proposed); found.Requester.Login != renamed {
-		t.Errorf("requested by %s", found.Requester.Login)
-	}
-	if n := len(w.tasks()); n != 1 {
-		t.Errorf("%d tasks, want 1", n)
-	}
+	onBoth(t, func(t *testing.T, at worldOption) {
+		w := newWorld(t, at)
+		const renamed = "mary"
+		if err := w.hub.RenameUser(maria, renamed); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.hub.CreateUser(maria, emulator.UserOptions{Name: "Somebody Else"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.hub.AddCollaborator(sampleRepo, maria, "write"); err != nil {
+			t.Fatal(err)
+		}
+		refused := w.run(maria)
+		w.waitSaid(refused.Topic(), "has no role in environment")
+		permitted := w.run(renamed)
+		if found := w.taskOf(permitted.Number, task.Proposed); found.Requester.Login != w.loginOf(renamed) {
+			t.Errorf("requested by %s", found.Requester.Login)
+		}
+		if n := len(w.tasks()); n != 1 {
+			t.Errorf("%d tasks, want 1", n)
+		}
+	})
 }
 
 // A repository that was deleted and made again under its name is another one,
 // which no environment lists: CoderFlow does not even answer there (row 9).
 func TestThreat09RecreatedRepositoryIsNotListed(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	if err := w.hub.DeleteRepository(sampleRepo); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.hub.CreateRepository(sampleOwner, sampleName, map[string]string{"README.md": "# Other\n"}, emulator.RepositoryOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.hub.AddCollaborator(sampleRepo, maria, "write"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.hub.Install(sampleRepo); err != nil {
-		t.Fatal(err)
-	}
-	issue := w.run(maria)
-	db := w.db()
-	err := until(t.Context(), longEnough, "the refusal in the audit log", func(ctx context.Context) (bool, error) {
-		entries, err := db.AuditEntries(ctx, store.AuditFilter{Limit: 1000})
-		return slices.ContainsFunc(entries, func(e audit.Entry) bool {
-			return e.Action == audit.RequestRefused && strings.Contains(string(e.Detail), "no environment lists this repository")
-		}), err
+	onBoth(t, func(t *testing.T, at worldOption) {
+		w := newWorld(t, at)
+		if err := w.hub.DeleteRepository(sampleRepo); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.hub.CreateRepository(sampleOwner, sampleName, map[string]string{"README.md": "# Other\n"}, emulator.RepositoryOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.hub.AddCollaborator(sampleRepo, maria, "write"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.hub.Install(sampleRepo); err != nil {
+			t.Fatal(err)
+		}
+		issue := w.run(maria)
+		db := w.db()
+		err := until(t.Context(), longEnough, "the refusal in the audit log", func(ctx context.Context) (bool, error) {
+			entries, err := db.AuditEntries(ctx, store.AuditFilter{Limit: 1000})
+			return slices.ContainsFunc(entries, func(e audit.Entry) bool {
+				return e.Action == audit.RequestRefused && strings.Contains(string(e.Detail), "no environment lists this repository")
+			}), err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		comments, err := w.comments(t.Context(), issue.Topic())
+		if err != nil || len(comments) != 1 || len(w.tasks()) != 0 {
+			t.Errorf("%d comments and %d tasks, want only what maria wrote: %v", len(comments), len(w.tasks()), err)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	comments, err := w.comments(t.Context(), issue.Topic())
-	if err != nil || len(comments) != 1 || len(w.tasks()) != 0 {
-		t.Errorf("%d comments and %d tasks, want only what maria wrote: %v", len(comments), len(w.tasks()), err)
-	}
 }
 
 // A login in a manifest is looked up when it is applied; whoever has the login

@@ -53,27 +53,28 @@ func (w *world) waitPaused(purpose string, want bool) {
 // order of another server of the same database. Nothing gets out while it is, and
 // everything that was asked for and approved happens once.
 func TestAFrozenServerLetsNothingOutAndLosesNothing(t *testing.T) {
-	t.Parallel()
-	w := newStoppedWorld(t, withExtra(looksOften+"\ndatabase: "+storetest.PostgresOptions(t).DSN), withAgent(untilReleased+"\n"+quickAgent), withScript(once("deployment")+"\n"+untilReleased))
-	w.start()
-	issue := w.run(maria).Number
-	running := w.taskOf(issue, task.Running)
-	w.step("WhileTheAgentRuns", func() { w.frozenAgent(running) })
-	w.step("BetweenApprovalAndPush", func() { w.frozenApproval(w.taskOf(issue, task.Proposed)) })
-	w.step("WhileADeploymentRuns", func() { w.frozenDeployment(issue) })
-	done := w.taskOf(issue, task.Done)
-	w.landedExactly(done)
-	w.auditHas(done.ID, map[audit.Action]int{
-		audit.ContainerStarted: 1, audit.ApprovalRecorded: 1, audit.ApprovalVoid: 0, audit.PushIntent: 1, audit.PushDone: 1,
-		audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1,
+	onBoth(t, func(t *testing.T, at worldOption) {
+		w := newStoppedWorld(t, at, withExtra(looksOften+"\ndatabase: "+storetest.PostgresOptions(t).DSN), withAgent(untilReleased+"\n"+quickAgent), withScript(once("deployment")+"\n"+untilReleased))
+		w.start()
+		issue := w.run(maria).Number
+		running := w.taskOf(issue, task.Running)
+		w.step("WhileTheAgentRuns", func() { w.frozenAgent(running) })
+		w.step("BetweenApprovalAndPush", func() { w.frozenApproval(w.taskOf(issue, task.Proposed)) })
+		w.step("WhileADeploymentRuns", func() { w.frozenDeployment(issue) })
+		done := w.taskOf(issue, task.Done)
+		w.landedExactly(done)
+		w.auditHas(done.ID, map[audit.Action]int{
+			audit.ContainerStarted: 1, audit.ApprovalRecorded: 1, audit.ApprovalVoid: 0, audit.PushIntent: 1, audit.PushDone: 1,
+			audit.DeployIntent: 1, audit.DeployStarted: 1, audit.DeployEnded: 1,
+		})
+		runs, err := w.db().DeployRuns(t.Context(), done.ID)
+		if err != nil || len(runs) != 1 || runs[0].State != deploy.Succeeded {
+			t.Errorf("deployments %+v: %v", runs, err)
+		}
+		if out := w.ordered("freezes"); strings.Contains(out, "leaked") {
+			t.Errorf("still frozen: %s", out)
+		}
 	})
-	runs, err := w.db().DeployRuns(t.Context(), done.ID)
-	if err != nil || len(runs) != 1 || runs[0].State != deploy.Succeeded {
-		t.Errorf("deployments %+v: %v", runs, err)
-	}
-	if out := w.ordered("freezes"); strings.Contains(out, "leaked") {
-		t.Errorf("still frozen: %s", out)
-	}
 }
 
 // A paused agent stays so over a restart, and is the same one afterwards.
@@ -104,6 +105,7 @@ func (w *world) frozenAgent(running task.Task) {
 // An approval that came while frozen is not looked at; a push that is on its way when
 // the freeze comes does not arrive, and neither costs the approval.
 func (w *world) frozenApproval(proposed task.Task) {
+	w.reviewable(proposed)
 	w.freezes("staging")
 	w.freezes()
 	w.ordered("thaw", "staging") // the server's freeze holds all the same

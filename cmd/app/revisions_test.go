@@ -36,71 +36,74 @@ echo 1 >rounds`
 // A proposal is sent back by a comment, by a review with remarks on lines, and by a
 // rebase; what is approved in the end is the newest revision, and nothing older ever is.
 func TestAProposalIsRevisedUntilSomebodyApprovesTheNewestRevision(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, withAgent(revisingAgent))
-	issue := w.run(maria)
-	first := w.taskOf(issue.Number, task.Proposed)
-	pr := first.PullRequest
-	carriers := []string{w.head(pr)}
+	onBoth(t, func(t *testing.T, at worldOption) {
+		w := newWorld(t, at, withAgent(revisingAgent))
+		issue := w.run(maria)
+		first := w.taskOf(issue.Number, task.Proposed)
+		pr := first.PullRequest
+		carriers := []string{w.head(pr)}
 
-	w.say(eve, forge.PullTopic(pr), "/coderflow revise ADD: nothing")
-	w.waitSaid(forge.PullTopic(pr), "has no role in environment")
-	w.say(maria, forge.PullTopic(pr), "/coderflow revise ADD: unit")
-	second := w.revised(issue.Number, 2)
-	carriers = append(carriers, w.head(pr))
-	w.follows(second, carriers)
-	w.proposes(second, map[string]string{"rounds": "2\n", "added": "ADD: unit\n"})
-	w.waitSaid(forge.PullTopic(pr), "Revision 2 is up for review")
+		w.say(eve, forge.PullTopic(pr), "/coderflow revise ADD: nothing")
+		w.waitSaid(forge.PullTopic(pr), "has no role in environment")
+		w.say(maria, forge.PullTopic(pr), "/coderflow revise ADD: unit")
+		second := w.revised(issue.Number, 2)
+		carriers = append(carriers, w.head(pr))
+		w.follows(second, carriers)
+		w.proposes(second, map[string]string{"rounds": "2\n", "added": "ADD: unit\n"})
+		w.waitSaid(forge.PullTopic(pr), "Revision 2 is up for review")
 
-	w.approvesCommit(tom, pr, carriers[0], "ship it") // threat 41
-	w.waitSaid(forge.PullTopic(pr), "the review is of commit `"+carriers[0][:12])
-	w.auditHas(second.ID, map[audit.Action]int{audit.ApprovalRefused: 1, audit.ApprovalRecorded: 0, audit.PushIntent: 0})
+		if !w.onAzure() { // votes name no commit
+			w.approvesCommit(tom, pr, carriers[0], "ship it") // threat 41
+			w.waitSaid(forge.PullTopic(pr), "the review is of commit `"+carriers[0][:12])
+			w.auditHas(second.ID, map[audit.Action]int{audit.ApprovalRefused: 1, audit.ApprovalRecorded: 0, audit.PushIntent: 0})
+		}
 
-	w.requestsChanges(tom, second, "ADD: total", "receipt.awk", "the tax is missing")
-	third := w.revised(issue.Number, 3)
-	carriers = append(carriers, w.head(pr))
-	w.follows(third, carriers)
-	w.waitSaid(forge.PullTopic(pr), "the tax is missing")
-	if added := w.resultFile(third, "added"); !strings.Contains(added, "ADD: total") || !strings.Contains(added, ": the tax is missing") {
-		t.Errorf("the agent was told %q", added)
-	}
+		w.requestsChanges(tom, second, "ADD: total", "receipt.awk", "the tax is missing")
+		third := w.revised(issue.Number, 3)
+		carriers = append(carriers, w.head(pr))
+		w.follows(third, carriers)
+		w.waitSaid(forge.PullTopic(pr), "the tax is missing")
+		if added := w.resultFile(third, "added"); !strings.Contains(added, "ADD: total") || !strings.Contains(added, ": the tax is missing") {
+			t.Errorf("the agent was told %q", added)
+		}
 
-	w.showsRevisions(third)
+		w.showsRevisions(third)
 
-	w.landsElsewhere(tom, "NEWS", "news\n")
-	w.say(maria, forge.PullTopic(pr), "/coderflow rebase")
-	fourth := w.revised(issue.Number, 4)
-	carriers = append(carriers, w.head(pr))
-	w.follows(fourth, carriers)
-	if fourth.BaseCommit == third.BaseCommit || w.resultFile(fourth, "NEWS") != "news\n" || w.resultFile(fourth, "rounds") != "3\n" {
-		t.Errorf("the rebased change is of base %s and has %q", fourth.BaseCommit, w.resultFile(fourth, "rounds"))
-	}
-	w.say(maria, forge.PullTopic(pr), "/coderflow rebase")
-	w.waitSaid(forge.PullTopic(pr), "it is on the tip of main already")
+		w.landsElsewhere(tom, "NEWS", "news\n")
+		w.say(maria, forge.PullTopic(pr), "/coderflow rebase")
+		fourth := w.revised(issue.Number, 4)
+		carriers = append(carriers, w.head(pr))
+		w.follows(fourth, carriers)
+		if fourth.BaseCommit == third.BaseCommit || w.resultFile(fourth, "NEWS") != "news\n" || w.resultFile(fourth, "rounds") != "3\n" {
+			t.Errorf("the rebased change is of base %s and has %q", fourth.BaseCommit, w.resultFile(fourth, "rounds"))
+		}
+		w.say(maria, forge.PullTopic(pr), "/coderflow rebase")
+		w.waitSaid(forge.PullTopic(pr), "it is on the tip of main already")
 
-	w.say(maria, forge.PullTopic(pr), "/coderflow revise FAIL: please")
-	w.waitSaid(forge.PullTopic(pr), "Revision 6 came to nothing")
-	w.say(maria, forge.PullTopic(pr), "/coderflow revise KEEP: it")
-	w.waitSaid(forge.PullTopic(pr), "Revision 7 came to nothing")
-	stands := w.taskOf(issue.Number, task.Proposed)
-	if w.head(pr) != carriers[3] {
-		t.Errorf("the branch moved to %s by a revision that came to nothing", w.head(pr))
-	}
-	w.say(maria, forge.PullTopic(pr), "/coderflow revise ADD: receipt")
-	last := w.revised(issue.Number, 8)
-	if w.resultFile(last, "half-done") != "" || w.resultFile(last, "rounds") != "4\n" || last.BaseCommit != stands.BaseCommit {
-		t.Errorf("revision 8 goes on from what revision 6 left: %q", w.resultFile(last, "rounds"))
-	}
-	carriers = append(carriers, w.head(pr))
-	w.follows(last, carriers)
+		w.say(maria, forge.PullTopic(pr), "/coderflow revise FAIL: please")
+		w.waitSaid(forge.PullTopic(pr), "Revision 6 came to nothing")
+		w.say(maria, forge.PullTopic(pr), "/coderflow revise KEEP: it")
+		w.waitSaid(forge.PullTopic(pr), "Revision 7 came to nothing")
+		stands := w.taskOf(issue.Number, task.Proposed)
+		if w.head(pr) != carriers[3] {
+			t.Errorf("the branch moved to %s by a revision that came to nothing", w.head(pr))
+		}
+		w.say(maria, forge.PullTopic(pr), "/coderflow revise ADD: receipt")
+		last := w.revised(issue.Number, 8)
+		if w.resultFile(last, "half-done") != "" || w.resultFile(last, "rounds") != "4\n" || last.BaseCommit != stands.BaseCommit {
+			t.Errorf("revision 8 goes on from what revision 6 left: %q", w.resultFile(last, "rounds"))
+		}
+		carriers = append(carriers, w.head(pr))
+		w.follows(last, carriers)
 
-	done := w.approvesWhileSomebodyRevises(last, &carriers)
-	w.landedFrom(done, carriers)
-	w.auditHas(done.ID, map[audit.Action]int{
-		audit.PushDone: 1,
+		done := w.approvesWhileSomebodyRevises(last, &carriers)
+		w.landedFrom(done, carriers)
+		w.auditHas(done.ID, map[audit.Action]int{
+			audit.PushDone: 1,
+		})
+		w.entriesSayEnough(audit.RevisionAsked, audit.RevisionStarted, audit.RevisionEnded)
+		w.nothingMentioned()
 	})
-	w.entriesSayEnough(audit.RevisionAsked, audit.RevisionStarted, audit.RevisionEnded)
-	w.nothingMentioned()
 }
 
 // showsRevisions proves what the command line says of three revisions.
@@ -125,7 +128,13 @@ func (w *world) showsRevisions(t task.Task) {
 func (w *world) approvesWhileSomebodyRevises(t task.Task, carriers *[]string) task.Task {
 	w.t.Helper()
 	var both sync.WaitGroup
-	both.Go(func() { w.approve(tom, t.PullRequest, "Count every item") })
+	w.reviewable(t)
+	both.Go(func() {
+		_, err := w.review(w.t.Context(), tom, t.PullRequest, forge.ReviewApproved, "Count every item")
+		if err != nil && !w.onAzure() { // where the revision can be so much faster that there is a draft again
+			w.t.Error(err)
+		}
+	})
 	both.Go(func() { w.say(maria, forge.PullTopic(t.PullRequest), "/coderflow revise ADD: late") })
 	both.Wait()
 	w.wait("an end of the race", func(context.Context) (bool, error) {

@@ -65,8 +65,8 @@ func webhookURL(info emulator.Info, server string) string {
 // subject is somebody's "HOST:ID".
 func (p people) subject(login string) string { return sampleSubject(p.hub.Info(), login).String() }
 
-// login is how CoderFlow calls somebody: on Azure DevOps, by the address they sign in with.
-func (p people) login(login string) string {
+// loginOf is how CoderFlow calls somebody: on Azure DevOps, by the address they sign in with.
+func (p people) loginOf(login string) string {
 	if u := sampleUser(p.hub.Info(), login); u.Mail != "" {
 		return u.Mail
 	}
@@ -75,7 +75,7 @@ func (p people) login(login string) string {
 
 // mailOf is what a commit has of somebody who approved it.
 func (p people) mailOf(login string) string {
-	return forge.User{Subject: sampleSubject(p.hub.Info(), login), Login: p.login(login)}.NoreplyEmail()
+	return forge.User{Subject: sampleSubject(p.hub.Info(), login), Login: p.loginOf(login)}.NoreplyEmail()
 }
 
 // ownLogin is CoderFlow's, in the forge's list of pushes.

@@ -21,12 +21,13 @@ const threeAgents = `agents:
 // Several agents work on one request side by side; one is approved, and the others are
 // void. What was closed, replaced or expired never comes back by itself.
 func TestOneOfSeveralVariantsIsApprovedAndTheOthersAreVoid(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, func(_ *emulator.Options, s *settings) { s.Spec = threeAgents; s.Extra = "worker: {concurrency: 4}" })
-	w.variants()
-	w.closings()
-	w.entriesSayEnough(audit.TaskReplaced, audit.TaskCancelWanted)
-	w.nothingMentioned()
+	onBoth(t, func(t *testing.T, at worldOption) {
+		w := newWorld(t, at, func(_ *emulator.Options, s *settings) { s.Spec = threeAgents; s.Extra = "worker: {concurrency: 4}" })
+		w.variants()
+		w.closings()
+		w.entriesSayEnough(audit.TaskReplaced, audit.TaskCancelWanted)
+		w.nothingMentioned()
+	})
 }
 
 func (w *world) variants() {
@@ -139,6 +140,7 @@ func (w *world) closings() {
 // server is there to see it: the approval does not come back with it.
 func (w *world) closedWhileDown(proposed task.Task) {
 	w.t.Helper()
+	w.reviewable(proposed)
 	w.server.kill()
 	w.approve(tom, proposed.PullRequest, "")
 	w.setOpen(forge.PullTopic(proposed.PullRequest), false)
