@@ -21,6 +21,7 @@ import (
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
+	"github.com/coderflow/coderflow/internal/web"
 )
 
 // engineStore is the store in the engine's words: only the type of the
@@ -203,6 +204,23 @@ func (h githubHook) Delivery(header http.Header, body []byte) (forge.Delivery, e
 		return forge.Delivery{}, err
 	}
 	return forge.Delivery{ID: d.GUID, Host: forge.GitHub, Event: d.Event, Headers: d.Header, Events: events}, nil
+}
+
+// newWebhooks are those of the forges that are configured; the others are nil.
+func newWebhooks(cfg config.Config) (onGitHub, onAzure web.Webhook, err error) {
+	if cfg.GitHub != nil {
+		hook, err := github.NewWebhook([]byte(cfg.GitHub.WebhookSecret.Reveal()))
+		if err != nil {
+			return nil, nil, err
+		}
+		onGitHub = githubHook{hook}
+	}
+	if cfg.AzureDevOps != nil {
+		if onAzure, err = newAzureWebhook(cfg.AzureDevOps.Webhook); err != nil {
+			return nil, nil, err
+		}
+	}
+	return onGitHub, onAzure, nil
 }
 
 // bootstrap applies manifests to a database that has none.

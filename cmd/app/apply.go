@@ -10,7 +10,6 @@ import (
 
 	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/forge"
-	"github.com/coderflow/coderflow/internal/forge/github"
 	"github.com/coderflow/coderflow/internal/manifest"
 	"github.com/coderflow/coderflow/internal/policy"
 )
@@ -139,7 +138,7 @@ func (c changeFlags) actor() (policy.Authority, error) {
 	return policy.Authority{User: forge.User{Subject: subject, Kind: subject.Kind()}}, nil
 }
 
-// logins asks the configured forge for the numbers of logins and teams.
+// logins asks the configured forges for the ids of logins and teams.
 type logins struct{ config configFlag }
 
 // UserByLogin implements manifest.Resolver.
@@ -151,18 +150,12 @@ func (l logins) UserByLogin(ctx context.Context, host, login string) (forge.User
 	return hub.UserByLogin(ctx, host, login)
 }
 
-func (l logins) forge() (*github.Adapter, error) {
+func (l logins) forge() (forges, error) {
 	cfg, err := l.config.load()
 	if err != nil {
-		return nil, err
+		return forges{}, err
 	}
-	if cfg.GitHub == nil {
-		return nil, errors.New("no forge is configured: the section github is missing")
-	}
-	return github.New(github.Config{
-		APIURL: cfg.GitHub.APIURL, GraphQLURL: cfg.GitHub.GraphQLURL, GitURL: cfg.GitHub.GitURL,
-		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Logger: slog.New(slog.DiscardHandler),
-	})
+	return newForges(cfg, slog.New(slog.DiscardHandler))
 }
 
 func summary(set *manifest.Set) string {

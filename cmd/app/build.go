@@ -7,9 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,7 +19,6 @@ import (
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/engine"
-	"github.com/coderflow/coderflow/internal/forge/github"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -50,8 +49,8 @@ func (h *house) close() error {
 // build wires a server. It reads secrets and the database; it talks to no forge
 // and no engine, so that a server can start while those are down.
 func build(ctx context.Context, cfg config.Config, log *slog.Logger, out outside) (*house, error) {
-	if cfg.GitHub == nil {
-		return nil, errors.New("no forge is configured: the section github is missing; `coderflow init github` writes it")
+	if cfg.GitHub == nil && cfg.AzureDevOps == nil {
+		return nil, errNoForge
 	}
 	h := &house{}
 	if err := h.wire(ctx, cfg, log, out); err != nil {
@@ -83,10 +82,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.closers = append(h.closers, h.runner)
-	hub, err := github.New(github.Config{
-		APIURL: cfg.GitHub.APIURL, GraphQLURL: cfg.GitHub.GraphQLURL, GitURL: cfg.GitHub.GitURL,
-		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Logger: log,
-	})
+	hub, err := newForges(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -134,27 +130,27 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	if err != nil {
 		return fmt.Errorf("make the job queue: %w", err)
 	}
-	hook, err := github.NewWebhook([]byte(cfg.GitHub.WebhookSecret.Reveal()))
+	onGitHub, onAzure, err := newWebhooks(cfg)
 	if err != nil {
 		return err
 	}
 	api := newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness)
 	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
 	h.handler = web.New(web.Options{
-		Inbox: h.engine, GitHub: githubHook{hook}, Audit: h.witness, Logger: log, Now: time.Now,
+		Inbox: h.engine, GitHub: onGitHub, AzureDevOps: onAzure, Audit: h.witness, Logger: log, Now: time.Now,
 		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
 		API: api,
 	})
 	return nil
 }
 
-func probes(db *store.Store, runner *docker.Runner, hub *github.Adapter, dataDir string) []web.Probe {
-	return []web.Probe{
+func probes(db *store.Store, runner *docker.Runner, hub forges, dataDir string) []web.Probe {
+	return slices.Concat([]web.Probe{
 		{Name: "database", Check: db.Ping, Fix: "the database cannot be written to: see the server's log"},
 		{Name: "docker", Check: runner.Ping, Fix: "the Docker engine does not answer: start it or check docker.host"},
-		{Name: "forge", Check: hub.Ping, Fix: "the forge does not answer or refuses the App: check github.apiURL, appID and the key"},
+	}, hub.probes(), []web.Probe{
 		{Name: "disk", Check: func(context.Context) error { return roomIn(dataDir) }, Fix: "the data directory is full: make room on its disk; nothing is lost, and what waits goes on by itself"},
-	}
+	})
 }
 
 // leastRoom is how many bytes of the data directory's disk a server needs free to
@@ -210,14 +206,10 @@ func newGit(cfg config.Config, log *slog.Logger) (*gitops.Git, error) {
 }
 
 func mirrorOptions(cfg config.Config, log *slog.Logger) gitops.Options {
-	options := gitops.Options{
+	return gitops.Options{
 		Dir: filepath.Join(cfg.DataDir, "git"), Logger: log,
-		Committer: committer,
+		Committer: committer, AllowHTTPHosts: plainHosts(cfg),
 	}
-	if u, err := url.Parse(cfg.GitHub.GitURL); err == nil && u.Scheme == "http" {
-		options.AllowHTTPHosts = []string{u.Host}
-	}
-	return options
 }
 
 // claim makes the data directory this process's own and returns the node's

@@ -90,6 +90,11 @@ func drawDeployment(out *table, d client.Deployment) {
 	line("trigger", cmp.Or(triggerInWords[d.Trigger], d.Trigger))
 	line("requested by", who(d.RequestedBy))
 	line("reason", d.Reason)
+	if p := d.Pipeline; p != nil {
+		line("pipeline", p.Project+"/"+p.Pipeline+" at "+p.Ref)
+		line("its run", strings.TrimSpace(strings.Join([]string{p.Name, p.Run, p.URL}, " ")))
+		line("its result", p.Result)
+	}
 	if d.Network != nil {
 		line("may reach", strings.Join(d.Network.Hosts, ", "))
 		for _, h := range d.Network.Used {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/doctor"
-	"github.com/coderflow/coderflow/internal/forge/github"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/sandbox/docker"
 )
@@ -124,10 +123,7 @@ func doctorOptions(cfg config.Config, configErr error, from string) (doctor.Opti
 		options.Sandbox, closers = box, append(closers, closeBox)
 	}
 	if cfg.GitHub != nil {
-		hub, err := github.New(github.Config{
-			APIURL: cfg.GitHub.APIURL, GraphQLURL: cfg.GitHub.GraphQLURL, GitURL: cfg.GitHub.GitURL,
-			AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Logger: slog.New(slog.DiscardHandler),
-		})
+		hub, err := newGitHub(*cfg.GitHub, slog.New(slog.DiscardHandler))
 		if err != nil {
 			options.AppErr = err
 		} else {

@@ -24,7 +24,9 @@ import (
 
 // elsewhere are places that another test comes to.
 var elsewhere = map[engine.Failpoint]string{
-	engine.CanaryStopped: "TestFault07ACanaryIsNotForgottenByARestart",
+	engine.CanaryStopped:    "TestFault07ACanaryIsNotForgottenByARestart",
+	engine.PipelineIntended: "TestFault16AKillBeforeThePipelineIsAskedStartsNothing",
+	engine.PipelineStopped:  "TestFault17AKillBeforeARunIsCancelledLeavesTheOrder",
 }
 
 // One day's work, three times: nobody disturbs the first server; the second, and the

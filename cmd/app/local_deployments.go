@@ -37,7 +37,10 @@ func reportDeployment(r deploy.Run, a approval.Record, t task.Task) client.Deplo
 		}
 	}
 	maps.Copy(d.Parameters, r.Parameters)
-	if r.State == deploy.Succeeded || r.State == deploy.Failed && !r.StartedAt.IsZero() {
+	if p := r.Pipeline; !p.IsZero() {
+		d.Pipeline = &client.PipelineRun{Host: p.Host, Project: p.Project, Pipeline: p.Name, Ref: p.Ref, Run: p.ID, Name: p.Run, URL: p.URL, Result: p.Result}
+	}
+	if r.HasExitCode() {
 		d.ExitCode = &r.ExitCode
 	}
 	return d

@@ -13,7 +13,6 @@ import (
 	"github.com/coderflow/coderflow/internal/client"
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/engine"
-	"github.com/coderflow/coderflow/internal/forge/github"
 	"github.com/coderflow/coderflow/internal/store"
 )
 
@@ -98,9 +97,6 @@ func reconcileHere(ctx context.Context, l local, repository string) (r audit.Rec
 	if err != nil {
 		return r, err
 	}
-	if cfg.GitHub == nil {
-		return r, errors.New("no forge is configured: the section github is missing")
-	}
 	dir, err := os.MkdirTemp("", "coderflow-reconcile-")
 	if err != nil {
 		return r, err
@@ -116,10 +112,7 @@ func reconcileHere(ctx context.Context, l local, repository string) (r audit.Rec
 // evidenceEngine has what a reconciliation needs: no containers, no gate.
 func evidenceEngine(cfg config.Config, db *store.Store, dir string) (*engine.Engine, error) {
 	log := slog.New(slog.DiscardHandler)
-	hub, err := github.New(github.Config{
-		APIURL: cfg.GitHub.APIURL, GraphQLURL: cfg.GitHub.GraphQLURL, GitURL: cfg.GitHub.GitURL,
-		AppID: cfg.GitHub.AppID, PrivateKey: []byte(cfg.GitHub.PrivateKey.Reveal()), Logger: log,
-	})
+	hub, err := newForges(cfg, log)
 	if err != nil {
 		return nil, err
 	}

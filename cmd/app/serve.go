@@ -62,9 +62,6 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 
 // serveTo is serve where the hosts that containers may reach are elsewhere.
 func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outside, ready func(address string)) (err error) {
-	for _, sentence := range cfg.Unserved() {
-		log.WarnContext(ctx, "part of the configuration is not used", "reason", sentence)
-	}
 	h, err := build(ctx, cfg, log, out)
 	if err != nil {
 		return err

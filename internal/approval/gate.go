@@ -34,7 +34,7 @@ type Forge interface {
 	// BranchHead is where a branch points to, or forge.ErrNotFound.
 	BranchHead(ctx context.Context, ref forge.RepositoryRef, branch string) (string, error)
 	// Self is CoderFlow's own account: its landing push is not a stranger's.
-	Self(ctx context.Context) (forge.User, error)
+	Self(ctx context.Context, host string) (forge.User, error)
 }
 
 // Ledger is what the gate reads in the store.
@@ -248,7 +248,7 @@ func consistent(r Record, t task.Task, p task.Proposal, while func(task.State) b
 // Where a git provider's credential lands, the forge names that account; a push
 // to exactly the commit that the approval made is the landing, whoever's it is.
 func (g *Gate) Rewrites(ctx context.Context, t task.Task) ([]forge.HeadChange, error) {
-	self, err := g.Forge.Self(ctx)
+	self, err := g.Forge.Self(ctx, t.Repository.Host)
 	if err != nil {
 		return nil, fmt.Errorf("read who CoderFlow is at the forge: %w", err)
 	}

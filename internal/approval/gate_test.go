@@ -138,7 +138,7 @@ func (w *world) Contains(_ context.Context, _ forge.RepositoryRef, _, commit str
 	return w.contains[commit], w.broken["Contains"]
 }
 
-func (w *world) Self(context.Context) (forge.User, error) {
+func (w *world) Self(context.Context, string) (forge.User, error) {
 	return forge.User{Subject: bot, Kind: forge.Bot}, w.broken["Self"]
 }
 

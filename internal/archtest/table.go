@@ -132,6 +132,7 @@ var pushers = []place{
 	{"internal/engine/people.go", "a person's own, for those two"},
 	{"cmd/app/people_tokens.go", "narrows a person's own to the repository, for the engine alone"},
 	{"cmd/app/audit_publish.go", "publication of checkpoints of the audit log, to a branch of their own"},
+	{"internal/forge/hosts.go", "passes the question on to the forge of the repository, and asks by itself for nothing"},
 	{"internal/engine/credential.go", "finds the credential for those two; itself a PushToken, so that its users are held too"},
 }
 

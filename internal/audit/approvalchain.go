@@ -186,7 +186,7 @@ var links = map[Action]link{
 			Facts: facts("commit", d.Commit, "ref", d.Ref, "approval", d.Approval, "credential", d.Credential)})
 	},
 	DeployRequested: (*Chain).deployed, DeployMerged: (*Chain).deployed, DeployIntent: (*Chain).deployed,
-	DeployStarted: (*Chain).deployed, DeployEnded: (*Chain).deployed, DeployRefused: (*Chain).deployed,
+	DeployStarted: (*Chain).deployed, DeployCancel: (*Chain).deployed, DeployEnded: (*Chain).deployed, DeployRefused: (*Chain).deployed,
 	DeployRemoved: func(c *Chain, e Entry, d told) {
 		for i := range c.Step(StepDeployed).Acts {
 			if a := &c.Step(StepDeployed).Acts[i]; a.key == d.Deployment {

@@ -54,6 +54,7 @@ const (
 	DeployRemoved     Action = "deployment.removed" // its record, by age
 	DeployIntent      Action = "deployment.start_intended"
 	DeployStarted     Action = "deployment.started"
+	DeployCancel      Action = "deployment.cancel_intended" // of a pipeline's run
 	DeployEnded       Action = "deployment.ended"
 	ManifestsApplied  Action = "manifests.applied"
 	ManifestsRefused  Action = "manifests.refused"

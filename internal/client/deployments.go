@@ -38,9 +38,23 @@ type Deployment struct {
 	ExitCode       *int              `json:"exitCode,omitempty"` // once its outcome is known
 	Detail         string            `json:"detail,omitempty"`
 	Network        *Reach            `json:"network,omitempty"`
+	Pipeline       *PipelineRun      `json:"pipeline,omitempty"`
 	CreatedAt      time.Time         `json:"createdAt"`
 	StartedAt      *time.Time        `json:"startedAt,omitempty"`
 	FinishedAt     *time.Time        `json:"finishedAt,omitempty"`
+}
+
+// PipelineRun is the run of a pipeline that a deployment asked for, instead of running
+// a script.
+type PipelineRun struct {
+	Host     string `json:"host"`
+	Project  string `json:"project"`
+	Pipeline string `json:"pipeline"` // its name or number
+	Ref      string `json:"ref"`
+	Run      string `json:"run,omitempty"` // its id, once it is known
+	Name     string `json:"name,omitempty"`
+	URL      string `json:"url,omitempty"`
+	Result   string `json:"result,omitempty"`
 }
 
 // Reach is what a deployment could reach, and once it has ended what became of it.

@@ -12,7 +12,7 @@ import (
 )
 
 // directives are the words that may follow /coderflow in a review.
-var directives = []string{"deploy", "no-deploy", "target", "no-push"}
+var directives = []string{"deploy", "no-deploy", "target", "no-push", "message"}
 
 // Bounds on the parameters of one deployment.
 const (
@@ -42,6 +42,23 @@ func ParseReview(body string) approval.Directives {
 	r.Problems = append(r.Problems, r.Contradictions()...)
 	r.Message = l.message()
 	return r.Directives
+}
+
+// HasDirective reports whether a text has a line that a review would be read for. Where
+// reviews have no text, a comment with one stands for it.
+func HasDirective(body string) bool {
+	l, _, err := read(body)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(l.commands, func(line int) bool {
+		rest, err := l.arguments(l.lines[line])
+		if err != nil {
+			return false
+		}
+		words, err := tokens(rest)
+		return err == nil && len(words) > 0 && slices.Contains(directives, strings.ToLower(words[0]))
+	})
 }
 
 type review struct {
@@ -78,6 +95,8 @@ func (r *review) directive(line span) error {
 		return r.bare(name, words)
 	case "target":
 		return r.target(words)
+	case "message": // says that the rest is meant as the message, which it is anyway
+		return r.bare(name, words)
 	}
 	if slices.Contains(Names(), Name(name)) {
 		return fmt.Errorf("%s %s is a command for a comment, not for a review", word, name)

@@ -50,6 +50,7 @@ func (l *loader) check(raw file) Config {
 	c.Admins = l.admins(raw.Admins)
 	if raw.Audit.Publish != nil {
 		c.Publish = l.publish(*raw.Audit.Publish)
+		l.publishable(c)
 	}
 	c.Log = l.log(raw.Log)
 	c.Models = l.models(raw.Models)
@@ -113,8 +114,8 @@ func (l *loader) url(key, text string, allowHTTP bool) string {
 		l.wrong(key, "must not have a query or fragment")
 	case u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()):
 		hint := ""
-		if strings.HasPrefix(key, "github.") {
-			hint = ", or set github.allowHTTP: true for a test forge"
+		if section, _, _ := strings.Cut(key, "."); section == "github" || section == "azureDevOps" {
+			hint = ", or set " + section + ".allowHTTP: true for a test forge"
 		}
 		l.wrong(key, "want https: plain http is for this machine only%s", hint)
 	}
@@ -207,19 +208,6 @@ func (l *loader) completeURLs(raw *githubFile) {
 			*k.value = k.fallback
 		}
 	}
-}
-
-func (l *loader) azure(raw azureFile) *AzureDevOps {
-	a := &AzureDevOps{
-		OrganizationURL: l.url("azureDevOps.organizationURL", raw.OrganizationURL, false),
-		Token:           forge.Secret(l.secret("azureDevOps.tokenFile", raw.TokenFile, "a token for the organization")),
-		WebhookUsername: raw.Webhook.Username,
-		WebhookPassword: forge.Secret(l.secret("azureDevOps.webhook.passwordFile", raw.Webhook.PasswordFile, "the password that service hooks send")),
-	}
-	if raw.Webhook.Username == "" {
-		l.wrong("azureDevOps.webhook.username", "is required")
-	}
-	return a
 }
 
 func (l *loader) admins(texts []string) []forge.Subject {

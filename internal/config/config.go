@@ -16,7 +16,7 @@ type Config struct {
 	Database  Database
 	Docker    Docker
 	GitHub    *GitHub // nil: not configured
-	// AzureDevOps is read and checked; this version does not serve it. See Unserved.
+	// AzureDevOps is nil where it is not configured. A server needs one of the two, and can have both.
 	AzureDevOps *AzureDevOps
 	Admins      []forge.Subject
 	Bootstrap   string // absolute path of manifests for an empty database; empty: none
@@ -88,10 +88,40 @@ type OIDC struct {
 
 // AzureDevOps is an organization and how to reach it.
 type AzureDevOps struct {
-	OrganizationURL string
-	Token           forge.Secret
-	WebhookUsername string
-	WebhookPassword forge.Secret
+	OrganizationURL string // without a slash at the end
+	GitURL          string // without a slash at the end
+	AllowHTTP       bool   // plain http to hosts other than this machine
+	// Token is a personal access token; empty with Entra.
+	Token forge.Secret
+	Entra *Entra // nil: Token is used
+	// TokenForGit is another personal access token, for git alone; empty: git uses the one above.
+	TokenForGit forge.Secret
+	WorkItems   []WorkItemRule
+	Webhook     AzureWebhook
+}
+
+// Entra is a service principal of Microsoft Entra.
+type Entra struct {
+	TenantID     string
+	ClientID     string
+	ClientSecret forge.Secret
+	AuthorityURL string // without a slash at the end
+}
+
+// WorkItemRule says which repository the work items of a project, or of an area of it, are about.
+type WorkItemRule struct {
+	Project  string
+	AreaPath string // with the project in front, "Web Shop\\Desk"; empty: the whole project
+	// Repository is NAME in the project, or PROJECT/NAME.
+	Repository string
+}
+
+// AzureWebhook is how the service hooks of the organization authenticate.
+type AzureWebhook struct {
+	Username string
+	// Passwords are those that a delivery may come with: one a subscription, and the
+	// former one too while one is changed.
+	Passwords []forge.Secret
 }
 
 // Worker bounds the work of one process.
@@ -138,13 +168,3 @@ type Price struct{ Input, Output, CacheRead, CacheWrite float64 }
 
 // SQLitePath is the database file of the embedded default.
 func (c Config) SQLitePath() string { return filepath.Join(c.DataDir, "coderflow.db") }
-
-// Unserved says, in sentences for the log, what is configured and not used by
-// this version.
-func (c Config) Unserved() []string {
-	var sentences []string
-	if c.AzureDevOps != nil {
-		sentences = append(sentences, "azureDevOps is configured, but this version serves GitHub only")
-	}
-	return sentences
-}

@@ -81,9 +81,6 @@ func TestVariablesOverrideTheFile(t *testing.T) {
 		c.Worker.Concurrency != 2 || c.GitHub.OAuth.ClientID != "id" {
 		t.Errorf("%+v", c)
 	}
-	if len(c.Unserved()) != 0 {
-		t.Errorf("Unserved = %v", c.Unserved())
-	}
 }
 
 func TestEveryKeyHasOneVariable(t *testing.T) {

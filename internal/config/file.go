@@ -71,14 +71,33 @@ type oidcFile struct {
 }
 
 type azureFile struct {
-	OrganizationURL string       `yaml:"organizationURL"`
-	TokenFile       string       `yaml:"tokenFile"`
-	Webhook         azureWebhook `yaml:"webhook"`
+	OrganizationURL string         `yaml:"organizationURL"`
+	GitURL          string         `yaml:"gitURL"`
+	AllowHTTP       bool           `yaml:"allowHTTP"`
+	TokenFile       string         `yaml:"tokenFile"`
+	Entra           *entraFile     `yaml:"entra"`
+	GitTokenFile    string         `yaml:"gitTokenFile"`
+	WorkItems       []workItemFile `yaml:"workItems"`
+	Webhook         azureWebhook   `yaml:"webhook"`
+}
+
+type entraFile struct {
+	TenantID         string `yaml:"tenantID"`
+	ClientID         string `yaml:"clientID"`
+	ClientSecretFile string `yaml:"clientSecretFile"`
+	AuthorityURL     string `yaml:"authorityURL"`
+}
+
+type workItemFile struct {
+	Project    string `yaml:"project"`
+	AreaPath   string `yaml:"areaPath"`
+	Repository string `yaml:"repository,required"`
 }
 
 type azureWebhook struct {
-	Username     string `yaml:"username"`
-	PasswordFile string `yaml:"passwordFile"`
+	Username      string   `yaml:"username"`
+	PasswordFile  string   `yaml:"passwordFile"`
+	PasswordFiles []string `yaml:"passwordFiles"`
 }
 
 type workerFile struct {
@@ -153,6 +172,14 @@ github:
   appID: 1
   privateKeyFile: /etc/coderflow/github.pem          # mode 0600
   webhookSecretFile: /etc/coderflow/webhook-secret   # mode 0600
+
+# Azure DevOps instead of GitHub, or beside it: coderflow init azure-devops writes this section.
+#azureDevOps:
+#  organizationURL: https://dev.azure.com/acme
+#  tokenFile: /etc/coderflow/azure-devops-token       # mode 0600; or entra: {tenantID, clientID, clientSecretFile}
+#  webhook:
+#    username: coderflow
+#    passwordFiles: [/etc/coderflow/hooks/web-shop]   # mode 0600; one a service hook subscription
 
 # People sign in with their GitHub account: client id and secret of the App, whose
 # device flow has to be on. Remove the # once you have them.

@@ -28,10 +28,13 @@ func (l *loader) publish(raw publishFile) *Publish {
 		p.Interval = defaultPublishInterval
 	}
 	id, err := forge.ParseSubject(raw.Repository) // of the same form
-	if err != nil || id.Host != forge.GitHub {
-		l.wrong("audit.publish.repository", "want github: and the repository's own id, for example github:1296269")
+	if err != nil || id.Host != forge.GitHub && id.Host != forge.AzureDevOps {
+		l.wrong("audit.publish.repository", "want github: or azuredevops: and the repository's own id, for example github:1296269 or azuredevops:5febef5a-833d-4e14-b9c0-14cb638f91e6")
 	}
-	if !repositoryName.MatchString(raw.Name) {
+	if err := forge.CheckAzureRepository(raw.Name); id.Host == forge.AzureDevOps && err != nil {
+		l.wrong("audit.publish.name", "%v; for example Web Shop/audit-log; its id decides", err)
+	}
+	if id.Host != forge.AzureDevOps && !repositoryName.MatchString(raw.Name) {
 		l.wrong("audit.publish.name", "want where the repository is, for example acme/audit-log; its id decides")
 	}
 	if !publishBranch.MatchString(p.Branch) || strings.HasSuffix(p.Branch, "/") || strings.Contains(p.Branch, "//") {
@@ -43,4 +46,15 @@ func (l *loader) publish(raw publishFile) *Publish {
 	owner, name, _ := strings.Cut(raw.Name, "/")
 	p.Repository = forge.RepositoryRef{Host: id.Host, ID: id.ID, Owner: owner, Name: name}
 	return p
+}
+
+// publishable checks that the server has the forge to publish at.
+func (l *loader) publishable(c Config) {
+	const missing = "is at %s, and the section %s is missing"
+	switch host := c.Publish.Repository.Host; {
+	case host == forge.GitHub && c.GitHub == nil:
+		l.wrong("audit.publish.repository", missing, "GitHub", "github")
+	case host == forge.AzureDevOps && c.AzureDevOps == nil:
+		l.wrong("audit.publish.repository", missing, "Azure DevOps", "azureDevOps")
+	}
 }

@@ -145,6 +145,9 @@ func setKey(v reflect.Value, path, value string) error {
 		if deeper {
 			return setKey(field, rest, value)
 		}
+		if rules, is := field.Addr().Interface().(*[]workItemFile); is {
+			return setWorkItems(rules, value)
+		}
 		if field.Kind() == reflect.Slice {
 			field.Set(reflect.ValueOf(splitList(value)))
 			return nil

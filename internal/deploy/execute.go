@@ -35,11 +35,13 @@ type Containers interface {
 	Inspect(ctx context.Context, name string) (sandbox.Status, error)
 }
 
-// Executor runs profiles in containers of their own. Making and starting one
+// Executor runs profiles, in containers of their own or by asking a pipeline. Making and starting one
 // takes a grant for exactly that run; everything the container is made of is in the
 // grant, or in the profile whose content the grant names.
 type Executor struct {
 	Containers Containers
+	// Pipelines run the pipelines that profiles name; nil: this server has none.
+	Pipelines Pipelines
 	// Image is used where the profile names none.
 	Image string
 }

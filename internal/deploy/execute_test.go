@@ -125,7 +125,9 @@ func (b *bench) AccessOf(context.Context, forge.RepositoryRef, forge.User) (forg
 func (b *bench) BranchHead(context.Context, forge.RepositoryRef, string) (string, error) {
 	return "", forge.ErrNotFound
 }
-func (b *bench) Self(context.Context) (forge.User, error) { return forge.User{Kind: forge.Bot}, nil }
+func (b *bench) Self(context.Context, string) (forge.User, error) {
+	return forge.User{Kind: forge.Bot}, nil
+}
 
 // dock remembers what was made and started.
 type dock struct{ did []string }

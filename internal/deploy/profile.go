@@ -10,17 +10,20 @@ import (
 	"time"
 )
 
-// Profile is what an admin wrote to deploy a commit: a shell script with typed
-// parameters. A reviewer chooses a profile and values, never a command.
+// Profile is what an admin wrote to deploy a commit: a shell script, or a pipeline of
+// another service, with typed parameters. A reviewer chooses a profile and values,
+// never a command.
 type Profile struct {
 	Name        string `json:"name"`
 	Environment string `json:"environment"`
 	// Version is the manifest version that the profile was read from.
-	Version     string      `json:"-"`
-	Description string      `json:"description,omitempty"`
-	Image       string      `json:"image,omitempty"` // empty: the server's, see Executor.Image
-	Script      string      `json:"script"`
-	Parameters  []Parameter `json:"parameters,omitempty"`
+	Version     string `json:"-"`
+	Description string `json:"description,omitempty"`
+	Image       string `json:"image,omitempty"` // empty: the server's, see Executor.Image
+	Script      string `json:"script"`
+	// Pipeline is run instead of a script; nil: there is a script.
+	Pipeline   *Pipeline   `json:"azurePipeline,omitempty"`
+	Parameters []Parameter `json:"parameters,omitempty"`
 	// Secrets are the names of those that a run finds below /run/secrets, of the
 	// environment's context "deploy".
 	Secrets []string `json:"secrets,omitempty"`
@@ -59,8 +62,10 @@ func (p Profile) CheckDefinition() error {
 		wrong("name", "want a letter or underscore, then up to 63 letters, digits, hyphens and underscores; this is %q", p.Name)
 	}
 	switch {
+	case p.Pipeline != nil:
+		p.checkPipeline(wrong)
 	case strings.TrimSpace(p.Script) == "":
-		wrong("script", "is empty")
+		wrong("script", "is empty; a profile has a script or an azurePipeline")
 	case len(p.Script) > MaxScript:
 		wrong("script", "is longer than %d KiB", MaxScript>>10)
 	case strings.ContainsRune(p.Script, 0):
@@ -109,7 +114,11 @@ func (p Profile) Validate(params map[string]string) (map[string]string, error) {
 			value = parameter.Default
 		}
 		complete[parameter.Name] = value
-		if problem := parameter.problem(value); problem != "" {
+		problem := parameter.problem(value)
+		if problem == "" && p.Pipeline != nil {
+			problem = expansionProblem(value)
+		}
+		if problem != "" {
 			problems = append(problems, &ParameterError{Profile: p.Name, Parameter: parameter.Name, Problem: problem})
 		}
 	}

@@ -17,7 +17,9 @@ type RunState string
 
 // States of a run. A container is created before Created is recorded and
 // started only after: so a run in Created whose container is gone may have run,
-// and is Unknown, never started again.
+// and is Unknown, never started again. A pipeline is asked for its run once, after
+// Created is recorded: so a run in Created is looked for there, and never asked for
+// again.
 const (
 	Armed     RunState = "armed"     // waits for the forge to report the merge
 	Pending   RunState = "pending"   // its turn has not come; nothing was created
@@ -75,6 +77,8 @@ type Run struct {
 	Concurrency    Concurrency
 	State          RunState
 	Container      string
+	Pipeline       PipelineRecord // of a profile that runs one
+	Stopped        Stop           // see Tx.StopRun of package store; Save does not write it
 	ExitCode       int
 	Detail         string   // why it failed or is unknown, for people
 	ForgeID        string   // the forge's own deployment
@@ -85,6 +89,12 @@ type Run struct {
 	TriedAt        time.Time // of a pending run: when it first could not be prepared; zero: it was not tried
 	StartedAt      time.Time
 	FinishedAt     time.Time
+}
+
+// HasExitCode reports whether ExitCode is a script's own: a pipeline has none, nor has
+// what never ran.
+func (r Run) HasExitCode() bool {
+	return r.Pipeline.IsZero() && (r.State == Succeeded || r.State == Failed && !r.StartedAt.IsZero())
 }
 
 // RunID derives the id of the n-th deployment armed by an approval, so that the

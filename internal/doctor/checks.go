@@ -85,9 +85,6 @@ func configuration(o Options) Finding {
 		return problem(fmt.Sprintf("%s: %s", count(len(lines), "mistake"), strings.Join(lines, "; ")),
 			"the server does not start", "correct what is named; docs/configuration.md lists the keys").with("mistakes", lines)
 	}
-	if unserved := o.Config.Unserved(); len(unserved) > 0 {
-		return warning(strings.Join(unserved, "; "), "what was meant by it does not happen", "remove these keys, or wait for a version that has them").with("from", from)
-	}
 	return fine("in order, from %s", from).with("from", from)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -21,7 +22,7 @@ func (e *Engine) reportChecks(ctx context.Context, t *task.Task) error {
 		return err
 	}
 	run := present.ChecksRun(view)
-	run.ExternalID, run.DetailsURL = string(t.ID), e.PublicURL
+	run.ExternalID, run.PullRequest, run.DetailsURL = string(t.ID), t.PullRequest, e.PublicURL
 	if view.Page != "" {
 		run.DetailsURL = view.Page
 	}
@@ -36,7 +37,7 @@ func (e *Engine) reportChecks(ctx context.Context, t *task.Task) error {
 		}
 	}
 	if shown {
-		if _, err := e.Forge.UpsertComment(ctx, t.Repository, t.PullRequest, present.ChecksMarker(t.ID), body); err != nil {
+		if _, err := e.Forge.UpsertComment(ctx, t.Repository, forge.PullTopic(t.PullRequest), present.ChecksMarker(t.ID), body); err != nil {
 			return fmt.Errorf("report the checks of task %s: %w", t.ID, err)
 		}
 	}

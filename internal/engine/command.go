@@ -26,6 +26,9 @@ func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
 	if event.Comment == nil || event.Issue == nil || !mayCommand(event.Comment.Author, event.Comment.Body) {
 		return nil
 	}
+	if event.Issue.IsPullRequest && e.Forge.Traits(event.Repository.Host).DirectivesInComments && command.HasDirective(event.Comment.Body) {
+		return nil // it says what its author's review means, whenever that is given
+	}
 	commands, problems := command.Parse(event.Comment.Body)
 	if len(commands) == 0 && len(problems) == 0 || e.beforeRestore(ctx, event.Comment.CreatedAt, event.Comment.URL) {
 		return nil
@@ -36,7 +39,7 @@ func (e *Engine) handleComment(ctx context.Context, event forge.Event) error {
 		return fmt.Errorf("read the manifests: %w", err)
 	}
 	rules := set.Policy(e.Admins...)
-	c := &conversation{e: e, event: event, set: set, rules: rules, number: event.Issue.Number}
+	c := &conversation{e: e, event: event, set: set, rules: rules, topic: event.Issue.Topic()}
 	return e.once(ctx, c.meaning(), func() (func(Tx) error, error) {
 		if !listed(rules, event.Repository) {
 			return e.refusedRequest(ctx, event, policy.Decision{
@@ -90,7 +93,7 @@ type conversation struct {
 	event   forge.Event
 	set     *manifest.Set
 	rules   *policy.Policy
-	number  int // where the comment stands
+	topic   forge.Topic // where the comment stands
 	replies []string
 	refused bool
 	writes  []func(Tx) error
@@ -118,7 +121,7 @@ func (c *conversation) refuse(ctx context.Context, d policy.Decision) {
 func (c *conversation) follow(ctx context.Context, cmd command.Command) error {
 	switch cmd.Name {
 	case command.Help:
-		c.say(present.Help())
+		c.say(present.Help(c.e.Forge.Traits(c.event.Repository.Host)))
 		return nil
 	case command.Run:
 		return c.run(ctx, cmd)
@@ -196,7 +199,7 @@ func canRun(rules *policy.Policy, environment string) func(forge.User) bool {
 
 // latest is the task that a command on this issue or pull request is about.
 func (c *conversation) latest(ctx context.Context) (task.Task, bool, error) {
-	t, err := c.e.Store.LatestTask(ctx, c.event.Repository, c.number)
+	t, err := c.e.Store.LatestTask(ctx, c.event.Repository, c.topic)
 	if errors.Is(err, task.ErrNotFound) {
 		c.say(present.CommandProblem("there is no task here yet; start one with /coderflow run"))
 		return t, false, nil
@@ -219,7 +222,7 @@ func (c *conversation) about(ctx context.Context, cmd command.Command) error {
 	}
 	switch cmd.Name {
 	case command.Status:
-		if t.Group != "" && t.PullRequest != c.number {
+		if t.Group != "" && !c.topic.PullRequest {
 			return c.groupStatus(ctx, t)
 		}
 		view, err := c.e.statusView(ctx, &t)
@@ -249,7 +252,7 @@ func (c *conversation) finish(ctx context.Context) (func(Tx) error, error) {
 	if len(c.replies) > 0 {
 		marker := "<!-- coderflow:reply=" + c.event.Comment.ID + " -->"
 		body := marker + "\n" + strings.Join(c.replies, "\n\n")
-		if _, err := c.e.Forge.UpsertComment(ctx, c.event.Repository, c.number, marker, body); err != nil {
+		if _, err := c.e.Forge.UpsertComment(ctx, c.event.Repository, c.topic, marker, body); err != nil {
 			return nil, fmt.Errorf("answer comment %s: %w", c.event.Comment.ID, err)
 		}
 	}

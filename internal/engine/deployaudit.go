@@ -31,7 +31,13 @@ func (e *Engine) auditRun(ctx context.Context, tx Tx, run *deploy.Run, actor str
 	if len(run.Reach.Hosts) > 0 {
 		detail["reach"] = run.Reach
 	}
-	if run.State.Ended() && run.State != deploy.Withheld {
+	if !run.Pipeline.IsZero() {
+		p := run.Pipeline
+		detail["pipeline"] = map[string]any{
+			"host": p.Host, "project": p.Project, "pipeline": p.Name, "repository": run.PipelineRequest().Repository, "ref": p.Ref,
+			"run": p.ID, "url": p.URL, "result": p.Result,
+		}
+	} else if run.State.Ended() && run.State != deploy.Withheld {
 		detail["exitCode"] = run.ExitCode
 	}
 	if decision != nil {

@@ -21,6 +21,8 @@ type DeployReader interface {
 	// TasksToMerge lists tasks with runs that wait for the merge.
 	TasksToMerge(ctx context.Context) ([]task.ID, error)
 	OpenRuns(ctx context.Context, environment string) (int, error)
+	// RunsUnderWay lists the runs of all environments that were created and have not ended.
+	RunsUnderWay(ctx context.Context) ([]deploy.Run, error)
 	// RunEnvironments lists the environments that have runs.
 	RunEnvironments(ctx context.Context) ([]string, error)
 	// SurplusRuns lists, oldest first, ended runs beyond the newest keep, without the newest success of each profile.
@@ -32,6 +34,11 @@ type DeployTx interface {
 	// InsertRun reports false, and stores nothing, if the run's id is known.
 	InsertRun(ctx context.Context, r deploy.Run) (fresh bool, err error)
 	SaveRun(ctx context.Context, r deploy.Run) error
+	// BeginRun writes a pending run that has its turn as created. Of several that try only
+	// the first does; the others are told false, and nothing is written.
+	BeginRun(ctx context.Context, r deploy.Run) (first bool, err error)
+	// StopRun records the order to stop a run that is under way, once.
+	StopRun(ctx context.Context, id string, s deploy.Stop) (first bool, err error)
 	// RemoveRun removes an ended run and its output; its id stays known.
 	RemoveRun(ctx context.Context, r deploy.Run) error
 	// SaveMerge remembers which commit the forge reported as the merge of a task's pull request.

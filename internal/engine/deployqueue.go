@@ -58,7 +58,8 @@ func (e *Engine) advanceRuns(ctx context.Context, w *work) (open int, err error)
 		return 0, fmt.Errorf("read the deployments: %w", err)
 	}
 	var errs []error
-	var underWay, inOrder bool
+	var pace time.Duration // 0: none is under way
+	var inOrder bool
 	heldUp := map[string]bool{} // approvals
 	for i := range runs {
 		run := &runs[i]
@@ -79,14 +80,30 @@ func (e *Engine) advanceRuns(ctx context.Context, w *work) (open int, err error)
 		open++
 		heldUp[run.ApprovalID] = heldUp[run.ApprovalID] || run.Trigger == deploy.ByReview
 		if run.State == deploy.Created || run.State == deploy.Running {
-			underWay = true
+			pace = sooner(pace, paceOf(run))
 			inOrder = inOrder || run.Trigger != deploy.ByRequest
 		}
 	}
-	if underWay {
-		errs = append(errs, e.again(ctx, &w.t, runPace))
+	if pace > 0 {
+		errs = append(errs, e.again(ctx, &w.t, pace))
 	}
 	return open, errors.Join(errs...)
+}
+
+// paceOf is how often a run is looked at that is under way.
+func paceOf(run *deploy.Run) time.Duration {
+	if !run.Pipeline.IsZero() {
+		return pipelinePace
+	}
+	return runPace
+}
+
+// sooner is the shorter one of two times, of which the first may be none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
 }
 
 // advanceRun takes one run as far as it goes now. Where its environment is frozen it

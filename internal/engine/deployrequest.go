@@ -194,6 +194,9 @@ func (q *deployRequest) profile() (deploy.Profile, map[string]string, error) {
 	if !known {
 		return profile, nil, refuse(deploy.NotFound, "environment %s has no deployment profile %q", q.Environment, cutShort(q.Profile))
 	}
+	if err := q.e.Deployer.Runs(profile); err != nil {
+		return profile, nil, refuse(deploy.Conflict, "%v; an administrator of the server adds it, or gives the profile a script", err)
+	}
 	parameters, err := profile.Validate(q.Parameters)
 	if err != nil {
 		return profile, nil, refuse(deploy.Invalid, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))

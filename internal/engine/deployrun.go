@@ -30,8 +30,14 @@ func (e *Engine) deployRun(ctx context.Context, w *work, run *deploy.Run) error 
 	case deploy.Pending:
 		return e.createRun(ctx, w, run)
 	case deploy.Created:
+		if !run.Pipeline.IsZero() {
+			return e.findPipeline(ctx, w, run)
+		}
 		return e.startRun(ctx, w, run)
 	case deploy.Running:
+		if !run.Pipeline.IsZero() {
+			return e.watchPipeline(ctx, w, run)
+		}
 		return e.watchRun(ctx, w, run)
 	}
 	return nil
@@ -75,6 +81,9 @@ func (e *Engine) prepareRun(ctx context.Context, w *work, run *deploy.Run) error
 	}
 	if why != "" {
 		return e.withhold(ctx, w, run, why)
+	}
+	if profile.Pipeline != nil {
+		return e.askPipeline(ctx, w, run, profile)
 	}
 	grant, ok, err := e.mayDeploy(ctx, w, run)
 	if err != nil || !ok {

@@ -75,8 +75,10 @@ func chainRows(ctx context.Context, from ChainReader, id task.ID) (rows audit.Ro
 		rows.Deployments[r.ID] = audit.RunRow{State: string(r.State), Commit: r.Commit, Waits: waits}
 		logins[r.RequestedBy.Subject.String()] = r.RequestedBy.Login
 	}
-	if page, number, found := strings.Cut(t.PullRequestURL, "/pull/"); found && number != "" {
-		commits = page + "/commit/"
+	for _, pulls := range []string{"/pull/", "/pullrequest/"} { // GitHub's, and Azure DevOps's
+		if page, number, found := strings.Cut(t.PullRequestURL, pulls); found && number != "" {
+			commits = page + "/commit/"
+		}
 	}
 	return rows, logins, commits, nil
 }

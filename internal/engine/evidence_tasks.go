@@ -149,15 +149,19 @@ func (l *look) has(ctx context.Context, of *evidenceOf, branch, commit string) (
 // deployments holds what the forge shows against the log, and the reverse.
 func (l *look) deployments(ctx context.Context) error {
 	shown, complete, err := l.e.Forge.RecentDeployments(ctx, l.ref, l.bounds.Deployments)
+	if errors.Is(err, forge.ErrUnsupported) {
+		l.skip("deployments at the forge that CoderFlow does not know: this forge does not list them")
+		err = nil
+	}
 	if err != nil {
 		return fmt.Errorf("list the deployments: %w", err)
 	}
-	self, err := l.e.Forge.Self(ctx)
+	self, err := l.e.Forge.Self(ctx, l.ref.Host)
 	if err != nil {
 		return fmt.Errorf("read who CoderFlow is at the forge: %w", err)
 	}
 	l.scopes[runsScope] = complete
-	if !complete {
+	if !complete && len(shown) > 0 {
 		l.skip("deployments at the forge before the newest %d", len(shown))
 	}
 	known := map[string]bool{}

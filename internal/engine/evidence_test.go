@@ -178,8 +178,8 @@ func (w evidenceForge) Repository(context.Context, forge.RepositoryRef) (forge.R
 func (w evidenceForge) ReadToken(context.Context, forge.RepositoryRef) (forge.Token, error) {
 	return forge.Token{}, nil
 }
-func (w evidenceForge) GitURL(forge.RepositoryRef) string        { return "https://forge.test/acme/shop.git" }
-func (w evidenceForge) Self(context.Context) (forge.User, error) { return evidenceBot, nil }
+func (w evidenceForge) GitURL(forge.RepositoryRef) string                { return "https://forge.test/acme/shop.git" }
+func (w evidenceForge) Self(context.Context, string) (forge.User, error) { return evidenceBot, nil }
 func (w evidenceForge) PullRequest(context.Context, forge.RepositoryRef, int) (forge.PullRequest, error) {
 	return w.pr, nil
 }

@@ -189,6 +189,29 @@ func (e *Engine) askMissing(ctx context.Context, kind examiner, o *examined, wan
 	return nil
 }
 
+// examinationsEnded reports whether everything that the environment defines of a proposal
+// has ended. Where the environment was removed, nothing more comes.
+func (e *Engine) examinationsEnded(ctx context.Context, t *task.Task) (bool, error) {
+	o, err := e.toExamine(ctx, t)
+	if errors.Is(err, errNoEnvironment) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	latest := task.LatestExaminations(o.all, o.p.Revision)
+	for _, kind := range e.examiners() {
+		for _, d := range kind.wanted(o.env) {
+			if !slices.ContainsFunc(latest, func(x task.Examination) bool {
+				return x.Kind == kind.kind() && x.Name == d.name && x.Digest == o.p.Digest && x.State.Ended()
+			}) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
 // tooMany reports whether the revision has as many examinations of a kind as it may have.
 func tooMany(o examined, kind task.ExaminationKind) bool {
 	n := 0

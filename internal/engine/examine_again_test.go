@@ -35,7 +35,8 @@ func (f *talkForge) React(context.Context, forge.RepositoryRef, string, forge.Re
 	return nil
 }
 
-func (f *talkForge) UpsertComment(_ context.Context, _ forge.RepositoryRef, _ int, _, body string) (forge.Comment, error) {
+func (f *talkForge) Traits(string) forge.Traits { return forge.Traits{} }
+func (f *talkForge) UpsertComment(_ context.Context, _ forge.RepositoryRef, _ forge.Topic, _, body string) (forge.Comment, error) {
 	f.replies = append(f.replies, body)
 	return forge.Comment{}, nil
 }
@@ -73,7 +74,7 @@ func (k *talk) InsertCursor(_ context.Context, name string, at time.Time) (bool,
 	k.cursors[name] = at
 	return true, nil
 }
-func (k *talk) LatestTask(context.Context, forge.RepositoryRef, int) (task.Task, error) {
+func (k *talk) LatestTask(context.Context, forge.RepositoryRef, forge.Topic) (task.Task, error) {
 	return k.w.t, nil
 }
 func (k *talk) RequestCancel(context.Context, task.ID) error {

@@ -43,6 +43,8 @@ const (
 	DeploymentPrepared   Failpoint = "deployment-prepared"   // workspace and secrets, no container
 	DeploymentCreated    Failpoint = "deployment-created"    // the container, before the intent is recorded
 	DeploymentMirrored   Failpoint = "deployment-mirrored"   // the forge has it, its id is not stored
+	PipelineIntended     Failpoint = "pipeline-intended"     // recorded, the pipeline is not asked
+	PipelineStopped      Failpoint = "pipeline-stopped"      // the order is recorded, its run is not cancelled
 	DeploymentStarted    Failpoint = "deployment-started"    // before it is recorded
 	DeploymentExited     Failpoint = "deployment-exited"     // before it is recorded
 	DeploymentEnded      Failpoint = "deployment-ended"      // recorded, the forge is not told
@@ -68,7 +70,7 @@ func Failpoints() []Failpoint {
 		ChangeRead, TreeBuilt, ProposalRecorded, CarrierMade, ProposalPushed, PullRequestAsked, PullRequestOpened,
 		ReviewAnswered, StatusSaid, GateSet, ReviewJudged, Committed, PushIntended, Pushed, LandedDescribed, LandedShown,
 		LandedElsewhereShown, DeploymentRequested, MergeSeen, TurnTaken, DeploymentPrepared, DeploymentCreated, DeploymentMirrored,
-		DeploymentStarted, DeploymentExited, DeploymentEnded, StorageGone, RunGone, CheckpointStored,
+		PipelineIntended, PipelineStopped, DeploymentStarted, DeploymentExited, DeploymentEnded, StorageGone, RunGone, CheckpointStored,
 	}
 	for _, event := range []string{"issue_comment", "issues", "pull_request", "pull_request_review"} {
 		all = append(all, DeliveryReceived(event), DeliveryStored(event))

@@ -41,6 +41,7 @@ func (e *Engine) lookAtFreezes(ctx context.Context, work *sync.WaitGroup) {
 	for _, f := range came {
 		e.Logger.WarnContext(ctx, "frozen", "what", f.What(), "by", f.By, "reason", f.Reason, "freeze", f.ID)
 		work.Go(func() { e.revokeTokens(ctx, f) })
+		work.Go(func() { e.freezePipelines(ctx, f) })
 	}
 	e.suspendWays(ctx)
 	if len(lifted) > 0 {

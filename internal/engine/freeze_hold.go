@@ -88,7 +88,7 @@ func (e *Engine) frozenLabel(ctx context.Context, event forge.Event, act forge.L
 	if act.Actor.Kind == forge.Person {
 		marker := "<!-- coderflow:reply=label-" + act.ID + " -->"
 		body := marker + "\n" + present.Frozen(f, "remove the label and set it again")
-		if _, err := e.Forge.UpsertComment(ctx, event.Repository, event.Issue.Number, marker, body); err != nil {
+		if _, err := e.Forge.UpsertComment(ctx, event.Repository, event.Issue.Topic(), marker, body); err != nil {
 			return nil, fmt.Errorf("answer the label: %w", err)
 		}
 	}

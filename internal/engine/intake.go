@@ -49,9 +49,15 @@ func (e *Engine) Deliver(ctx context.Context, id string) error {
 	if d.Outcome != "" {
 		return nil
 	}
-	for _, event := range d.Events {
-		if err := e.handle(ctx, event); err != nil {
-			return patient(fmt.Errorf("delivery %s (%s): %w", id, event.Kind, err))
+	for _, told := range d.Events {
+		events, err := e.Forge.Complete(ctx, told)
+		if err != nil {
+			return patient(fmt.Errorf("complete delivery %s (%s): %w", id, told.Kind, err))
+		}
+		for _, event := range events {
+			if err := e.handle(ctx, event); err != nil {
+				return patient(fmt.Errorf("delivery %s (%s): %w", id, event.Kind, err))
+			}
 		}
 	}
 	return e.Store.InTx(ctx, func(tx Tx) error { return tx.FinishDelivery(ctx, id, "handled") })

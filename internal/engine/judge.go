@@ -46,15 +46,16 @@ func (e *Engine) judge(ctx context.Context, w *work) error {
 	if waits, err := e.revisionWaits(ctx, w); waits || err != nil {
 		return err
 	}
-	if err := e.proposalStands(ctx, w); err != nil {
+	pr, err := e.proposalStands(ctx, w)
+	if err != nil {
 		return err
 	}
-	return e.decide(ctx, w)
+	return e.decide(ctx, w, pr)
 }
 
 // decide follows what people say of a proposal that stands. What is about to be replaced
 // is not examined first.
-func (e *Engine) decide(ctx context.Context, w *work) error {
+func (e *Engine) decide(ctx context.Context, w *work, pr forge.PullRequest) error {
 	reviews, err := e.Forge.Reviews(ctx, w.t.Repository, w.t.PullRequest)
 	if err != nil {
 		return errors.Join(fmt.Errorf("read the reviews: %w", err), e.examine(ctx, w))
@@ -67,7 +68,7 @@ func (e *Engine) decide(ctx context.Context, w *work) error {
 		return errors.Join(err, e.examine(ctx, w))
 	}
 	examined := e.examine(ctx, w) // an engine that does not answer holds up no review: the gate looks at what is known
-	return errors.Join(e.judgeReviews(ctx, w, reviews), examined)
+	return errors.Join(e.judgeReviews(ctx, w, reviews), examined, e.openToReview(ctx, w, pr))
 }
 
 func (e *Engine) judgeReviews(ctx context.Context, w *work, reviews []forge.Review) error {
@@ -88,35 +89,36 @@ func (e *Engine) judgeReviews(ctx context.Context, w *work, reviews []forge.Revi
 	return nil
 }
 
-// proposalStands ends the task if its proposal can no longer be approved.
-func (e *Engine) proposalStands(ctx context.Context, w *work) error {
+// proposalStands reads the pull request, and ends the task if its proposal can no longer
+// be approved.
+func (e *Engine) proposalStands(ctx context.Context, w *work) (forge.PullRequest, error) {
 	p, err := e.Store.Proposal(ctx, w.t.ID)
 	if err != nil {
-		return fmt.Errorf("read the proposal: %w", err)
+		return forge.PullRequest{}, fmt.Errorf("read the proposal: %w", err)
 	}
 	pr, err := e.Forge.PullRequest(ctx, w.t.Repository, w.t.PullRequest)
 	if err != nil {
-		return fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
+		return pr, fmt.Errorf("read pull request %d: %w", w.t.PullRequest, err)
 	}
 	switch {
 	case !pr.Open:
-		return ended(task.Rejected, pullClosed)
+		return pr, ended(task.Rejected, pullClosed)
 	case pr.Head.Commit != p.Carrier:
-		return ended(task.Superseded, "%s", e.pushed(w.t))
+		return pr, ended(task.Superseded, "%s", e.pushed(w.t))
 	case pr.Base.Branch != p.BaseBranch:
-		return ended(task.Superseded, voidByBase)
+		return pr, ended(task.Superseded, voidByBase)
 	}
 	if err := e.neverClosed(ctx, &w.t); err != nil {
-		return err
+		return pr, err
 	}
 	rewrites, err := e.Gate.Rewrites(ctx, w.t)
 	if err != nil {
-		return err
+		return pr, err
 	}
 	if len(rewrites) > 0 {
-		return ended(task.Superseded, "%s force-pushed the proposal branch", rewrites[0].Actor.Login)
+		return pr, ended(task.Superseded, "%s force-pushed the proposal branch", rewrites[0].Actor.Login)
 	}
-	return e.expire(ctx, w, p)
+	return pr, e.expire(ctx, w, p)
 }
 
 // judgeReview asks the gate about one review and keeps its answer.

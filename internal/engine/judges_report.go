@@ -29,7 +29,7 @@ func (e *Engine) reportJudges(ctx context.Context, t *task.Task) error {
 		return err
 	}
 	run, body := present.JudgesCheck(view), present.Judges(view)
-	run.Commit, run.ExternalID, run.DetailsURL = p.Carrier, string(t.ID), e.PublicURL
+	run.Commit, run.PullRequest, run.ExternalID, run.DetailsURL = p.Carrier, t.PullRequest, string(t.ID), e.PublicURL
 	if view.Page != "" {
 		run.DetailsURL = view.Page
 	}
@@ -40,7 +40,7 @@ func (e *Engine) reportJudges(ctx context.Context, t *task.Task) error {
 	if err := e.Forge.SetGate(ctx, t.Repository, run); err != nil {
 		return fmt.Errorf("set the check run of the judges of task %s: %w", t.ID, err)
 	}
-	if _, err := e.Forge.UpsertComment(ctx, t.Repository, t.PullRequest, present.JudgesMarker(t.ID), body); err != nil {
+	if _, err := e.Forge.UpsertComment(ctx, t.Repository, forge.PullTopic(t.PullRequest), present.JudgesMarker(t.ID), body); err != nil {
 		return fmt.Errorf("report the judges of task %s: %w", t.ID, err)
 	}
 	if t.State == task.Proposed { // the lines of the patch are at the head

@@ -125,7 +125,7 @@ func (e *Engine) refuseLabel(ctx context.Context, event forge.Event, act forge.L
 
 func (e *Engine) answerLabel(ctx context.Context, event forge.Event, act forge.LabelEvent, words string) error {
 	marker := "<!-- coderflow:reply=label-" + act.ID + " -->"
-	if _, err := e.Forge.UpsertComment(ctx, event.Repository, event.Issue.Number, marker, marker+"\n"+words); err != nil {
+	if _, err := e.Forge.UpsertComment(ctx, event.Repository, event.Issue.Topic(), marker, marker+"\n"+words); err != nil {
 		return fmt.Errorf("answer the label: %w", err)
 	}
 	return nil

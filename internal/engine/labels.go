@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -39,7 +40,7 @@ type labelPlace struct {
 // newestOf are the tasks of the newest request on the task's issue, if the task is one
 // of them: an older one no longer speaks for the issue.
 func (e *Engine) newestOf(ctx context.Context, t *task.Task) ([]task.Task, error) {
-	latest, err := e.Store.LatestTask(ctx, t.Repository, t.Issue)
+	latest, err := e.Store.LatestTask(ctx, t.Repository, forge.IssueTopic(t.Issue))
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (f *landForge) SetGate(context.Context, forge.RepositoryRef, forge.GateChec
 	return f.unfit
 }
 
-func (f *landForge) UpsertComment(context.Context, forge.RepositoryRef, int, string, string) (forge.Comment, error) {
+func (f *landForge) UpsertComment(context.Context, forge.RepositoryRef, forge.Topic, string, string) (forge.Comment, error) {
 	f.asked++
 	return forge.Comment{}, f.unfit
 }

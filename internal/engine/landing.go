@@ -112,13 +112,13 @@ func (e *Engine) notCarriedOut(ctx context.Context, w *work, why string, d polic
 func (e *Engine) showElsewhere(ctx context.Context, w *work, p task.Proposal, pr forge.PullRequest, record approval.Record) error {
 	approvers := record.Approvers()
 	check := present.GateElsewhere(w.t.LandedCommit, record.Target)
-	check.ExternalID, check.Commit, check.DetailsURL = string(w.t.ID), p.Carrier, e.PublicURL
+	check.ExternalID, check.Commit, check.PullRequest, check.DetailsURL = string(w.t.ID), p.Carrier, w.t.PullRequest, e.PublicURL
 	if err := e.unlessRefused(ctx, w, e.Forge.SetGate(ctx, w.t.Repository, check)); err != nil {
 		return fmt.Errorf("set the gate's check on the patch of task %s: %w", w.t.ID, err)
 	}
 	marker := "<!-- coderflow:landed=" + string(w.t.ID) + " -->"
 	body := marker + "\n" + present.LandedElsewhere(w.t.LandedCommit, record.Target, approvers, record.ReviewURL)
-	_, err := e.Forge.UpsertComment(ctx, w.t.Repository, pr.Number, marker, body)
+	_, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(pr.Number), marker, body)
 	if err := e.unlessRefused(ctx, w, err); err != nil {
 		return fmt.Errorf("say where task %s landed: %w", w.t.ID, err)
 	}

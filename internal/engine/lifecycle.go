@@ -151,7 +151,7 @@ func (e *Engine) missedClosings(ctx context.Context) error {
 	for _, t := range open {
 		at := place{t.Repository.Key(), t.Issue}
 		if _, asked := closed[at]; !asked {
-			issue, err := e.Forge.Issue(ctx, t.Repository, t.Issue)
+			issue, err := e.Forge.Issue(ctx, t.Repository, forge.IssueTopic(t.Issue))
 			if err != nil && !errors.Is(err, forge.ErrNotFound) { // one that was moved or hidden is not closed
 				errs = append(errs, fmt.Errorf("read issue %d: %w", t.Issue, err))
 			}
@@ -205,7 +205,7 @@ func (e *Engine) remind(ctx context.Context, w *work, p task.Proposal, end time.
 	}
 	marker := fmt.Sprintf("<!-- coderflow:reminder=%s/%d -->", w.t.ID, p.Revision)
 	body := marker + "\n" + present.Reminder(w.t, end)
-	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, body); err != nil {
+	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(w.t.PullRequest), marker, body); err != nil {
 		return fmt.Errorf("remind of the proposal: %w", err)
 	}
 	return e.Store.InTx(ctx, func(tx Tx) error {
@@ -238,7 +238,7 @@ func (e *Engine) closeEnded(ctx context.Context, w *work) error {
 		return nil
 	}
 	marker := "<!-- coderflow:closed=" + string(t.ID) + " -->"
-	if _, err := e.Forge.UpsertComment(ctx, t.Repository, t.PullRequest, marker, marker+"\n"+present.Closed(t)); err != nil {
+	if _, err := e.Forge.UpsertComment(ctx, t.Repository, forge.PullTopic(t.PullRequest), marker, marker+"\n"+present.Closed(t)); err != nil {
 		return fmt.Errorf("say why pull request %d is closed: %w", t.PullRequest, err)
 	}
 	if err := e.unlessRefused(ctx, w, e.Forge.ClosePullRequest(ctx, t.Repository, t.PullRequest)); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/command"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/queue"
@@ -32,7 +33,7 @@ func (c *conversation) retry(ctx context.Context) error {
 			o.Agents = append(o.Agents, v.Variant)
 		}
 	}
-	issue, err := c.e.Forge.Issue(ctx, c.event.Repository, t.Issue)
+	issue, err := c.e.Forge.Issue(ctx, c.event.Repository, forge.IssueTopic(t.Issue))
 	if err != nil {
 		return fmt.Errorf("read issue %d: %w", t.Issue, err)
 	}
@@ -50,7 +51,7 @@ func (c *conversation) newest(ctx context.Context) ([]task.Task, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	if t.Group == "" || t.PullRequest == c.number {
+	if t.Group == "" || c.topic.PullRequest {
 		return []task.Task{t}, nil
 	}
 	all, err := c.e.Store.Variants(ctx, t.Group)

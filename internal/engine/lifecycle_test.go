@@ -27,14 +27,14 @@ type lifeForge struct {
 	refuses  error
 }
 
-func (f *lifeForge) Issue(_ context.Context, _ forge.RepositoryRef, number int) (forge.Issue, error) {
-	if f.hidden[number] {
+func (f *lifeForge) Issue(_ context.Context, _ forge.RepositoryRef, topic forge.Topic) (forge.Issue, error) {
+	if f.hidden[topic.Number] {
 		return forge.Issue{}, forge.ErrNotFound
 	}
-	return forge.Issue{Number: number, Open: !f.closed[number]}, nil
+	return forge.Issue{Number: topic.Number, Open: !f.closed[topic.Number]}, nil
 }
 
-func (f *lifeForge) UpsertComment(_ context.Context, _ forge.RepositoryRef, _ int, _, body string) (forge.Comment, error) {
+func (f *lifeForge) UpsertComment(_ context.Context, _ forge.RepositoryRef, _ forge.Topic, _, body string) (forge.Comment, error) {
 	f.comments = append(f.comments, body)
 	return forge.Comment{}, nil
 }
@@ -56,7 +56,7 @@ func (s *lifeStore) OpenTasks(context.Context) ([]task.Task, error) {
 	return slices.Clone(s.tasks), nil
 }
 func (s *lifeStore) TaskLog(context.Context, task.ID) ([]audit.Entry, error) { return s.log, nil }
-func (s *lifeStore) LatestTask(context.Context, forge.RepositoryRef, int) (task.Task, error) {
+func (s *lifeStore) LatestTask(context.Context, forge.RepositoryRef, forge.Topic) (task.Task, error) {
 	return s.tasks[len(s.tasks)-1], nil
 }
 func (s *lifeStore) InTx(_ context.Context, f func(Tx) error) error { return f(s) }

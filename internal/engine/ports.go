@@ -13,6 +13,7 @@ import (
 
 // Forge is the part of a forge that the steps use.
 type Forge interface {
+	forge.Events
 	forge.Repositories
 	forge.Issues
 	forge.Conversation
@@ -25,7 +26,8 @@ type Forge interface {
 	forge.DeploymentHistory
 	forge.TokenSource
 	forge.Credentials
-	Self(ctx context.Context) (forge.User, error)
+	Self(ctx context.Context, host string) (forge.User, error)
+	Traits(host string) forge.Traits
 }
 
 // Mirrors reads repositories into the host's bare mirrors.

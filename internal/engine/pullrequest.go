@@ -30,6 +30,24 @@ func (e *Engine) stillUp(ctx context.Context, t *task.Task) error {
 	case pr.Base.Branch != t.BaseBranch:
 		return ended(task.Superseded, voidByBase)
 	}
+	if err := e.Forge.HoldReviews(ctx, t.Repository, pr); err != nil {
+		return fmt.Errorf("hold the reviews of pull request %d: %w", t.PullRequest, err)
+	}
+	return nil
+}
+
+// openToReview makes a draft ready where drafts cannot be reviewed, once everything that
+// examines the proposal has ended: whoever reviews sees what it said.
+func (e *Engine) openToReview(ctx context.Context, w *work, pr forge.PullRequest) error {
+	if !pr.Draft || !e.Forge.Traits(w.t.Repository.Host).ReviewsWaitForReady {
+		return nil
+	}
+	if ended, err := e.examinationsEnded(ctx, &w.t); err != nil || !ended {
+		return err
+	}
+	if err := e.Forge.MarkReady(ctx, w.t.Repository, pr); err != nil {
+		return fmt.Errorf("make pull request %d ready for review: %w", pr.Number, err)
+	}
 	return nil
 }
 
@@ -43,7 +61,7 @@ func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) 
 		return pr, fmt.Errorf("open the pull request: %w", err)
 	}
 	e.Failpoint(PullRequestAsked)
-	self, err := e.Forge.Self(ctx)
+	self, err := e.Forge.Self(ctx, w.t.Repository.Host)
 	if err != nil {
 		return pr, fmt.Errorf("read who CoderFlow is at the forge: %w", err)
 	}
@@ -60,7 +78,7 @@ func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) 
 	}
 	for i, part := range parts[1:] {
 		marker := fmt.Sprintf("<!-- coderflow:manifest=%s/%d -->", w.t.ID, i+2)
-		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, pr.Number, marker, marker+"\n"+part); err != nil {
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(pr.Number), marker, marker+"\n"+part); err != nil {
 			return pr, fmt.Errorf("post part %d of the description: %w", i+2, err)
 		}
 	}
@@ -74,7 +92,7 @@ func (e *Engine) newPullRequest(ctx context.Context, w *work, p task.Proposal) (
 	}
 	request := forge.NewPullRequest{
 		Title: present.PullRequestTitle(w.t), Body: present.PullRequestBody(view)[0],
-		Head: w.t.ID.Branch(), Base: w.t.BaseBranch, Draft: true,
+		Head: w.t.ID.Branch(), Base: w.t.BaseBranch, Draft: true, Issue: w.t.Issue,
 	}
 	pr, err := e.Forge.OpenPullRequest(ctx, w.t.Repository, request)
 	if errors.Is(err, forge.ErrDraftsUnsupported) {
@@ -95,6 +113,7 @@ func (e *Engine) reviewView(ctx context.Context, w *work, p task.Proposal, draft
 	v := present.PullRequestView{
 		Task: w.t, Proposal: p, IssueURL: issueURL, DraftRefused: draftRefused, MessageRule: env.Gate.CommitMessage,
 		Targets: env.Landing.Targets, ReviseOnReview: env.Proposal.ReviseOnReview,
+		Traits:      e.Forge.Traits(w.t.Repository.Host),
 		Requirement: env.Gate.Policy().Require(policy.ChangeOf(p)),
 	}
 	told, err := e.account(ctx, &w.t)

@@ -171,9 +171,9 @@ func (e *Engine) missedComments(ctx context.Context, ref forge.RepositoryRef, si
 		if c.CreatedAt.Before(since) || c.Edited() || !mayCommand(c.Author, c.Body) {
 			continue
 		}
-		issue, err := e.Forge.Issue(ctx, ref, c.IssueNumber)
+		issue, err := e.Forge.Issue(ctx, ref, c.Topic)
 		if err != nil {
-			return fmt.Errorf("read issue %d: %w", c.IssueNumber, err)
+			return fmt.Errorf("read %s: %w", c.Topic, err)
 		}
 		event := forge.Event{
 			Kind: forge.EventCommentCreated, Repository: ref, Actor: c.Author,

@@ -100,7 +100,7 @@ func (e *Engine) answerReviews(ctx context.Context, w *work) error {
 		case j.Counted:
 			body = marker + "\n" + present.ApprovalCounted(j.Reviewer, decisionOf(j))
 		}
-		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, body); err != nil {
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(w.t.PullRequest), marker, body); err != nil {
 			return fmt.Errorf("answer review %s: %w", j.Review, err)
 		}
 		e.Failpoint(ReviewAnswered)
@@ -118,7 +118,7 @@ func (e *Engine) reportVoid(ctx context.Context, w *work) error {
 		return nil
 	}
 	marker := "<!-- coderflow:void=" + string(w.t.ID) + " -->"
-	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, marker+"\n"+present.Void(w.t.Failure)); err != nil {
+	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(w.t.PullRequest), marker, marker+"\n"+present.Void(w.t.Failure)); err != nil {
 		return fmt.Errorf("say that task %s is void: %w", w.t.ID, err)
 	}
 	return nil
@@ -194,7 +194,7 @@ func (e *Engine) gateCheck(ctx context.Context, t *task.Task) (check forge.GateC
 		check.Commit = t.LandedCommit
 		check.Summary += present.Receipt(e.receiptURL(record.ID), t.LandedCommit)
 	}
-	check.ExternalID, check.DetailsURL = string(t.ID), e.PublicURL
+	check.ExternalID, check.PullRequest, check.DetailsURL = string(t.ID), t.PullRequest, e.PublicURL
 	if t.State == task.Proposed {
 		check.Summary = present.RiskSummary(p) + check.Summary
 	}

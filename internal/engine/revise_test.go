@@ -86,7 +86,7 @@ func TestWhatIsAboutToBeReplacedIsNotExaminedFirst(t *testing.T) {
 			t.Parallel()
 			r := reviewed(check("tests"))
 			r.feedback, r.at.unread = tt.feedback, tt.unread
-			if err := r.e.decide(t.Context(), r.w); !errors.Is(err, tt.unread) {
+			if err := r.e.decide(t.Context(), r.w, r.at.pr); !errors.Is(err, tt.unread) {
 				t.Fatal(err)
 			}
 			if r.w.t.State != tt.state || len(r.all) != tt.checks {

@@ -76,6 +76,9 @@ func TestARevisionIsNotPushedToAPullRequestOfAnotherBase(t *testing.T) {
 			if (end != nil) != (tt.want != "") || end != nil && end.to != tt.want {
 				t.Errorf("%+v", end)
 			}
+			if held := name == "as it was"; (r.at.held == 1) != held { // nobody approves what the push replaces
+				t.Errorf("reviews were held %d times", r.at.held)
+			}
 		})
 	}
 }

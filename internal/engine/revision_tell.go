@@ -32,7 +32,7 @@ func (e *Engine) tellRevisions(ctx context.Context, w *work) error {
 		if err != nil {
 			return err
 		}
-		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, present.RevisionComment(view)); err != nil {
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(w.t.PullRequest), marker, present.RevisionComment(view)); err != nil {
 			return fmt.Errorf("tell of revision %d of task %s: %w", r.Number, w.t.ID, err)
 		}
 		e.said.Store(marker, r.State)
@@ -55,7 +55,7 @@ func (e *Engine) tellTooLate(ctx context.Context, w *work) error {
 		return nil
 	}
 	marker := "<!-- coderflow:late=" + string(w.t.ID) + " -->"
-	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, w.t.PullRequest, marker, marker+"\n"+present.TooLate(w.t, late)); err != nil {
+	if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(w.t.PullRequest), marker, marker+"\n"+present.TooLate(w.t, late)); err != nil {
 		return fmt.Errorf("say that feedback on task %s came too late: %w", w.t.ID, err)
 	}
 	return nil
@@ -127,7 +127,7 @@ func (e *Engine) dropParts(ctx context.Context, w *work, view present.PullReques
 	view.Proposal = former
 	for part := parts + 1; part <= len(present.PullRequestBody(view)); part++ {
 		marker := fmt.Sprintf("<!-- coderflow:manifest=%s/%d -->", w.t.ID, part)
-		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, number, marker, marker+"\n"+present.PartGone); err != nil {
+		if _, err := e.Forge.UpsertComment(ctx, w.t.Repository, forge.PullTopic(number), marker, marker+"\n"+present.PartGone); err != nil {
 			return fmt.Errorf("drop part %d of the description: %w", part, err)
 		}
 	}

@@ -19,6 +19,19 @@ type pullForge struct {
 	asked   int // how often the forge was
 	unread  error
 	lines   int // how often comments on lines were read
+	traits  forge.Traits
+	held    int // how often reviews were
+	readied int
+}
+
+func (f *pullForge) Traits(string) forge.Traits { return f.traits }
+func (f *pullForge) HoldReviews(context.Context, forge.RepositoryRef, forge.PullRequest) error {
+	f.held++
+	return nil
+}
+func (f *pullForge) MarkReady(context.Context, forge.RepositoryRef, forge.PullRequest) error {
+	f.readied++
+	return nil
 }
 
 func (f *pullForge) ReviewComments(context.Context, forge.RepositoryRef, int, string) ([]forge.ReviewComment, error) {

@@ -72,7 +72,7 @@ type TaskReader interface {
 	// whose end was not yet reported (task.Reported differs from the state).
 	OpenTasks(ctx context.Context) ([]task.Task, error)
 	// LatestTask is the newest task of an issue, or the task of a pull request.
-	LatestTask(ctx context.Context, repo forge.RepositoryRef, number int) (task.Task, error)
+	LatestTask(ctx context.Context, repo forge.RepositoryRef, topic forge.Topic) (task.Task, error)
 	// Proposal is the newest revision of the task's proposal that was not dropped.
 	Proposal(ctx context.Context, id task.ID) (task.Proposal, error)
 	RevisionReader

@@ -29,7 +29,7 @@ type MembershipStore interface {
 
 // TeamForge reads teams at the forge.
 type TeamForge interface {
-	TeamMembers(ctx context.Context, organizationID, teamID string) ([]forge.User, error)
+	TeamMembers(ctx context.Context, team forge.TeamRef) ([]forge.User, error)
 }
 
 // Bounds on the age of a reading.
@@ -153,7 +153,7 @@ func (m *Memberships) read(ctx context.Context, team forge.TeamRef, always bool)
 
 func (m *Memberships) ask(ctx context.Context, team forge.TeamRef) (TeamReading, error) {
 	reading := TeamReading{At: m.Now()}
-	members, err := m.Forge.TeamMembers(ctx, team.OrganizationID, team.ID)
+	members, err := m.Forge.TeamMembers(ctx, team)
 	switch {
 	case errors.Is(err, forge.ErrNotFound):
 		reading.Gone = true

@@ -24,12 +24,12 @@ type fakeTeams struct {
 	now     time.Time
 }
 
-func (f *fakeTeams) TeamMembers(ctx context.Context, organization, team string) ([]forge.User, error) {
+func (f *fakeTeams) TeamMembers(ctx context.Context, of forge.TeamRef) ([]forge.User, error) {
 	f.mu.Lock()
 	f.asked++
 	members, err, slow := f.members, f.err, f.slow
 	f.mu.Unlock()
-	if organization != "9" || team != "7" {
+	if of.OrganizationID != "9" || of.ID != "7" {
 		return nil, forge.ErrNotFound
 	}
 	if slow != nil {

@@ -38,13 +38,20 @@ type momentDetail struct {
 	Words    string `json:"words"`
 	Profile  string `json:"profile"`
 	State    string `json:"state"`
-	ExitCode int    `json:"exitCode"`
+	ExitCode *int   `json:"exitCode"`
 	Reason   string `json:"reason"`
 	Digest   string `json:"digest"`
 	Review   string `json:"review"`
 	Paths    int    `json:"paths"`
 	Name     string `json:"name"`
 	Why      string `json:"why"`
+}
+
+func (d momentDetail) exit() int {
+	if d.ExitCode == nil {
+		return 0
+	}
+	return *d.ExitCode
 }
 
 func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Inert, bool) {
@@ -60,7 +67,7 @@ func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Ine
 	case audit.ContainerStarted:
 		return present.Say("the agent was started in its container"), true
 	case audit.ContainerEnded:
-		return present.Say("the container ended: %s, exit status %s", d.Reason, d.ExitCode), true
+		return present.Say("the container ended: %s, exit status %s", d.Reason, d.exit()), true
 	case audit.ProposalRecorded:
 		return present.Say("the change was recorded; changed paths: %s", d.Paths), true
 	case audit.ProposalPublished:
@@ -88,7 +95,10 @@ func momentWords(entry audit.Entry, known map[string]present.Inert) (present.Ine
 	case audit.DeployStarted:
 		return present.Say("deployment %s started", d.Profile), true
 	case audit.DeployEnded:
-		return present.Say("deployment %s ended: %s, exit status %s", d.Profile, d.State, d.ExitCode), true
+		if d.ExitCode == nil { // of a pipeline, or it never ran
+			return present.Say("deployment %s ended: %s", d.Profile, d.State), true
+		}
+		return present.Say("deployment %s ended: %s, exit status %s", d.Profile, d.State, d.exit()), true
 	case audit.TaskReplaced:
 		return present.Say("void: %s", present.Plain(d.Why)), true
 	case audit.TaskCancelWanted:

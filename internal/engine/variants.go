@@ -213,7 +213,7 @@ func (e *Engine) reportIssue(ctx context.Context, t *task.Task, body string) err
 	if t.Group != "" && t.Group != t.ID {
 		return e.enqueue(ctx, []queue.Job{{Kind: queue.Advance, Key: string(t.Group)}})
 	}
-	if _, err := e.Forge.UpsertComment(ctx, t.Repository, t.Issue, present.StatusMarker(t.ID), body); err != nil {
+	if _, err := e.Forge.UpsertComment(ctx, t.Repository, forge.IssueTopic(t.Issue), present.StatusMarker(t.ID), body); err != nil {
 		return fmt.Errorf("report task %s: %w", t.ID, err)
 	}
 	e.showLabel(ctx, t)
@@ -269,18 +269,18 @@ func (e *Engine) compare(ctx context.Context, t *task.Task) error {
 		return err
 	}
 	marker := "<!-- coderflow:comparison=" + string(t.Group) + " -->"
-	places := []int{t.Issue}
+	places := []forge.Topic{forge.IssueTopic(t.Issue)}
 	for _, o := range v.Variants {
 		if o.Task.PullRequest != 0 {
-			places = append(places, o.Task.PullRequest)
+			places = append(places, forge.PullTopic(o.Task.PullRequest))
 		}
 	}
 	if len(places) == 1 { // nothing to compare
 		return nil
 	}
-	for _, number := range places {
-		if _, err := e.Forge.UpsertComment(ctx, t.Repository, number, marker, present.Comparison(marker, v)); err != nil {
-			return fmt.Errorf("compare the variants on %d: %w", number, err)
+	for _, place := range places {
+		if _, err := e.Forge.UpsertComment(ctx, t.Repository, place, marker, present.Comparison(marker, v)); err != nil {
+			return fmt.Errorf("compare the variants on %s: %w", place, err)
 		}
 	}
 	return nil

@@ -112,10 +112,22 @@ type User struct {
 	Kind    UserKind `json:"kind"`
 }
 
-// NoreplyEmail is the address that the forge links to the account without
-// publishing a real one. GitHub: ID+LOGIN@users.noreply.github.com, see
+// address is a mail address that a commit can have as it is.
+var address = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9][A-Za-z0-9.-]*$`)
+
+// NoreplyEmail is the address that the forge links to the account, without
+// publishing a real one where there is another. GitHub: ID+LOGIN@users.noreply.github.com, see
 // https://docs.github.com/account-and-profile/reference/email-addresses-reference.
+// Azure DevOps has no such addresses: it links the one that a person signs in with,
+// which everybody in the organization sees. Who signs in with something else has one
+// that leads nowhere (RFC 2606).
 func (u User) NoreplyEmail() string {
+	if u.Subject.Host == AzureDevOps {
+		if address.MatchString(u.Login) {
+			return u.Login
+		}
+		return u.Subject.ID + "@azuredevops.invalid"
+	}
 	return u.Subject.ID + "+" + u.Login + "@users.noreply." + u.Subject.Host + ".com"
 }
 

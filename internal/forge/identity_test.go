@@ -87,3 +87,21 @@ func TestAccessIsOrderedAndUnknownIsNothing(t *testing.T) {
 		t.Errorf("level 99 is %q", got)
 	}
 }
+
+func TestCommitsCarryTheAddressThatTheForgeLinks(t *testing.T) {
+	t.Parallel()
+	const guid = "0f8fad5b-d9cb-469f-a165-70867728950e"
+	for _, c := range []struct{ host, id, login, want string }{
+		{forge.GitHub, "7", "maria", "7+maria@users.noreply.github.com"},
+		{forge.AzureDevOps, guid, "Maria.Okafor@example.com", "Maria.Okafor@example.com"},
+		{forge.AzureDevOps, guid, "maria_mail.com#EXT#@acme.example", guid + "@azuredevops.invalid"},
+		{forge.AzureDevOps, guid, `ACME\maria`, guid + "@azuredevops.invalid"},
+		{forge.AzureDevOps, guid, "maria@example.com> <eve@example.com", guid + "@azuredevops.invalid"},
+		{forge.AzureDevOps, guid, "", guid + "@azuredevops.invalid"},
+	} {
+		user := forge.User{Subject: forge.Subject{Host: c.host, ID: c.id}, Login: c.login}
+		if got := user.NoreplyEmail(); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}

@@ -30,6 +30,27 @@ type TeamRef struct {
 // Key is the team's identity as text, "github:9919/42".
 func (t TeamRef) Key() string { return t.Host + ":" + t.OrganizationID + "/" + t.ID }
 
+// Topic is what people talk under: an issue or a pull request. GitHub numbers both
+// together, Azure DevOps apart, so a number alone does not name one.
+type Topic struct {
+	Number      int
+	PullRequest bool
+}
+
+// IssueTopic is the conversation of an issue.
+func IssueTopic(number int) Topic { return Topic{Number: number} }
+
+// PullTopic is the conversation of a pull request.
+func PullTopic(number int) Topic { return Topic{Number: number, PullRequest: true} }
+
+// String is for messages: "issue 7" or "pull request 8".
+func (t Topic) String() string {
+	if t.PullRequest {
+		return fmt.Sprintf("pull request %d", t.Number)
+	}
+	return fmt.Sprintf("issue %d", t.Number)
+}
+
 // Issue is an issue, or the conversation side of a pull request.
 type Issue struct {
 	Number        int
@@ -44,15 +65,18 @@ type Issue struct {
 	UpdatedAt     time.Time
 }
 
+// Topic is the conversation that the issue is.
+func (i Issue) Topic() Topic { return Topic{Number: i.Number, PullRequest: i.IsPullRequest} }
+
 // Comment is a comment in the conversation of an issue or pull request.
 type Comment struct {
-	ID          string
-	IssueNumber int
-	Author      User
-	Body        string
-	URL         string
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	ID        string // unique in the repository
+	Topic     Topic
+	Author    User
+	Body      string // Markdown
+	URL       string
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // Edited reports whether the text may differ from what was first posted.
@@ -189,13 +213,15 @@ const (
 
 // GateCheck is the content of one of CoderFlow's check runs on one commit.
 type GateCheck struct {
-	Name       string // empty: GateRun
-	Commit     string
-	ExternalID string // task id; the run is found again by it
-	Status     CheckStatus
-	Title      string
-	Summary    string // Markdown, already escaped
-	DetailsURL string
+	Name   string // empty: GateRun
+	Commit string
+	// PullRequest is the one that the commit heads: some forges show runs there only.
+	PullRequest int
+	ExternalID  string // task id; the run is found again by it
+	Status      CheckStatus
+	Title       string
+	Summary     string // Markdown, already escaped
+	DetailsURL  string
 	// Annotations are remarks on lines of files of the commit, the most important
 	// first. For one commit and external id they are always the same, or the same with
 	// more behind them: forges add annotations and replace none.

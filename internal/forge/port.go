@@ -17,6 +17,8 @@ var (
 	// ErrDraftsUnsupported means that the repository cannot have draft pull
 	// requests (GitHub: private repositories on some plans).
 	ErrDraftsUnsupported = errors.New("this repository does not support draft pull requests")
+	// ErrUnsupported means that the forge has nothing of the kind.
+	ErrUnsupported = errors.New("the forge has no such thing")
 )
 
 // RateLimitError asks to wait. It is returned for primary and secondary limits.
@@ -56,7 +58,9 @@ type Repositories interface {
 
 // Issues reads issues, comments and label events.
 type Issues interface {
-	Issue(ctx context.Context, ref RepositoryRef, number int) (Issue, error)
+	// Issue reads an issue, or a pull request as what people talk under.
+	Issue(ctx context.Context, ref RepositoryRef, topic Topic) (Issue, error)
+	// Comments returns the comments of one issue, oldest first.
 	Comments(ctx context.Context, ref RepositoryRef, number int) ([]Comment, error)
 	// CommentsSince returns comments of the whole repository updated at or after since, oldest first.
 	CommentsSince(ctx context.Context, ref RepositoryRef, since time.Time) ([]Comment, error)
@@ -71,8 +75,9 @@ type Issues interface {
 type Conversation interface {
 	// UpsertComment edits the comment of ours that contains marker, or posts one.
 	// It is idempotent: a lost response does not lead to a second comment.
-	UpsertComment(ctx context.Context, ref RepositoryRef, number int, marker, body string) (Comment, error)
-	// React adds a reaction to a comment; repeating it changes nothing.
+	UpsertComment(ctx context.Context, ref RepositoryRef, topic Topic, marker, body string) (Comment, error)
+	// React adds a reaction to a comment, or the one that the forge has nearest to it;
+	// repeating it changes nothing.
 	React(ctx context.Context, ref RepositoryRef, commentID string, reaction Reaction) error
 	// ReactToIssue adds a reaction to an issue.
 	ReactToIssue(ctx context.Context, ref RepositoryRef, number int, reaction Reaction) error
@@ -101,6 +106,8 @@ type Labels interface {
 type NewPullRequest struct {
 	Title, Body, Head, Base string
 	Draft                   bool
+	// Issue is the one that it is about, for forges that link the two by themselves.
+	Issue int
 }
 
 // PullRequests reads and writes pull requests.
@@ -116,6 +123,9 @@ type PullRequests interface {
 	ClosePullRequest(ctx context.Context, ref RepositoryRef, number int) error
 	// MarkReady makes a draft ready for review; a ready one is left alone.
 	MarkReady(ctx context.Context, ref RepositoryRef, pr PullRequest) error
+	// HoldReviews lets nobody review the pull request until MarkReady, and takes back the
+	// reviews that were given, where drafts take none. Elsewhere it does nothing.
+	HoldReviews(ctx context.Context, ref RepositoryRef, pr PullRequest) error
 }
 
 // Closing is one act of closing an issue or a pull request.
@@ -159,7 +169,8 @@ type Deployments interface {
 	SetDeploymentState(ctx context.Context, ref RepositoryRef, id string, state DeploymentState, description, url string) error
 }
 
-// DeploymentHistory reads which deployments the forge shows.
+// DeploymentHistory reads which deployments the forge shows. Its methods fail with
+// ErrUnsupported where the forge cannot list them.
 type DeploymentHistory interface {
 	// RecentDeployments returns the newest deployments of the repository, whoever made
 	// them, at most most; complete tells that there are no others.
@@ -173,7 +184,7 @@ type Teams interface {
 	// TeamMembers returns everybody in the team, by the ids of the organization and
 	// the team, which a rename does not change. It fails with ErrNotFound if the
 	// team is gone or not shown to us: that is not an empty team.
-	TeamMembers(ctx context.Context, organizationID, teamID string) ([]User, error)
+	TeamMembers(ctx context.Context, team TeamRef) ([]User, error)
 	// TeamBySlug finds a team by the names that it has now, or fails with ErrNotFound.
 	TeamBySlug(ctx context.Context, host, organization, slug string) (TeamRef, error)
 }
@@ -198,8 +209,28 @@ type Credentials interface {
 	CheckCredential(ctx context.Context, ref RepositoryRef, credential Secret, push bool) error
 }
 
+// Events completes what deliveries told.
+type Events interface {
+	// Complete reads what the delivery of an event did not tell: nothing where all was
+	// told. What happened may turn out to be nothing to act on, or several things.
+	Complete(ctx context.Context, event Event) ([]Event, error)
+}
+
+// Traits are the differences between forges that the steps have to know.
+type Traits struct {
+	// ReviewsWaitForReady tells that a draft pull request cannot be reviewed. It is made
+	// ready once its checks and judges have ended, and a draft again for a revision.
+	ReviewsWaitForReady bool
+	// DirectivesInComments tells that a review has no text of its own. The reviewer's
+	// newest comment with a directive, given before the review, stands for it.
+	DirectivesInComments bool
+	// MaxDescription bounds the description of a pull request, in characters; 0: as comments.
+	MaxDescription int
+}
+
 // Forge is everything an adapter offers. Consumers declare the part they need.
 type Forge interface {
+	Events
 	Repositories
 	Issues
 	Conversation
@@ -213,8 +244,10 @@ type Forge interface {
 	Teams
 	TokenSource
 	Credentials
-	// Self is the account under which CoderFlow writes to this forge.
-	Self(ctx context.Context) (User, error)
+	// Self is the account under which CoderFlow writes to the forge of that host.
+	Self(ctx context.Context, host string) (User, error)
+	// Traits are those of the forge of that host.
+	Traits(host string) Traits
 	// Ping tells whether the forge answers, for /readyz.
 	Ping(ctx context.Context) error
 }

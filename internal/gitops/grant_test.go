@@ -111,7 +111,7 @@ func (b *bench) Reviews(context.Context, forge.RepositoryRef, int) ([]forge.Revi
 	return []forge.Review{b.review()}, nil
 }
 
-func (b *bench) Self(context.Context) (forge.User, error) {
+func (b *bench) Self(context.Context, string) (forge.User, error) {
 	return forge.User{Subject: forge.Subject{Host: forge.GitHub, ID: "77"}, Login: "coderflow[bot]", Kind: forge.Bot}, nil
 }
 

@@ -20,7 +20,7 @@ func (b Binding) check(w wrong) {
 		w("metadata.name", "want a letter or underscore, then up to 63 letters, digits, hyphens and underscores; this is %q", b.Name)
 	}
 	if b.Subject.IsZero() {
-		w("spec.subject", "want HOST:ID, for example github:583231 or service:NAME, github:@LOGIN or team:NAME")
+		w("spec.subject", "want HOST:ID, for example github:583231 or service:NAME, github:@LOGIN, azuredevops:@MAIL or team:NAME")
 	}
 	if _, _, err := policy.ParseResource(b.Resource); err != nil {
 		w("spec.resource", "%v", err)

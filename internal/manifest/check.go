@@ -85,34 +85,55 @@ func (e *Environment) checkRepositories(w wrong) {
 	if len(e.Repositories) == 0 {
 		w("spec.repositories", "name at least one repository")
 	}
-	checkRepositories(w, e.Repositories)
+	checkRepositories(w, e.Repositories, forge.GitHub)
+}
+
+// forgeHosts are where repositories and teams are.
+var forgeHosts = []string{forge.GitHub, forge.AzureDevOps}
+
+// checkHost also gives the host its default.
+func checkHost(w wrong, at string, host *string, fallback string) (known bool) {
+	if *host == "" {
+		*host = fallback
+	}
+	if !slices.Contains(forgeHosts, *host) {
+		w(at, "unknown forge host %q%s", *host, sy.Nearest(*host, forgeHosts))
+		return false
+	}
+	return true
 }
 
 // checkRepositories also gives each its default host.
-func checkRepositories(w wrong, repositories []Repository) {
+func checkRepositories(w wrong, repositories []Repository, fallback string) {
 	seen := map[string]bool{}
 	for i := range repositories {
 		r := &repositories[i]
 		at := fmt.Sprintf("spec.repositories[%d]", i)
-		switch r.Host {
-		case "", forge.GitHub:
-			r.Host = forge.GitHub
-		case forge.AzureDevOps:
-			w(at+".host", "azuredevops is not supported by this version yet")
-		default:
-			w(at+".host", "unknown forge host %q%s", r.Host, sy.Nearest(r.Host, []string{forge.GitHub}))
+		known := checkHost(w, at+".host", &r.Host, fallback)
+		if err := checkRepositoryName(r.Host, r.Name); err != nil {
+			w(at+".name", "%v", err)
 		}
-		if !repositoryName.MatchString(r.Name) {
-			w(at+".name", "want OWNER/NAME, not %q", r.Name)
-		}
-		if !repositoryID.MatchString(string(r.ID)) {
+		if !anyID.MatchString(string(r.ID)) {
 			continue // reported while decoding
+		}
+		if known && !forge.ValidID(r.Host, string(r.ID)) {
+			w(at+".id", "want %s, not %q; spec.repositories[%d].host is %s", repositoryIDHelp[r.Host], r.ID, i, r.Host)
 		}
 		if seen[r.Ref().Key()] {
 			w(at+".id", "repository %s is listed twice", r.ID)
 		}
 		seen[r.Ref().Key()] = true
 	}
+}
+
+func checkRepositoryName(host, name string) error {
+	switch {
+	case host == forge.AzureDevOps:
+		return forge.CheckAzureRepository(name)
+	case !repositoryName.MatchString(name):
+		return fmt.Errorf("want OWNER/NAME, not %q", name)
+	}
+	return nil
 }
 
 func (a Agent) check(w wrong) {

@@ -50,25 +50,33 @@ type Environment struct {
 	Deployments Deployments `json:"deployments" yaml:"deployments"`
 }
 
-// Repository is a repository by its numeric id. Name is display text.
+// Repository is a repository by its id at the forge. Name is display text.
 type Repository struct {
 	Host string       `json:"host" yaml:"host"`
 	ID   RepositoryID `json:"id" yaml:"id,required"`
 	Name string       `json:"name" yaml:"name,required"` // "acme/shop"
 }
 
-// RepositoryID is the forge's own number for a repository.
+// RepositoryID is the forge's own id for a repository: at GitHub a number, at Azure
+// DevOps a GUID.
 type RepositoryID string
 
-var repositoryID = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
+// anyID is the id of something at one of the forges.
+var anyID = regexp.MustCompile(`^([1-9][0-9]{0,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (r *RepositoryID) UnmarshalText(text []byte) error {
-	if !repositoryID.Match(text) {
-		return fmt.Errorf("want the repository's numeric id (GET /repos/OWNER/NAME shows it as \"id\"), not %q", text)
+	if !anyID.Match(text) {
+		return fmt.Errorf("want %s; at azuredevops %s; not %q", repositoryIDHelp[forge.GitHub], repositoryIDHelp[forge.AzureDevOps], text)
 	}
 	*r = RepositoryID(text)
 	return nil
+}
+
+// repositoryIDHelp says what the id of a repository is at each forge.
+var repositoryIDHelp = map[string]string{
+	forge.GitHub:      `the repository's numeric id (GET /repos/OWNER/NAME shows it as "id"), for example 1296269`,
+	forge.AzureDevOps: `the repository's GUID in lower case (GET PROJECT/_apis/git/repositories/NAME shows it as "id"), for example 5febef5a-833d-4e14-b9c0-14cb638f91e6`,
 }
 
 // Agent is what works on a task.

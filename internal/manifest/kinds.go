@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
 
@@ -50,16 +51,41 @@ func (s *scalar) UnmarshalText(text []byte) error {
 }
 
 type profileSpec struct {
-	Description string      `yaml:"description"`
-	Image       string      `yaml:"image"`
-	Script      string      `yaml:"script,required"`
-	Timeout     sy.Duration `yaml:"timeout"`
+	Description string `yaml:"description"`
+	Image       string `yaml:"image"`
+	Script      string `yaml:"script"`
+	// AzurePipeline is run instead of a script. Then there is no image, network or secret here.
+	AzurePipeline *azurePipelineSpec `yaml:"azurePipeline"`
+	Timeout       sy.Duration        `yaml:"timeout"`
 	// Concurrency is beside which other runs it may run. Default: environment, none of the same environment.
 	Concurrency deploy.Concurrency `yaml:"concurrency"`
 	Secrets     []string           `yaml:"secrets"`
 	// Network is what a run can reach: none, or hosts. Default: none.
 	Network    profileNetwork  `yaml:"network"`
 	Parameters []parameterSpec `yaml:"parameters"`
+}
+
+// azurePipelineSpec names a pipeline of Azure DevOps.
+type azurePipelineSpec struct {
+	Project string `yaml:"project,required"`
+	// Pipeline is its name, in a folder "folder/name", or its number.
+	Pipeline scalar `yaml:"pipeline,required"`
+	// Repository is what the pipeline calls the repository of the commit among its resources. Default: self, the one that it is written in.
+	Repository string `yaml:"repository"`
+}
+
+func (s *azurePipelineSpec) pipeline() *deploy.Pipeline {
+	if s == nil {
+		return nil
+	}
+	return &deploy.Pipeline{Host: forge.AzureDevOps, Project: s.Project, Name: string(s.Pipeline), Repository: s.Repository}
+}
+
+func azurePipelineOf(p *deploy.Pipeline) *azurePipelineSpec {
+	if p == nil {
+		return nil
+	}
+	return &azurePipelineSpec{Project: p.Project, Pipeline: scalar(p.Name), Repository: p.Repository}
 }
 
 type parameterSpec struct {
@@ -122,7 +148,7 @@ func (b *builder) readProfile(d *sy.Document) {
 	p := deploy.Profile{
 		Name: m.Metadata.Name, Environment: m.Metadata.Environment, Description: m.Spec.Description,
 		Image: m.Spec.Image, Script: m.Spec.Script, Timeout: time.Duration(m.Spec.Timeout), Secrets: m.Spec.Secrets,
-		Concurrency: m.Spec.Concurrency, Network: deploy.Network{Hosts: m.Spec.Network.Hosts},
+		Concurrency: m.Spec.Concurrency, Network: deploy.Network{Hosts: m.Spec.Network.Hosts}, Pipeline: m.Spec.AzurePipeline.pipeline(),
 	}
 	for _, s := range m.Spec.Parameters {
 		parameter := deploy.Parameter{

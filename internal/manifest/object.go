@@ -88,7 +88,7 @@ func defaultProfile() profileSpec { return profileSpec{Timeout: sy.Duration(defa
 func specOf(p deploy.Profile) profileSpec {
 	spec := profileSpec{
 		Description: p.Description, Image: p.Image, Script: p.Script, Timeout: sy.Duration(p.Timeout), Secrets: p.Secrets,
-		Concurrency: p.Concurrency, Network: profileNetwork{p.Network.Hosts},
+		Concurrency: p.Concurrency, Network: profileNetwork{p.Network.Hosts}, AzurePipeline: azurePipelineOf(p.Pipeline),
 	}
 	for _, parameter := range p.Parameters {
 		s := parameterSpec{

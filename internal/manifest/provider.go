@@ -65,12 +65,7 @@ func (p *GitProvider) check(w wrong) {
 	if !bindingName.MatchString(p.Name) {
 		w("metadata.name", "want a letter or underscore, then up to 63 letters, digits, hyphens and underscores; this is %q", p.Name)
 	}
-	switch p.Host {
-	case "", forge.GitHub:
-		p.Host = forge.GitHub
-	default:
-		w("spec.host", "this version has git providers for %s only, not for %q", forge.GitHub, p.Host)
-	}
+	known := checkHost(w, "spec.host", &p.Host, forge.GitHub)
 	if !providerName.MatchString(p.Credential) {
 		w("spec.credential", "want the name of a credential in the server's coderflow.yaml (section gitCredentials), not %q", p.Credential)
 	}
@@ -80,7 +75,16 @@ func (p *GitProvider) check(w wrong) {
 	if p.Team != "" && !bindingName.MatchString(p.Team) {
 		w("spec.team", "%q cannot be the name of a team", p.Team)
 	}
-	checkRepositories(w, p.Repositories)
+	fallback := forge.GitHub // for what is said of the repositories, if the provider's own is unknown
+	if known {
+		fallback = p.Host
+	}
+	checkRepositories(w, p.Repositories, fallback)
+	for i, r := range p.Repositories {
+		if known && r.Host != p.Host && slices.Contains(forgeHosts, r.Host) {
+			w(fmt.Sprintf("spec.repositories[%d].host", i), "the repository is at %s and the provider is for %s: set spec.host, or make one of its own", r.Host, p.Host)
+		}
+	}
 	if len(p.Operations) == 0 {
 		p.Operations = []Operation{Fetch, Push}
 	}

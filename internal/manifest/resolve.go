@@ -30,7 +30,7 @@ type TeamResolver interface {
 
 // asker asks a resolver on behalf of one load.
 type asker struct {
-	user func(login string) (forge.User, error)
+	user func(host, login string) (forge.User, error)
 	team func(*ForgeTeam) (forge.TeamRef, error)
 }
 
@@ -43,21 +43,21 @@ func lookup(ctx context.Context, r Resolver) *asker {
 		user forge.User
 		err  error
 	}
-	known := map[string]answer{}
-	var down error
-	note := func(err error) {
+	known := map[forge.Subject]answer{} // its id is a login here
+	down := map[string]error{}
+	note := func(host string, err error) {
 		if err != nil && !errors.Is(err, forge.ErrNotFound) {
-			down = err
+			down[host] = err
 		}
 	}
 	return &asker{
-		user: func(login string) (forge.User, error) {
-			key := strings.ToLower(login)
-			if a, asked := known[key]; asked || down != nil {
-				return a.user, errors.Join(a.err, down)
+		user: func(host, login string) (forge.User, error) {
+			key := forge.Subject{Host: host, ID: strings.ToLower(login)}
+			if a, asked := known[key]; asked || down[host] != nil {
+				return a.user, errors.Join(a.err, down[host])
 			}
-			user, err := r.UserByLogin(ctx, forge.GitHub, login)
-			note(err)
+			user, err := r.UserByLogin(ctx, host, login)
+			note(host, err)
 			known[key] = answer{user, err}
 			return user, err
 		},
@@ -66,11 +66,11 @@ func lookup(ctx context.Context, r Resolver) *asker {
 			switch {
 			case !can:
 				return forge.TeamRef{}, errors.New("it is not asked for teams here; give both ids")
-			case down != nil:
-				return forge.TeamRef{}, down
+			case down[f.Host] != nil:
+				return forge.TeamRef{}, down[f.Host]
 			}
 			ref, err := teams.TeamBySlug(ctx, f.Host, f.Organization, f.Team)
-			note(err)
+			note(f.Host, err)
 			return ref, err
 		},
 	}
@@ -89,10 +89,10 @@ func (b *builder) resolveTeam(f *ForgeTeam, r *reporter) {
 	found, err := b.lookup.team(f)
 	switch {
 	case errors.Is(err, forge.ErrNotFound):
-		r.wrong(path, "%s shows no team %s/%s to the App; is the App installed on the organization, with the permission members: read?", f.Host, f.Organization, f.Team)
+		r.wrong(path, "%s shows no team %s/%s to %s", f.Host, f.Organization, f.Team, teamHelp(f.Host))
 	case err != nil:
 		r.wrong(path, "the forge could not be asked for team %s/%s: %v", f.Organization, f.Team, err)
-	case found.Host != f.Host || !repositoryID.MatchString(found.ID) || !repositoryID.MatchString(found.OrganizationID) || !strings.EqualFold(found.Slug, f.Team):
+	case found.Host != f.Host || !forge.ValidID(f.Host, found.ID) || !forge.ValidID(f.Host, found.OrganizationID) || !strings.EqualFold(found.Slug, f.Team):
 		r.wrong(path, "the forge answered about another team than %s/%s", f.Organization, f.Team)
 	default:
 		f.OrganizationID, f.TeamID = ForgeID(found.OrganizationID), ForgeID(found.ID)
@@ -100,22 +100,30 @@ func (b *builder) resolveTeam(f *ForgeTeam, r *reporter) {
 	}
 }
 
-// resolve puts the number in the place of a login.
+// teamHelp ends the sentence that a team is not shown.
+func teamHelp(host string) string {
+	if host == forge.AzureDevOps {
+		return "CoderFlow's account; is there a project of that name with such a team, and may the account read the project?"
+	}
+	return "the App; is the App installed on the organization, with the permission members: read?"
+}
+
+// resolve puts the id in the place of a login.
 func (b *builder) resolve(p Principal, path string, w wrong) Principal {
 	if !p.unresolved() {
 		return p
 	}
 	if b.lookup == nil {
-		w(path, "@%s is a login, and only `coderflow apply` asks the forge for its number; write %s:ID here", p.Login, forge.GitHub)
+		w(path, "@%s is a login, and only `coderflow apply` asks the forge for its number; write %s:ID here", p.Login, p.host)
 		return Principal{}
 	}
-	user, err := b.lookup.user(p.Login)
+	user, err := b.lookup.user(p.host, p.Login)
 	switch {
 	case errors.Is(err, forge.ErrNotFound):
-		w(path, "there is no account @%s at %s", p.Login, forge.GitHub)
+		w(path, "there is no account @%s at %s", p.Login, p.host)
 	case err != nil:
 		w(path, "the forge could not be asked who @%s is: %v", p.Login, err)
-	case user.Subject.IsZero() || user.Subject.Host != forge.GitHub || !strings.EqualFold(user.Login, p.Login):
+	case !forge.ValidID(p.host, user.Subject.ID) || user.Subject.Host != p.host || !strings.EqualFold(user.Login, p.Login):
 		w(path, "the forge answered about somebody else than @%s", p.Login)
 	case user.Kind != forge.Person:
 		w(path, "@%s is not a person but a %s account", p.Login, user.Kind)

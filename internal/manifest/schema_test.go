@@ -54,10 +54,10 @@ func enum[T ~string](values []T) schema {
 var leaves = map[reflect.Type]schema{
 	reflect.TypeFor[sy.Size]():            {"type": []any{"string", "integer"}, "pattern": "^[0-9]{1,15}(KiB|MiB|GiB|TiB|kB|MB|GB|TB|B)?$"},
 	reflect.TypeFor[sy.Duration]():        {"type": "string", "pattern": "^([0-9.]+(ns|us|ms|s|m|h))+$|^0$"},
-	reflect.TypeFor[RepositoryID]():       {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
+	reflect.TypeFor[RepositoryID]():       {"type": []any{"string", "integer"}, "pattern": anyID.String(), "minimum": 1},
 	reflect.TypeFor[scalar]():             {"type": []any{"string", "number", "boolean"}},
-	reflect.TypeFor[Principal]():          {"type": "string", "pattern": `^(github:([1-9][0-9]*|@)|azuredevops:|service:[a-z]|oidc:[a-z]|team:)`},
-	reflect.TypeFor[ForgeID]():            {"type": []any{"string", "integer"}, "pattern": repositoryID.String(), "minimum": 1},
+	reflect.TypeFor[Principal]():          {"type": "string", "pattern": `^(github:([1-9][0-9]*|@)|azuredevops:([0-9a-f]{8}-|@)|service:[a-z]|oidc:[a-z]|team:)`},
+	reflect.TypeFor[ForgeID]():            {"type": []any{"string", "integer"}, "pattern": anyID.String(), "minimum": 1},
 	reflect.TypeFor[deploy.Concurrency](): enum(deploy.Concurrencies),
 	reflect.TypeFor[profileNetwork](): {"oneOf": []any{
 		schema{"const": "none"},
@@ -72,8 +72,9 @@ var leaves = map[reflect.Type]schema{
 var particular = map[string]schema{
 	"Agent.Preset":         enum(agent.Names()),
 	"parameterSpec.Type":   enum([]string{"string", "number", "boolean", "select"}),
-	"ForgeTeam.Host":       enum([]string{"github"}),
-	"providerSpec.Host":    enum([]string{"github"}),
+	"Repository.Host":      enum(forgeHosts),
+	"ForgeTeam.Host":       enum(forgeHosts),
+	"providerSpec.Host":    enum(forgeHosts),
 	"Gate.Approvals":       approvals,
 	"GateRule.Approvals":   approvals,
 	"Ask.Count":            approvals,
@@ -174,6 +175,10 @@ func generated(t *testing.T, kind string, comments map[string]string) []byte {
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = kind
 	properties, _ := s["properties"].(schema)
+	if kind == KindDeploymentProfile {
+		spec, _ := properties["spec"].(schema)
+		spec["oneOf"] = []any{schema{"required": []any{"script"}}, schema{"required": []any{"azurePipeline"}}}
+	}
 	properties["apiVersion"], properties["kind"] = schema{"const": APIVersion}, schema{"const": kind}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

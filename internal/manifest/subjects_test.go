@@ -113,7 +113,7 @@ func TestATeamAtTheForgeIsStrict(t *testing.T) {
 		`{forge: {organization: acme, team: x, organizationID: 1, teamID: two}}`:                      "want the forge's numeric id",
 		`{forge: {organization: acme, team: "a/b", organizationID: 1, teamID: 2}}`:                    "want the team's slug",
 		`{forge: {organization: "a/b", team: x, organizationID: 1, teamID: 2}}`:                       "cannot be the name of an organization",
-		`{forge: {host: azuredevops, organization: a, team: x, organizationID: 1, teamID: 2}}`:        "teams can be read at github only",
+		`{forge: {host: gitlab, organization: a, team: x, organizationID: 1, teamID: 2}}`:             `unknown forge host "gitlab"`,
 		`{forge: {organisation: acme, team: x}}`:                                                      `unknown key "organisation"`,
 	} {
 		refusedWith(t, want, teamOf(spec))
@@ -175,7 +175,7 @@ func TestGitProvidersAreStrict(t *testing.T) {
 		"{credential: c, team: builders}":                       `there is no team "builders"`,
 		"{credential: c, " + shop + ", operations: [delete]}":   `want "fetch" or "push"`,
 		"{credential: c, " + shop + ", operations: [fetch]}":    `git provider "other" is for fetch of repository github:1001 already`,
-		"{credential: c, host: azuredevops, " + shop + "}":      "for github only",
+		"{credential: c, host: gitlab, " + shop + "}":           `unknown forge host "gitlab"`,
 		"{credential: c, token: abc, " + shop + "}":             `unknown key "token"`,
 		"{credential: c, repositories: [{name: a/b, id: a/b}]}": "numeric id",
 	} {

@@ -27,24 +27,25 @@ type teamSpec struct {
 	Forge *ForgeTeam `yaml:"forge"`
 }
 
-// ForgeTeam is a team of an organization at the forge. In a finished [Set] it has
-// both ids, which decide; the names are display text then.
+// ForgeTeam is a team of an organization at GitHub, or of a project at Azure DevOps.
+// In a finished [Set] it has both ids, which decide; the names are display text then.
 type ForgeTeam struct {
-	Host         string `json:"host" yaml:"host"`
+	Host string `json:"host" yaml:"host"`
+	// At Azure DevOps the project.
 	Organization string `json:"organization" yaml:"organization,required"`
 	// Found by `coderflow apply`, together with the team's, unless both are given.
 	OrganizationID ForgeID `json:"organizationID" yaml:"organizationID"`
-	Team           string  `json:"team" yaml:"team,required"` // the slug, as in the team's address
+	Team           string  `json:"team" yaml:"team,required"` // at GitHub the slug, as in the team's address
 	TeamID         ForgeID `json:"teamID" yaml:"teamID"`
 }
 
-// ForgeID is the forge's own number for something.
+// ForgeID is the forge's own id for something: a number, or a GUID in lower case.
 type ForgeID string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (i *ForgeID) UnmarshalText(text []byte) error {
-	if !repositoryID.Match(text) {
-		return fmt.Errorf("want the forge's numeric id, not %q", text)
+	if !anyID.Match(text) {
+		return fmt.Errorf("want the forge's numeric id, or at azuredevops a GUID in lower case, not %q", text)
 	}
 	*i = ForgeID(text)
 	return nil
@@ -94,7 +95,7 @@ func (t Team) check(w wrong) {
 		case m.Team != "":
 			w(at, "teams do not nest: name the members of %q here, or bind both teams", m.Team)
 		case m.Subject.IsZero():
-			w(at, "want HOST:ID, for example github:583231, or github:@LOGIN")
+			w(at, "want HOST:ID, for example github:583231, or github:@LOGIN or azuredevops:@MAIL")
 		case m.Subject.Kind() != forge.Person:
 			w(at, "%s is a service, and only people are in a team; bind it by itself", m.Subject)
 		case seen[m.same()]:
@@ -106,23 +107,46 @@ func (t Team) check(w wrong) {
 
 // check also gives the host its default.
 func (f *ForgeTeam) check(w wrong, members bool) {
-	switch f.Host {
-	case "", forge.GitHub:
-		f.Host = forge.GitHub
-	default:
-		w("spec.forge.host", "teams can be read at %s only, not at %q", forge.GitHub, f.Host)
-	}
+	known := checkHost(w, "spec.forge.host", &f.Host, forge.GitHub)
 	if members {
 		w("spec.members", "a team either lists members or has spec.forge, not both")
+	}
+	f.checkNames(w)
+	if (f.OrganizationID == "") != (f.TeamID == "") {
+		w("spec.forge", "want both organizationID and teamID, or neither: then `coderflow apply` asks the forge for them")
+	}
+	if known {
+		f.checkID(w, "spec.forge.organizationID", f.OrganizationID)
+		f.checkID(w, "spec.forge.teamID", f.TeamID)
+	}
+}
+
+func (f *ForgeTeam) checkID(w wrong, at string, id ForgeID) {
+	if id != "" && !forge.ValidID(f.Host, string(id)) {
+		w(at, "%q is no id at %s: those are %s", id, f.Host, idKinds[f.Host])
+	}
+}
+
+// idKinds says what ids are at each forge.
+var idKinds = map[string]string{
+	forge.GitHub: "numbers, such as 9919", forge.AzureDevOps: "GUIDs in lower case, such as 6ce954b1-ce1f-45d1-b94d-e6bf2464ba2c",
+}
+
+func (f *ForgeTeam) checkNames(w wrong) {
+	if f.Host == forge.AzureDevOps {
+		if err := forge.CheckAzureName(f.Organization); err != nil {
+			w("spec.forge.organization", "cannot be the name of a project, which it is at azuredevops: %v", err)
+		}
+		if err := forge.CheckAzureName(f.Team); err != nil {
+			w("spec.forge.team", "cannot be the name of a team: %v", err)
+		}
+		return
 	}
 	if !gitHubLogin.MatchString(f.Organization) {
 		w("spec.forge.organization", "%q cannot be the name of an organization", f.Organization)
 	}
 	if !teamSlug.MatchString(f.Team) {
 		w("spec.forge.team", "want the team's slug, as in its address (orgs/ORGANIZATION/teams/SLUG), not %q", f.Team)
-	}
-	if (f.OrganizationID == "") != (f.TeamID == "") {
-		w("spec.forge", "want both organizationID and teamID, or neither: then `coderflow apply` asks the forge for them")
 	}
 }
 

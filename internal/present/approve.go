@@ -12,24 +12,45 @@ import (
 const maxProfiles = 30
 
 func (v PullRequestView) approve() string {
-	text := "## How to approve\n\n" +
-		"1. Read the patch under *Files changed*.\n" +
-		"2. *Review changes* → **Approve**. " + v.words() + "\n" +
-		"3. " + v.revising() + " `/coderflow rebase` makes the same change on the tip of the base branch.\n\n" +
-		v.needed() +
+	text := "## How to approve\n\n" + v.steps() + "\n\n" + v.needed() +
 		Say("Who may: a person with the permission %s in environment %s (role %s or %s), with write access to the repository, %s. Bots cannot. "+
 			"An approval has to be of the commit that this pull request shows now.",
 			string(policy.TasksApprove), v.Task.Environment, "environment-admin", "server-admin", v.requester()).markdown +
-		"\n\nLines of the review that begin with `/coderflow` are directives:\n\n" + directives + v.targets()
+		"\n\n" + v.whereDirectives() + "\n\n" + directives + v.targets()
 	return text + "\n\n" + v.deployments()
 }
 
-// revising says how to ask for another revision.
-func (v PullRequestView) revising() string {
-	if !v.ReviseOnReview {
-		return "To ask for changes, comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. A review that requests changes does not make it go on in this environment, but while such a review stands, nothing lands."
+// steps are what a reviewer does, in the words of the forge.
+func (v PullRequestView) steps() string {
+	if v.Traits.DirectivesInComments {
+		return "1. Read the patch under *Files*.\n" +
+			"2. Vote **Approve**. *Approve with suggestions* is no approval. " + v.words() + "\n" +
+			"3. " + v.revising("comment on the lines of the patch and then vote *Wait for author* or *Reject*", "Such a vote") + rebasing
 	}
-	return "To ask for changes, submit a review that requests changes, with comments on the lines of the patch, or comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. While such a review stands, nothing lands."
+	return "1. Read the patch under *Files changed*.\n" +
+		"2. *Review changes* → **Approve**. " + v.words() + "\n" +
+		"3. " + v.revising("submit a review that requests changes, with comments on the lines of the patch", "A review that requests changes") + rebasing
+}
+
+const rebasing = " `/coderflow rebase` makes the same change on the tip of the base branch."
+
+// revising says how to ask for another revision: by objecting, which is called objection,
+// or by a command.
+func (v PullRequestView) revising(object, objection string) string {
+	const goesOn = "comment `/coderflow revise TEXT`: the agent goes on from here, and this pull request shows another revision. "
+	if !v.ReviseOnReview {
+		return "To ask for changes, " + goesOn + objection + " does not make it go on in this environment, but while such a review stands, nothing lands."
+	}
+	return "To ask for changes, " + object + ", or " + goesOn + "While such a review stands, nothing lands."
+}
+
+// whereDirectives says where a reviewer writes what is to be done with the approval.
+func (v PullRequestView) whereDirectives() string {
+	if v.Traits.DirectivesInComments {
+		return "A vote has no text. What is to be done with it is said in a comment of your own on this pull request, **before** you vote: " +
+			"the newest one with such a line counts, if it was not edited. (`/coderflow message` alone makes a comment one whose text is the commit message.)"
+	}
+	return "Lines of the review that begin with `/coderflow` are directives:"
 }
 
 // needed says how many must approve, where that is not simply one.
@@ -56,7 +77,12 @@ func (v PullRequestView) requester() Inert {
 }
 
 func (v PullRequestView) words() string {
-	if v.MessageRule == policy.MessageWritten {
+	switch {
+	case v.Traits.DirectivesInComments && v.MessageRule == policy.MessageWritten:
+		return "Write the commit message in a comment with the line `/coderflow message` before you vote; this environment insists on one."
+	case v.Traits.DirectivesInComments:
+		return "The proposed commit message below is taken, unless a comment of yours has another one (see the directives)."
+	case v.MessageRule == policy.MessageWritten:
 		return "The text of the review becomes the commit message; this environment insists on one."
 	}
 	return "The text of the review becomes the commit message; without a text, the proposed one below is taken."

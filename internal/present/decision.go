@@ -134,7 +134,7 @@ func ApprovalCounted(reviewer forge.User, d policy.Decision) string {
 }
 
 // Help lists the commands.
-func Help() string {
+func Help(forge forge.Traits) string {
 	return `**CoderFlow** lets a coding agent work on an issue in a sandbox and puts the result up for review. Nothing is committed, pushed or deployed without an approving review by somebody permitted.
 
 Comment on an issue, at the start of a line, outside quotes and code:
@@ -154,5 +154,14 @@ Comment on an issue, at the start of a line, outside quotes and code:
 | ` + "`/coderflow cancel`" + ` | stop the task; closing the issue or the pull request does it too |
 | ` + "`/coderflow help`" + ` | this text |
 
-On the draft pull request, submit a review with **Approve**. Its text becomes the commit message; lines in it such as ` + "`/coderflow deploy PROFILE key=value…`" + ` and ` + "`/coderflow no-deploy`" + ` say what to deploy, and ` + "`/coderflow target BRANCH`" + ` and ` + "`/coderflow no-push`" + ` where the commit goes.`
+` + approving(forge)
+}
+
+// approving says in one paragraph how to approve.
+func approving(forge forge.Traits) string {
+	where := "On the draft pull request, submit a review with **Approve**. Its text becomes the commit message; lines in it"
+	if forge.DirectivesInComments {
+		where = "On the pull request, vote **Approve**. A comment of your own from before the vote with the line `/coderflow message` becomes the commit message; other lines in it"
+	}
+	return where + " such as `/coderflow deploy PROFILE key=value…` and `/coderflow no-deploy` say what to deploy, and `/coderflow target BRANCH` and `/coderflow no-push` where the commit goes."
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -27,6 +28,8 @@ func TestTextsReadAsWritten(t *testing.T) {
 	quorum.Requirement = policy.Gate{Rules: []policy.GateRule{{
 		Name: "workflows", Paths: []string{"**"}, Approvals: 2, From: []policy.Ask{{Role: "environment-admin"}},
 	}}}.Require(policy.ChangeOf(quorum.Proposal))
+	voted := sampleReview()
+	voted.Traits = votes
 	waiting := sampleStatus()
 	refusal := sampleRefusal()
 	waiting.Task.State, waiting.Task.LandedCommit, waiting.Deployments, waiting.Refused = task.Proposed, "", nil, &refusal
@@ -42,7 +45,9 @@ func TestTextsReadAsWritten(t *testing.T) {
 		"refusal":                Refusal(sampleRefusal()),
 		"approval-refused":       ApprovalRefused(forge.User{Login: "mallory"}, sampleRefusal()),
 		"why":                    Why(sampleTask(), sampleRefusal()),
-		"help":                   Help(),
+		"help":                   Help(forge.Traits{}),
+		"help-votes":             Help(votes),
+		"pull-request-votes":     strings.Join(PullRequestBody(voted), "\n\n---- a comment ----\n\n"),
 		"void":                   Void("mallory pushed 1234567890ab to the proposal branch"),
 		"command-problem":        CommandProblem(`line 3: there is no command "rnu"; did you mean run?`),
 		"gates":                  gates(),
@@ -64,6 +69,29 @@ func TestTextsReadAsWritten(t *testing.T) {
 				t.Errorf("%s differs (write it with go test -update):\n%s", path, got)
 			}
 		})
+	}
+}
+
+// votes are the traits of a forge with votes and short descriptions.
+var votes = forge.Traits{ReviewsWaitForReady: true, DirectivesInComments: true, MaxDescription: 4_000}
+
+// Whatever stands in it, a description is as short as the forge wants it, and what it leaves
+// out is in the comments.
+func TestDescriptionsAreAsShortAsTheForgeTakesThem(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"short", strings.Repeat("語 [x](y) @z ", 5_000)} {
+		v := hostileReview(s)
+		whole := PullRequestBody(v)
+		v.Traits = votes
+		parts := PullRequestBody(v)
+		if len(parts) != len(whole)+1 {
+			t.Errorf("%d parts, %d where descriptions may be long", len(parts), len(whole))
+		}
+		for name, text := range map[string]string{"proposed": parts[0], "landed": LandedBody(v, []forge.User{{Login: s}}, s)} {
+			if n := utf8.RuneCountInString(text); n > votes.MaxDescription || !utf8.ValidString(text) {
+				t.Errorf("%s: %d characters", name, n)
+			}
+		}
 	}
 }
 

@@ -51,6 +51,6 @@ func LandedElsewhere(commit, branch string, approvers []forge.User, reviewURL st
 // LandedElsewhereBody replaces the description of a pull request whose change
 // landed on another branch.
 func LandedElsewhereBody(v PullRequestView, approvers []forge.User, reviewURL, branch string) string {
-	return LandedElsewhere(v.Task.LandedCommit, branch, approvers, reviewURL) +
-		Say("\n\nFor %s.\n\n", Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown + v.landedTable()
+	return Shortened(LandedElsewhere(v.Task.LandedCommit, branch, approvers, reviewURL)+
+		Say("\n\nFor %s.\n\n", Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown+v.landedTable(), v.room())
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge"
@@ -43,6 +44,8 @@ type PullRequestView struct {
 	Output string
 	// Revisions are the rounds after the first proposal, oldest first.
 	Revisions []task.Revision
+	// Traits are those of the forge that shows it.
+	Traits forge.Traits
 	// Targets are patterns of the branches that a review may name to land on.
 	Targets []string
 	// Profiles are the deployments that can be armed.
@@ -51,8 +54,48 @@ type PullRequestView struct {
 
 // PullRequestBody writes the description of a pull request. The first part is
 // the body; where the path manifest or the risks do not fit, the others continue
-// them as comments. Together they are complete.
+// them as comments. Together they are complete. Where the forge's descriptions are too
+// short for that, the body is what a reviewer must know first, and all else comments.
 func PullRequestBody(v PullRequestView) []string {
+	parts := v.parts()
+	if v.isBrief() {
+		return append([]string{Shortened(v.brief(), v.Traits.MaxDescription)}, parts...)
+	}
+	return parts
+}
+
+// isBrief tells that the forge's descriptions are too short for all that there is to say.
+func (v PullRequestView) isBrief() bool {
+	return v.Traits.MaxDescription > 0 && v.Traits.MaxDescription < maxPart
+}
+
+// brief is a description that leaves everything long to the comments.
+func (v PullRequestView) brief() string {
+	p := v.Proposal
+	text := v.opening() + "\n\n" + Say("%s, titled %s. Requested by %s in environment %s.",
+		capital(Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)), short(v.Task.Snapshot.Title), v.Task.Requester, v.Task.Environment).markdown
+	if _, _, all := tally(p.Risks); all > 0 {
+		text += fmt.Sprintf("\n\n**⚠ %s**: %s.", count(all, "risk"), tallied(p.Risks))
+	}
+	return text + "\n\n" + Say("An approval is of revision %s with the digest %s, which pins %s.", p.Revision, p.Digest, Plain(count(len(p.Manifest), "path"))).markdown +
+		"\n\n**The comments of CoderFlow below** say what was done, what is risky, every changed path, how to approve, and the proposed commit message.\n\n" + v.steps()
+}
+
+// Shortened is a text of at most most characters, cut at the end of a line; 0 cuts nothing.
+func Shortened(text string, most int) string {
+	const cut = "\n\n… (cut: the forge takes no longer description)"
+	if most <= 0 || utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	runes := []rune(text)
+	kept := string(runes[:max(most-utf8.RuneCountInString(cut), 0)])
+	if i := strings.LastIndexByte(kept, '\n'); i > 0 {
+		kept = kept[:i]
+	}
+	return kept + cut
+}
+
+func (v PullRequestView) parts() []string {
 	head := v.head()
 	tail := v.tail()
 	manifest, risks := manifestLines(v.Proposal.Manifest), riskLines(v.Proposal.Risks)
@@ -87,7 +130,10 @@ func (v PullRequestView) manifest(pieces []string) string {
 }
 
 func (v PullRequestView) head() string {
-	sections := []string{v.opening()}
+	var sections []string
+	if !v.isBrief() {
+		sections = append(sections, v.opening())
+	}
 	if len(v.Proposal.Risks) > 0 {
 		sections = append(sections, v.risks())
 	}
@@ -99,7 +145,7 @@ func (v PullRequestView) head() string {
 }
 
 func (v PullRequestView) tail() string {
-	return strings.Join([]string{v.approve(), v.message(), v.look(), v.pinned(), next}, "\n\n")
+	return strings.Join([]string{v.approve(), v.message(), v.look(), v.pinned(), v.next()}, "\n\n")
 }
 
 func (v PullRequestView) opening() string {
@@ -109,7 +155,10 @@ func (v PullRequestView) opening() string {
 	if note := variantNote(v.Task); note != "" {
 		text += "\n\n" + note
 	}
-	if v.DraftRefused {
+	switch {
+	case v.Traits.ReviewsWaitForReady:
+		text += "\n\nIt is a draft while its checks and judges run, and is published for votes when they have ended. The status `coderflow/gate` keeps it from being completed where a branch policy requires it; do not complete it before it is approved."
+	case v.DraftRefused:
 		text += "\n\nThis repository does not take drafts, so this looks like an ordinary pull request. The check `coderflow/gate` keeps it from being merged where it is required; do not merge it before it is approved."
 	}
 	return text
@@ -191,9 +240,16 @@ func (v PullRequestView) run() Inert {
 	return text
 }
 
-const next = `## What happens next
+// next says what an approval sets off.
+func (v PullRequestView) next() string {
+	landed := " on this branch with that commit, and marks the pull request as ready. "
+	if v.Traits.ReviewsWaitForReady {
+		landed = " on this branch with that commit, and sets the status `coderflow/gate` to succeeded. "
+	}
+	return `## What happens next
 
-After an approval, CoderFlow reads the pull request and the review again, commits the pinned tree on the pinned base, replaces the patch on this branch with that commit, and marks the pull request as ready. From then on it is an ordinary pull request: required checks, branch protection and the merge are yours. If anybody pushes to this branch, or the base branch of the pull request is changed, the proposal is void. Closing the pull request rejects it. ` + "`/coderflow cancel`" + ` in a comment on the issue cancels the task.`
+After an approval, CoderFlow reads the pull request and the review again, commits the pinned tree on the pinned base, replaces the patch` + landed + `From then on it is an ordinary pull request: required checks, branch protection and the merge are yours. If anybody pushes to this branch, or the base branch of the pull request is changed, the proposal is void. Closing the pull request rejects it. ` + "`/coderflow cancel`" + ` in a comment on the issue cancels the task.`
+}
 
 func (v PullRequestView) message() string {
 	return "## Proposed commit message\n\n" + Block(v.Proposal.Message, maxMessage).markdown +
@@ -252,9 +308,17 @@ func were(n int) string {
 // LandedBody replaces the description once the pull request shows the real
 // change. (A squash merge can take it as its message, so it quotes nobody.)
 func LandedBody(v PullRequestView, approvers []forge.User, reviewURL string) string {
-	return Say("**Approved by %s (%s) and committed by CoderFlow.** This pull request now shows the real change, for %s. "+
+	return Shortened(Say("**Approved by %s (%s) and committed by CoderFlow.** This pull request now shows the real change, for %s. "+
 		"It is an ordinary one from here on: required checks, branch protection and the merge are yours.\n\n",
-		people(approvers), Link("the review", reviewURL), Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown + v.landedTable()
+		people(approvers), Link("the review", reviewURL), Link(words(fmt.Sprintf("issue %d", v.Task.Issue)), v.IssueURL)).markdown+v.landedTable(), v.room())
+}
+
+// room is how long a description of ours may be before links are added to it; 0: enough.
+func (v PullRequestView) room() int {
+	if v.Traits.MaxDescription == 0 {
+		return 0
+	}
+	return max(v.Traits.MaxDescription-1_000, 1)
 }
 
 // landedTable says what landed.

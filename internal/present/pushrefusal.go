@@ -22,10 +22,11 @@ const (
 	againThen    = "; then approve again"
 	ownPrefix    = "an admin of the repository lets CoderFlow's App push to coderflow/** in that rule" + againThen
 	throughPull  = "approve again without /coderflow target: the commit goes to the proposal branch, and the pull request is merged under this rule; or name a branch without it"
+	azureRights  = "CoderFlow's account needs the rights Contribute and Create branch in this repository (whoever makes a branch may force-push it): an admin grants them" + againThen
 	withoutThese = "cancel this task and run it again without that part, or let a person push it"
 )
 
-// pushRefusals are GitHub's, the more particular first.
+// pushRefusals are those of GitHub and of Azure DevOps, the more particular first.
 var pushRefusals = []PushRefusal{
 	{Name: "workflow file", Says: []string{"refusing to allow", "to create or update workflow"},
 		Do: "CoderFlow's App may not change workflow files, on purpose: a person adds that file themselves. To land the rest, cancel this task and run it again without it"},
@@ -52,6 +53,9 @@ var pushRefusals = []PushRefusal{
 	{Name: "credential of a provider", Says: []string{"the credential of git provider"}, Do: "whoever looks after the server renews it or lets the next source take its place" + againThen},
 	{Name: "no permission", Says: []string{"denied to"}, Do: "the App's installation, or the git provider's credential, needs to write the contents of this repository: an admin grants that" + againThen},
 	{Name: "no permission", Says: []string{"write access to repository not granted"}, Do: "the App's installation, or the git provider's credential, needs to write the contents of this repository: an admin grants that" + againThen},
+	{Name: "protected branch", Says: []string{"tf402455"}, Do: "a branch policy of the repository covers the proposal branch: an admin takes coderflow/** out of it" + againThen, Elsewhere: throughPull},
+	{Name: "no permission", Says: []string{"tf401027"}, Do: azureRights},
+	{Name: "secret", Says: []string{"vs403654"}, Do: "the forge takes something in the change for a secret: look at what it names. If it is one, cancel this task and have the secret replaced; if not, allow it at the forge" + againThen},
 	{Name: "hook", Says: []string{"pre-receive hook declined"}, Do: "whoever looks after the forge says what its hook wants" + againThen},
 }
 

@@ -131,9 +131,12 @@ func hostileDecision(s string) policy.Decision {
 func everything(s string) []string {
 	u, d := forge.User{Login: s}, hostileDecision(s)
 	all := PullRequestBody(hostileReview(s))
+	voted := hostileReview(s)
+	voted.Traits = votes
+	all = append(all, PullRequestBody(voted)...)
 	all = append(all, Refusal(d), Why(hostileStatus(s, task.Failed).Task, d), CommandProblem(s), Void(s),
 		ApprovalRefused(u, d), ApprovalCounted(u, d), GateCounting(hostileStatus(s, task.Proposed).Task, d, &d).Summary,
-		Cancelling(hostileReview(s).Task), Help(),
+		Cancelling(hostileReview(s).Task), Help(forge.Traits{}),
 		GateRefused(d).Summary, GateLanding([]forge.User{u, u}).Summary, GateLanded(s, s, []forge.User{u}).Summary, GateVoid(s).Summary, GateFailed(s).Summary,
 		GateWaiting(hostileReview(s).Proposal).Summary, GateCancelled(task.State(s)).Summary, Link("words", s).String())
 	_, refused := PushRefused(s, s+"; "+s, true)

@@ -40,6 +40,8 @@ type runRow struct {
 	ArmedAs        int
 	Concurrency    string
 	Reach          string
+	Pipeline       string
+	Stopped        string
 	QueuedAt       instant
 	ClaimedAt      instant
 	CreatedAt      instant
@@ -49,7 +51,7 @@ type runRow struct {
 
 // savedRunColumns are what SaveRun writes; what runs, for which commit and by
 // whose approval stays as it was inserted. Only [Tx.Merged] gives a run its commit.
-var savedRunColumns = []string{"state", "container", "exit_code", "detail", "forge_id", "shown", "reach", "started_at", "finished_at"}
+var savedRunColumns = []string{"state", "container", "exit_code", "detail", "forge_id", "shown", "reach", "pipeline", "started_at", "finished_at"}
 
 // RunStateError is a change of a deployment run's state that is not forward.
 type RunStateError struct {
@@ -89,6 +91,7 @@ func toRunRow(r deploy.Run) (*runRow, error) {
 		Cause: string(r.Trigger), RequestedBy: encode(&e, "who asked for it", r.RequestedBy), Reason: text(r.Reason),
 		RequestKey: text(r.Key), Covers: text(r.Covers), ArmedAs: r.ArmedAs, Concurrency: text(string(r.Concurrency)),
 		Reach:    encode(&e, "what it reached", r.Reach),
+		Pipeline: encode(&e, "its pipeline", r.Pipeline), Stopped: encode(&e, "why it was stopped", r.Stopped),
 		QueuedAt: at(r.CreatedAt), ClaimedAt: at(r.ClaimedAt),
 		CreatedAt: at(r.CreatedAt), StartedAt: at(r.StartedAt), FinishedAt: at(r.FinishedAt),
 	}
@@ -165,6 +168,8 @@ func (r *runRow) run() (deploy.Run, error) {
 	decode(&d, "person who armed it", r.ArmedBy, &run.ArmedBy)
 	decode(&d, "account that asked for it", r.RequestedBy, &run.RequestedBy)
 	decode(&d, "record of what it reached", r.Reach, &run.Reach)
+	decode(&d, "record of its pipeline", r.Pipeline, &run.Pipeline)
+	decode(&d, "order to stop it", r.Stopped, &run.Stopped)
 	if d.err != nil {
 		return deploy.Run{}, fmt.Errorf("deployment run %s: %w", r.ID, d.err)
 	}

@@ -38,16 +38,20 @@ func (s *Store) OpenTasks(ctx context.Context) ([]task.Task, error) {
 	return tasks(rows)
 }
 
-// LatestTask is the newest task of an issue, or of a pull request, of the
+// LatestTask is the newest task of an issue, or the task of a pull request, of the
 // repository; or task.ErrNotFound.
-func (s *Store) LatestTask(ctx context.Context, repo forge.RepositoryRef, number int) (task.Task, error) {
+func (s *Store) LatestTask(ctx context.Context, repo forge.RepositoryRef, topic forge.Topic) (task.Task, error) {
 	var row taskRow
+	column := "issue"
+	if topic.PullRequest {
+		column = "pull_request"
+	}
 	err := s.fetch(ctx, s.read.NewSelect().Model(&row).
 		Where("repository_key = ?", text(repo.Key())).
-		Where("issue = ? OR (pull_request = ? AND pull_request <> 0)", number, number).
+		Where("? = ? AND ? <> 0", bun.Ident(column), topic.Number, bun.Ident(column)).
 		Order("number DESC").Limit(1))
 	if err != nil {
-		return task.Task{}, fmt.Errorf("read the latest task of %s#%d: %w", repo.Key(), number, err)
+		return task.Task{}, fmt.Errorf("read the latest task of %s in %s: %w", topic, repo.Key(), err)
 	}
 	return row.task()
 }

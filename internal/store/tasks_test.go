@@ -153,17 +153,17 @@ func TestListsOfTasks(t *testing.T) {
 		open, err := s.OpenTasks(t.Context())
 		wantIDs(t, "open tasks", result(t, open, err), first.ID, running.ID, unreported.ID, other.ID)
 
-		byIssue, err := s.LatestTask(t.Context(), repository, 7)
+		byIssue, err := s.LatestTask(t.Context(), repository, forge.IssueTopic(7))
 		wantIDs(t, "latest of the issue", []task.Task{result(t, byIssue, err)}, unreported.ID)
-		byPull, err := s.LatestTask(t.Context(), repository, 8)
+		byPull, err := s.LatestTask(t.Context(), repository, forge.PullTopic(8))
 		wantIDs(t, "latest of the pull request", []task.Task{result(t, byPull, err)}, running.ID)
-		for _, nothing := range []int{0, 9} {
+		for _, nothing := range []forge.Topic{{}, forge.PullTopic(0), forge.IssueTopic(9), forge.IssueTopic(8), forge.PullTopic(7)} {
 			if _, err := s.LatestTask(t.Context(), repository, nothing); !errors.Is(err, task.ErrNotFound) {
-				t.Errorf("latest task of #%d: %v", nothing, err)
+				t.Errorf("latest task of %s: %v", nothing, err)
 			}
 		}
 		renamed := forge.RepositoryRef{Host: repository.Host, ID: repository.ID, Owner: "new", Name: "name"}
-		if _, err := s.LatestTask(t.Context(), renamed, 7); err != nil {
+		if _, err := s.LatestTask(t.Context(), renamed, forge.IssueTopic(7)); err != nil {
 			t.Errorf("after the repository was renamed: %v", err)
 		}
 

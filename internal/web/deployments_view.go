@@ -41,6 +41,7 @@ type deploymentView struct {
 	ExitCode       *int              `json:"exitCode,omitempty"` // once its outcome is known
 	Detail         string            `json:"detail,omitempty"`
 	Network        *networkView      `json:"network,omitempty"` // without: nothing can be reached
+	Pipeline       *pipelineView     `json:"pipeline,omitempty"`
 	CreatedAt      time.Time         `json:"createdAt"`
 	StartedAt      *time.Time        `json:"startedAt,omitempty"`
 	FinishedAt     *time.Time        `json:"finishedAt,omitempty"`
@@ -52,16 +53,35 @@ func viewDeployment(r deploy.Run, a approval.Record, t task.Task) deploymentView
 		Repository: repositoryView{r.Repository.Key(), r.Repository.FullName()}, Commit: r.Commit, Covers: r.Covers,
 		Trigger: r.Trigger, RequestedBy: viewUser(r.RequestedBy), Reason: r.Reason, Task: r.Task, Approval: r.ApprovalID,
 		Approvers: viewApprovers(r, a), ArmedBy: viewUser(r.ArmedBy), PullRequest: t.PullRequest, PullRequestURL: t.PullRequestURL,
-		State: r.State, Ended: r.State.Ended(), Detail: r.Detail, Network: viewNetwork(r.Reach),
+		State: r.State, Ended: r.State.Ended(), Detail: r.Detail, Network: viewNetwork(r.Reach), Pipeline: viewPipeline(r.Pipeline),
 		CreatedAt: r.CreatedAt.UTC(), StartedAt: moment(r.StartedAt), FinishedAt: moment(r.FinishedAt),
 	}
 	if v.Parameters == nil {
 		v.Parameters = map[string]string{}
 	}
-	if r.State == deploy.Succeeded || r.State == deploy.Failed && !r.StartedAt.IsZero() {
+	if r.HasExitCode() {
 		v.ExitCode = &r.ExitCode
 	}
 	return v
+}
+
+// pipelineView is the run of a pipeline that a deployment asked for.
+type pipelineView struct {
+	Host     string `json:"host"`
+	Project  string `json:"project"`
+	Pipeline string `json:"pipeline"` // its name or number
+	Ref      string `json:"ref"`
+	Run      string `json:"run,omitempty"` // its id, once it is known
+	Name     string `json:"name,omitempty"`
+	URL      string `json:"url,omitempty"`
+	Result   string `json:"result,omitempty"`
+}
+
+func viewPipeline(p deploy.PipelineRecord) *pipelineView {
+	if p.IsZero() {
+		return nil
+	}
+	return &pipelineView{p.Host, p.Project, p.Name, p.Ref, p.ID, p.Run, p.URL, p.Result}
 }
 
 // viewApprovers are all whose reviews the approval consists of, the one that

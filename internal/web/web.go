@@ -42,7 +42,9 @@ type Probe struct {
 type Options struct {
 	Inbox  Inbox
 	GitHub Webhook // nil: no GitHub
-	Probes []Probe
+	// AzureDevOps verifies by the headers alone; nil: no Azure DevOps.
+	AzureDevOps Webhook
+	Probes      []Probe
 	// Metrics writes the figures of the process; nil: there are none.
 	Metrics http.Handler
 	// Audit is what everybody may see of the audit log; nil: nothing.
@@ -61,6 +63,8 @@ type access string
 const (
 	// signed: the request proves itself by the forge's signature.
 	signed access = "webhook signature"
+	// password: the request proves itself by the password of a service hook.
+	password access = "webhook password"
 	// open: says nothing that a stranger may not know.
 	open access = "open"
 	// local: answers requests of this machine only.
@@ -80,7 +84,12 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/readyz", open, s.ready},
 	}
 	if s.GitHub != nil {
-		table = append(table, route{http.MethodPost, "/webhooks/github", signed, s.webhook(s.GitHub)})
+		table = append(table, route{http.MethodPost, "/webhooks/github", signed, s.webhook(source{Webhook: s.GitHub, refusal: "the signature is missing or wrong"})})
+	}
+	if s.AzureDevOps != nil {
+		table = append(table, route{http.MethodPost, "/webhooks/azuredevops", password, s.webhook(source{
+			Webhook: s.AzureDevOps, refusal: "user name or password are missing or wrong", challenge: basicChallenge,
+		})})
 	}
 	if s.Audit != nil {
 		table = append(table, s.auditRoutes()...)

@@ -55,8 +55,10 @@ func serve(t *testing.T, o Options, r *http.Request) *httptest.ResponseRecorder 
 	return answer
 }
 
-func post(contentType string) *http.Request {
-	r := httptest.NewRequest(http.MethodPost, "/webhooks/github", strings.NewReader("{}"))
+func post(contentType string) *http.Request { return postTo("/webhooks/github", contentType) }
+
+func postTo(path, contentType string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}"))
 	r.Header.Set("Content-Type", contentType)
 	return r
 }
@@ -79,16 +81,60 @@ func TestDeliveryIsAnsweredForWhatItIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer := serve(t, Options{GitHub: tt.hook, Inbox: tt.inbox}, post(tt.media))
-			if answer.Code != tt.want || len(tt.inbox.seen) != tt.kept {
-				t.Errorf("status %d with %d kept, want %d with %d", answer.Code, len(tt.inbox.seen), tt.want, tt.kept)
-			}
-			for _, secret := range []string{"hunter2", "/secret/path"} {
-				if strings.Contains(answer.Body.String(), secret) {
-					t.Errorf("the answer gives away %q: %s", secret, answer.Body)
+			for path, challenged := range map[string]bool{"/webhooks/github": false, "/webhooks/azuredevops": tt.want == 401} {
+				kept := &inbox{err: tt.inbox.err}
+				answer := serve(t, Options{GitHub: tt.hook, AzureDevOps: tt.hook, Inbox: kept}, postTo(path, tt.media))
+				if answer.Code != tt.want || len(kept.seen) != tt.kept {
+					t.Errorf("%s: status %d with %d kept, want %d with %d", path, answer.Code, len(kept.seen), tt.want, tt.kept)
+				}
+				if asks := strings.HasPrefix(answer.Header().Get("WWW-Authenticate"), "Basic realm="); asks != challenged {
+					t.Errorf("%s: WWW-Authenticate is %q", path, answer.Header().Get("WWW-Authenticate"))
+				}
+				for _, secret := range []string{"hunter2", "/secret/path"} {
+					if strings.Contains(answer.Body.String(), secret) {
+						t.Errorf("%s: the answer gives away %q: %s", path, secret, answer.Body)
+					}
 				}
 			}
 		})
+	}
+}
+
+// unread fails the test if somebody reads it.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body of a stranger was read")
+	return 0, errors.New("do not read this")
+}
+
+// Where headers are the whole proof, a stranger's body is not waited for.
+func TestAStrangersBodyIsNotReadWhereAPasswordIsTheProof(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/azuredevops", unread{t})
+	r.Header.Set("Content-Type", "application/json")
+	if answer := serve(t, Options{AzureDevOps: hook{forged: true}}, r); answer.Code != 401 {
+		t.Errorf("status %d", answer.Code)
+	}
+}
+
+func TestTheLimitsOfDeliveriesAreThoseOfBothForges(t *testing.T) {
+	t.Parallel()
+	o := Options{GitHub: hook{}, AzureDevOps: hook{}, Inbox: &inbox{}}
+	for _, path := range []string{"/webhooks/github", "/webhooks/azuredevops"} {
+		packed := postTo(path, "application/json")
+		packed.Header.Set("Content-Encoding", "gzip")
+		if answer := serve(t, o, packed); answer.Code != 415 {
+			t.Errorf("%s: a compressed delivery: %d", path, answer.Code)
+		}
+		large := httptest.NewRequest(http.MethodPost, path, strings.NewReader(strings.Repeat(" ", maxDelivery+1)))
+		large.Header.Set("Content-Type", "application/json")
+		if answer := serve(t, o, large); answer.Code != 413 {
+			t.Errorf("%s: a delivery that is too large: %d", path, answer.Code)
+		}
+		if answer := serve(t, o, httptest.NewRequest(http.MethodGet, path, nil)); answer.Code != 405 {
+			t.Errorf("%s: GET: %d", path, answer.Code)
+		}
 	}
 }
 
@@ -154,7 +200,7 @@ func TestReadyHasADeadline(t *testing.T) {
 
 func TestEveryRouteSaysWhoMayCallIt(t *testing.T) {
 	t.Parallel()
-	s := newServer(Options{GitHub: hook{}, Metrics: http.NotFoundHandler(), API: &API{}, Now: time.Now})
+	s := newServer(Options{GitHub: hook{}, AzureDevOps: hook{}, Metrics: http.NotFoundHandler(), API: &API{}, Now: time.Now})
 	table := map[string]access{}
 	for _, r := range s.routes() {
 		table[r.method+" "+r.path] = r.access
@@ -177,8 +223,10 @@ func TestUnknownPathsAreJSONAndEveryAnswerIsGuarded(t *testing.T) {
 			t.Errorf("no header %s", name)
 		}
 	}
-	if answer = serve(t, Options{}, post("application/json")); answer.Code != 404 {
-		t.Errorf("a forge that is not configured answers %d", answer.Code)
+	for path, o := range map[string]Options{"/webhooks/github": {AzureDevOps: hook{}}, "/webhooks/azuredevops": {GitHub: hook{}}} {
+		if answer = serve(t, o, postTo(path, "application/json")); answer.Code != 404 {
+			t.Errorf("%s: a forge that is not configured answers %d", path, answer.Code)
+		}
 	}
 }
 

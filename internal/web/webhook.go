@@ -16,15 +16,37 @@ import (
 const maxDelivery = 25 << 20
 
 // acceptTime bounds the storing of a delivery, so that the forge hears the answer:
-// GitHub gives up after 10 s, https://docs.github.com/webhooks/using-webhooks/best-practices-for-using-webhooks.
+// GitHub gives up after 10 s (Azure DevOps later), https://docs.github.com/webhooks/using-webhooks/best-practices-for-using-webhooks.
 const acceptTime = 7 * time.Second
+
+// basicChallenge asks for a user name and a password, RFC 7617.
+const basicChallenge = `Basic realm="coderflow", charset="UTF-8"`
+
+// source is whose deliveries a row takes.
+type source struct {
+	Webhook
+	refusal string // what somebody hears who proves nothing
+	// challenge is set where the headers are the whole proof: then it comes before the body.
+	challenge string
+}
+
+func (s *server) refuse(r *http.Request, from source, reason error) error {
+	s.Logger.WarnContext(r.Context(), "delivery refused", "remote", r.RemoteAddr, "path", r.URL.Path, "reason", reason)
+	return &apiError{status: http.StatusUnauthorized, text: from.refusal, challenge: from.challenge}
+}
 
 // webhook accepts a delivery: read bounded, verify, translate, store, 202. A
 // database that does not answer makes it 503, so that the forge shows the
-// delivery as failed and it can be sent again.
-func (s *server) webhook(w Webhook) echo.HandlerFunc {
+// delivery as failed and it can be sent again. Nothing answers 410, by which a
+// forge would end its subscription.
+func (s *server) webhook(w source) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		if w.challenge != "" {
+			if err := w.Verify(r.Header, nil); err != nil {
+				return s.refuse(r, w, err)
+			}
+		}
 		if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 			return echo.NewHTTPError(http.StatusUnsupportedMediaType, "want Content-Type application/json; set the webhook's content type to it")
 		}
@@ -39,8 +61,7 @@ func (s *server) webhook(w Webhook) echo.HandlerFunc {
 			return echo.NewHTTPError(http.StatusBadRequest, "the delivery could not be read")
 		}
 		if err := w.Verify(r.Header, body); err != nil {
-			s.Logger.WarnContext(r.Context(), "delivery refused", "remote", r.RemoteAddr, "reason", err)
-			return echo.NewHTTPError(http.StatusUnauthorized, "the signature is missing or wrong")
+			return s.refuse(r, w, err)
 		}
 		d, err := w.Delivery(r.Header, body)
 		if err != nil {

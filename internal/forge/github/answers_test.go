@@ -175,7 +175,7 @@ func TestSelfIsOurAppsBot(t *testing.T) {
 	a := s.adapter(t)
 	want := forge.User{Subject: subject(70), Login: "coderflow[bot]", Kind: forge.Bot}
 	for range 2 {
-		if got, err := a.Self(t.Context()); err != nil || got != want {
+		if got, err := a.Self(t.Context(), forge.GitHub); err != nil || got != want {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	}
@@ -186,7 +186,7 @@ func TestSelfIsOurAppsBot(t *testing.T) {
 		"another App":    {"GET /app": reply(200, `{"id":8,"slug":"evil"}`)},
 		"another person": {"GET /users/coderflow%5Bbot%5D": reply(200, `{"id":71,"login":"mallory","type":"User"}`)},
 	} {
-		if got, err := newStub(t, answers).adapter(t).Self(t.Context()); err == nil {
+		if got, err := newStub(t, answers).adapter(t).Self(t.Context(), forge.GitHub); err == nil {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -203,13 +203,13 @@ func TestSelfIsFoundWhereStrangersSeeNothing(t *testing.T) {
 		reply(200, `{"id":70,"login":"coderflow[bot]","type":"Bot"}`)(w, r)
 	})
 	a := s.adapter(t)
-	if _, err := a.Self(t.Context()); !errors.Is(err, forge.ErrForbidden) {
+	if _, err := a.Self(t.Context(), forge.GitHub); !errors.Is(err, forge.ErrForbidden) {
 		t.Errorf("before any repository: %v", err)
 	}
 	if _, err := a.Repository(t.Context(), stubRepo); err != nil {
 		t.Fatal(err)
 	}
-	if self, err := a.Self(t.Context()); err != nil || self.Subject != subject(70) {
+	if self, err := a.Self(t.Context(), forge.GitHub); err != nil || self.Subject != subject(70) {
 		t.Errorf("afterwards: %+v, %v", self, err)
 	}
 }

@@ -14,7 +14,8 @@ import (
 // UpsertComment implements [forge.Conversation]. The marker is put at the start of
 // the body if it is not there; a comment is ours if our bot account wrote it and
 // it starts with the marker, so that quoting the marker adopts nothing.
-func (a *Adapter) UpsertComment(ctx context.Context, ref forge.RepositoryRef, number int, marker, body string) (forge.Comment, error) {
+func (a *Adapter) UpsertComment(ctx context.Context, ref forge.RepositoryRef, topic forge.Topic, marker, body string) (forge.Comment, error) {
+	number := topic.Number
 	doing := fmt.Sprintf("comment on %s#%d", ref.FullName(), number)
 	if marker == "" || number <= 0 {
 		return forge.Comment{}, fmt.Errorf("%s: a marker and a number are needed to find the comment again", doing)

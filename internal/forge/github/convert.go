@@ -62,8 +62,9 @@ func issueOf(i *gh.Issue) forge.Issue {
 
 func commentOf(c *gh.IssueComment) forge.Comment {
 	number, _ := strconv.Atoi(path.Base(c.GetIssueURL())) // 0 if GitHub names no issue
+	topic := forge.Topic{Number: number, PullRequest: strings.Contains(c.GetHTMLURL(), "/pull/")}
 	return forge.Comment{
-		ID: strconv.FormatInt(c.GetID(), 10), IssueNumber: number, Author: userOf(c.GetUser()),
+		ID: strconv.FormatInt(c.GetID(), 10), Topic: topic, Author: userOf(c.GetUser()),
 		Body: c.GetBody(), URL: c.GetHTMLURL(),
 		CreatedAt: c.GetCreatedAt().Time, UpdatedAt: c.GetUpdatedAt().Time,
 	}

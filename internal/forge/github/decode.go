@@ -69,7 +69,7 @@ func issueComment(e *gh.IssueCommentEvent) (forge.Event, error) {
 		return forge.Event{}, errIncomplete
 	}
 	issue, comment := issueOf(e.Issue), commentOf(e.Comment)
-	comment.IssueNumber = issue.Number
+	comment.Topic = issue.Topic()
 	decoded := eventOf(forge.EventCommentCreated, e.Repo, e.Sender, comment.CreatedAt)
 	decoded.Issue, decoded.Comment = &issue, &comment
 	return decoded, nil

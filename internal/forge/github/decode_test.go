@@ -85,7 +85,7 @@ func checkExample(t *testing.T, name string, e forge.Event) {
 	}
 	switch e.Kind {
 	case forge.EventCommentCreated:
-		if e.Issue == nil || e.Comment == nil || e.Comment.IssueNumber != e.Issue.Number || e.Comment.Body == "" {
+		if e.Issue == nil || e.Comment == nil || e.Comment.Topic != e.Issue.Topic() || e.Comment.Body == "" {
 			t.Errorf("%s: issue %+v, comment %+v", name, e.Issue, e.Comment)
 		}
 	case forge.EventIssueLabeled:

@@ -32,7 +32,7 @@ func TestDeploymentsAreListedWithWhoMadeThem(t *testing.T) {
 	if err != nil || !complete || len(list) != 3 {
 		t.Fatalf("%v %t %+v", err, complete, list)
 	}
-	self, err := w.adapter.Self(ctx)
+	self, err := w.adapter.Self(ctx, forge.GitHub)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,10 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 )
 
-// Issue implements [forge.Issues].
-func (a *Adapter) Issue(ctx context.Context, ref forge.RepositoryRef, number int) (forge.Issue, error) {
+// Issue implements [forge.Issues]. GitHub numbers issues and pull requests together,
+// so the number decides.
+func (a *Adapter) Issue(ctx context.Context, ref forge.RepositoryRef, topic forge.Topic) (forge.Issue, error) {
+	number := topic.Number
 	client, err := a.reader(ctx, ref, opReadIssue)
 	if err != nil {
 		return forge.Issue{}, err

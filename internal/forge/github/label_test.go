@@ -17,7 +17,7 @@ func TestTheStateIsOneLabelAndOthersAreLeftAlone(t *testing.T) {
 	label := func(name string, want ...string) {
 		t.Helper()
 		w.must(w.adapter.SetStateLabel(t.Context(), w.ref, number, forge.Label{Name: name, Color: "1d76db", Description: "by CoderFlow"}, ours))
-		issue, err := w.adapter.Issue(t.Context(), w.ref, number)
+		issue, err := w.adapter.Issue(t.Context(), w.ref, forge.IssueTopic(number))
 		w.must(err)
 		slices.Sort(issue.Labels)
 		want = append([]string{"bug", "coderflow", "coderflow: ideas"}, want...)

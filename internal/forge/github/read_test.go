@@ -53,7 +53,7 @@ func TestThreat09RecreatedRepositoryIsNotFound(t *testing.T) {
 		if _, err := w.newAdapter().PushToken(t.Context(), w.ref); !errors.Is(err, forge.ErrNotFound) {
 			t.Errorf("private %v, new token: %v, want ErrNotFound", private, err)
 		}
-		if _, err := w.adapter.Issue(t.Context(), w.ref, 1); !errors.Is(err, forge.ErrNotFound) {
+		if _, err := w.adapter.Issue(t.Context(), w.ref, forge.IssueTopic(1)); !errors.Is(err, forge.ErrNotFound) {
 			t.Errorf("private %v, issue: %v, want ErrNotFound", private, err)
 		}
 	}
@@ -105,13 +105,13 @@ func TestIssuesCommentsAndLabels(t *testing.T) {
 	_, _, err := w.as("rob").Issues.CreateComment(ctx, "acme", "shop", number, &gh.IssueComment{Body: gh.String("/coderflow run")})
 	w.must(err)
 
-	issue, err := w.adapter.Issue(ctx, w.ref, number)
+	issue, err := w.adapter.Issue(ctx, w.ref, forge.IssueTopic(number))
 	if err != nil || issue.Title != "Broken" || issue.Author != w.users["anna"] || !issue.Open || issue.IsPullRequest ||
 		!slices.Equal(slices.Sorted(slices.Values(issue.Labels)), []string{"bug", "coderflow"}) {
 		t.Errorf("issue %+v, %v", issue, err)
 	}
 	comments, err := w.adapter.Comments(ctx, w.ref, number)
-	if err != nil || len(comments) != 1 || comments[0].Author != w.users["rob"] || comments[0].IssueNumber != number || comments[0].Edited() {
+	if err != nil || len(comments) != 1 || comments[0].Author != w.users["rob"] || comments[0].Topic != forge.IssueTopic(number) || comments[0].Edited() {
 		t.Errorf("comments %+v, %v", comments, err)
 	}
 	since, err := w.adapter.CommentsSince(ctx, w.ref, start)
@@ -129,7 +129,7 @@ func TestIssuesCommentsAndLabels(t *testing.T) {
 	if err != nil || len(labeled) != 1 || labeled[0].Number != number {
 		t.Errorf("labeled %+v, %v", labeled, err)
 	}
-	if _, err := w.adapter.Issue(ctx, w.ref, 404); !errors.Is(err, forge.ErrNotFound) {
+	if _, err := w.adapter.Issue(ctx, w.ref, forge.IssueTopic(404)); !errors.Is(err, forge.ErrNotFound) {
 		t.Errorf("missing issue: %v", err)
 	}
 }
@@ -149,9 +149,9 @@ func TestCommentsBeyondAPageAreAllRead(t *testing.T) {
 	if since, err := w.adapter.CommentsSince(t.Context(), w.ref, time.Unix(0, 0)); err != nil || len(since) != 201 {
 		t.Errorf("%d comments since, %v", len(since), err)
 	}
-	posted, err := w.adapter.UpsertComment(t.Context(), w.ref, number, "<!-- m -->", "status")
+	posted, err := w.adapter.UpsertComment(t.Context(), w.ref, forge.IssueTopic(number), "<!-- m -->", "status")
 	w.must(err)
-	if again, err := w.adapter.UpsertComment(t.Context(), w.ref, number, "<!-- m -->", "status 2"); err != nil || again.ID != posted.ID {
+	if again, err := w.adapter.UpsertComment(t.Context(), w.ref, forge.IssueTopic(number), "<!-- m -->", "status 2"); err != nil || again.ID != posted.ID {
 		t.Errorf("our comment behind a page of others was not found: %+v, %v", again, err)
 	}
 }
@@ -161,7 +161,7 @@ func TestUnchangedAnswersAreConfirmedNotSent(t *testing.T) {
 	w := newWorld(t, emulator.RepositoryOptions{})
 	number := w.issue("Broken")
 	for range 3 {
-		_, err := w.adapter.Issue(t.Context(), w.ref, number)
+		_, err := w.adapter.Issue(t.Context(), w.ref, forge.IssueTopic(number))
 		w.must(err)
 	}
 	w.ledger.mu.Lock()

@@ -50,6 +50,19 @@ func (a *Adapter) MarkReady(ctx context.Context, ref forge.RepositoryRef, pr for
 	return nil
 }
 
+// Complete implements [forge.Events]: GitHub's deliveries tell all.
+func (a *Adapter) Complete(_ context.Context, event forge.Event) ([]forge.Event, error) {
+	return []forge.Event{event}, nil
+}
+
+// Traits implements [forge.Forge].
+func (a *Adapter) Traits(string) forge.Traits { return forge.Traits{} }
+
+// HoldReviews implements [forge.PullRequests]: GitHub's drafts take reviews.
+func (a *Adapter) HoldReviews(context.Context, forge.RepositoryRef, forge.PullRequest) error {
+	return nil
+}
+
 // graphQLError is one member of "errors" in a GraphQL answer.
 type graphQLError struct {
 	Type    string `json:"type"`

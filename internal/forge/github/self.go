@@ -16,7 +16,7 @@ import (
 // changes for an App, so it is asked for once: with the token of a repository that
 // was used before, or else, the account being public, with none. A GitHub Enterprise
 // Server in private mode answers only to the former.
-func (a *Adapter) Self(ctx context.Context) (forge.User, error) {
+func (a *Adapter) Self(ctx context.Context, _ string) (forge.User, error) {
 	ref, known := a.tokens.some()
 	if !known {
 		return a.selfBy(ctx, a.client(&anonymous{a}))

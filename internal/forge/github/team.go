@@ -19,10 +19,10 @@ const maxTeam = 5000
 // team, as GitHub counts them.
 //
 // https://docs.github.com/rest/teams/members#list-team-members
-func (a *Adapter) TeamMembers(ctx context.Context, organizationID, teamID string) ([]forge.User, error) {
-	doing := fmt.Sprintf("read the members of team %s of organization %s", teamID, organizationID)
-	organization, err1 := strconv.ParseInt(organizationID, 10, 64)
-	team, err2 := strconv.ParseInt(teamID, 10, 64)
+func (a *Adapter) TeamMembers(ctx context.Context, of forge.TeamRef) ([]forge.User, error) {
+	doing := fmt.Sprintf("read the members of team %s of organization %s", of.ID, of.OrganizationID)
+	organization, err1 := strconv.ParseInt(of.OrganizationID, 10, 64)
+	team, err2 := strconv.ParseInt(of.ID, 10, 64)
 	if err := errors.Join(err1, err2); err != nil || organization <= 0 || team <= 0 {
 		return nil, fmt.Errorf("%s: these are no ids of GitHub: %w", doing, forge.ErrNotFound)
 	}

@@ -25,7 +25,7 @@ func (w *world) team(members ...string) forge.TeamRef {
 
 func (w *world) members(ref forge.TeamRef) []string {
 	w.t.Helper()
-	users, err := w.adapter.TeamMembers(w.t.Context(), ref.OrganizationID, ref.ID)
+	users, err := w.adapter.TeamMembers(w.t.Context(), ref)
 	w.must(err)
 	var logins []string
 	for _, u := range users {
@@ -63,7 +63,7 @@ func TestThreat47ATeamIsReadByItsIDs(t *testing.T) {
 		t.Errorf("after one left: %v", got)
 	}
 	w.must(w.forge.DeleteTeam("acme-inc", "old-guard"))
-	if users, err := w.adapter.TeamMembers(t.Context(), ref.OrganizationID, ref.ID); !errors.Is(err, forge.ErrNotFound) {
+	if users, err := w.adapter.TeamMembers(t.Context(), ref); !errors.Is(err, forge.ErrNotFound) {
 		t.Errorf("a team that is gone is no empty team: %v, %v", users, err)
 	}
 }
@@ -105,7 +105,7 @@ func TestTeamsOfOthersAndOutagesAreErrors(t *testing.T) {
 	for name, ids := range map[string][2]string{
 		"another organization": {"1", ref.ID}, "another team": {ref.OrganizationID, "1"}, "no number": {"acme", "reviewers"}, "nothing": {"", ""},
 	} {
-		if users, err := w.adapter.TeamMembers(t.Context(), ids[0], ids[1]); !errors.Is(err, forge.ErrNotFound) {
+		if users, err := w.adapter.TeamMembers(t.Context(), forge.TeamRef{Host: forge.GitHub, OrganizationID: ids[0], ID: ids[1]}); !errors.Is(err, forge.ErrNotFound) {
 			t.Errorf("%s: %v, %v", name, users, err)
 		}
 	}
@@ -115,7 +115,7 @@ func TestTeamsOfOthersAndOutagesAreErrors(t *testing.T) {
 		}
 	}
 	w.failOnce(http.MethodGet, "/members", &emulator.Fault{Status: http.StatusBadGateway})
-	if users, err := w.adapter.TeamMembers(t.Context(), ref.OrganizationID, ref.ID); err == nil || users != nil {
+	if users, err := w.adapter.TeamMembers(t.Context(), ref); err == nil || users != nil {
 		t.Errorf("an outage is an empty team: %v, %v", users, err)
 	}
 }

@@ -23,7 +23,7 @@ func readsOf(t *testing.T, a *github.Adapter) map[string]func() error {
 		"Repository":        func() error { return call(a.Repository(ctx, stubRepo)) },
 		"BranchHead":        func() error { return call(a.BranchHead(ctx, stubRepo, "main")) },
 		"AccessOf":          func() error { return call(a.AccessOf(ctx, stubRepo, someone)) },
-		"Issue":             func() error { return call(a.Issue(ctx, stubRepo, 1)) },
+		"Issue":             func() error { return call(a.Issue(ctx, stubRepo, forge.IssueTopic(1))) },
 		"Comments":          func() error { return call(a.Comments(ctx, stubRepo, 1)) },
 		"CommentsSince":     func() error { return call(a.CommentsSince(ctx, stubRepo, time.Unix(0, 0))) },
 		"LabelEvents":       func() error { return call(a.LabelEvents(ctx, stubRepo, 1)) },
@@ -76,7 +76,7 @@ func TestFault24LimitsAreErrorsThatSayHowLongToWait(t *testing.T) {
 			continue
 		}
 		before := s.total()
-		if _, err := a.Issue(t.Context(), stubRepo, 1); !errors.As(err, &limited) {
+		if _, err := a.Issue(t.Context(), stubRepo, forge.IssueTopic(1)); !errors.As(err, &limited) {
 			t.Errorf("%s: meanwhile %v", name, err)
 		}
 		if calls := s.total() - before; calls > 1 { // asking for another token is not limited
@@ -178,7 +178,7 @@ func TestConditionalRequestServesWhatGitHubConfirms(t *testing.T) {
 		{`W/"2"`, `W/"1"`, "second", "second"}, {`W/"2"`, `W/"2"`, "never sent", "second"},
 	} {
 		answer(step.etag, step.title)
-		issue, err := a.Issue(t.Context(), stubRepo, 1)
+		issue, err := a.Issue(t.Context(), stubRepo, forge.IssueTopic(1))
 		if err != nil || issue.Title != step.want {
 			t.Fatalf("step %d: got %q, %v, want %q", i, issue.Title, err, step.want)
 		}
@@ -187,7 +187,7 @@ func TestConditionalRequestServesWhatGitHubConfirms(t *testing.T) {
 		}
 	}
 	s.set("GET /repos/acme/shop/issues/1", reply(404, `{"message":"Not Found"}`))
-	if _, err := a.Issue(t.Context(), stubRepo, 1); !errors.Is(err, forge.ErrNotFound) {
+	if _, err := a.Issue(t.Context(), stubRepo, forge.IssueTopic(1)); !errors.Is(err, forge.ErrNotFound) {
 		t.Errorf("a cached answer hid that the issue is gone: %v", err)
 	}
 }

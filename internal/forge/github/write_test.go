@@ -17,7 +17,7 @@ func TestStatusCommentIsOneThatIsEdited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.RepositoryOptions{})
 	ctx, number, marker := t.Context(), w.issue("Broken"), "<!-- coderflow:task/1 -->"
-	self, err := w.adapter.Self(ctx)
+	self, err := w.adapter.Self(ctx, forge.GitHub)
 	w.must(err)
 	// Others may quote the marker or even start with it; theirs is never edited.
 	for _, body := range []string{marker + "\nmine", "> " + marker} {
@@ -27,19 +27,19 @@ func TestStatusCommentIsOneThatIsEdited(t *testing.T) {
 		}
 		w.must(err)
 	}
-	first, err := w.adapter.UpsertComment(ctx, w.ref, number, marker, "queued")
+	first, err := w.adapter.UpsertComment(ctx, w.ref, forge.IssueTopic(number), marker, "queued")
 	if err != nil || first.Author != self || self.Kind != forge.Bot || first.Body != marker+"\nqueued" {
 		t.Fatalf("posted %+v, %v", first, err)
 	}
-	same, err := w.adapter.UpsertComment(ctx, w.ref, number, marker, marker+"\nqueued")
+	same, err := w.adapter.UpsertComment(ctx, w.ref, forge.IssueTopic(number), marker, marker+"\nqueued")
 	if err != nil || same.ID != first.ID {
 		t.Errorf("repeated: %+v, %v", same, err)
 	}
-	edited, err := w.newAdapter().UpsertComment(ctx, w.ref, number, marker, "running")
+	edited, err := w.newAdapter().UpsertComment(ctx, w.ref, forge.IssueTopic(number), marker, "running")
 	if err != nil || edited.ID != first.ID || edited.Body != marker+"\nrunning" {
 		t.Errorf("edited: %+v, %v", edited, err)
 	}
-	other, err := w.adapter.UpsertComment(ctx, w.ref, number, "<!-- coderflow:task/12 -->", "queued")
+	other, err := w.adapter.UpsertComment(ctx, w.ref, forge.IssueTopic(number), "<!-- coderflow:task/12 -->", "queued")
 	if err != nil || other.ID == first.ID {
 		t.Errorf("other task: %+v, %v", other, err)
 	}
@@ -59,11 +59,11 @@ func TestFault23LostAnswerLeadsToNoSecondComment(t *testing.T) {
 	path := fmt.Sprintf("/issues/%d/comments", number)
 	for i, fault := range []*emulator.Fault{{Status: 500}, {Status: 502}, {DropResponse: true}} {
 		w.failOnce("POST", path, fault)
-		if _, err := w.adapter.UpsertComment(ctx, w.ref, number, "<!-- m -->", "x"); err == nil && i < 2 {
+		if _, err := w.adapter.UpsertComment(ctx, w.ref, forge.IssueTopic(number), "<!-- m -->", "x"); err == nil && i < 2 {
 			t.Errorf("fault %d: no error", i)
 		}
 	}
-	comment, err := w.adapter.UpsertComment(ctx, w.ref, number, "<!-- m -->", "x")
+	comment, err := w.adapter.UpsertComment(ctx, w.ref, forge.IssueTopic(number), "<!-- m -->", "x")
 	w.must(err)
 	comments, err := w.adapter.Comments(ctx, w.ref, number)
 	if err != nil || len(comments) != 1 || comments[0] != comment {
@@ -75,7 +75,7 @@ func TestReactionsAreIdempotent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emulator.RepositoryOptions{})
 	ctx, number := t.Context(), w.issue("Broken")
-	comment, err := w.adapter.UpsertComment(ctx, w.ref, number, "<!-- m -->", "x")
+	comment, err := w.adapter.UpsertComment(ctx, w.ref, forge.IssueTopic(number), "<!-- m -->", "x")
 	w.must(err)
 	for range 2 {
 		w.must(w.adapter.React(ctx, w.ref, comment.ID, forge.ReactionEyes))
@@ -191,7 +191,7 @@ func TestFault25ExpiredTokensAreReplaced(t *testing.T) {
 	w := newWorld(t, emulator.RepositoryOptions{})
 	number := w.issue("Broken")
 	for i := range 3 {
-		comment, err := w.adapter.UpsertComment(t.Context(), w.ref, number, "<!-- m -->", fmt.Sprint(i))
+		comment, err := w.adapter.UpsertComment(t.Context(), w.ref, forge.IssueTopic(number), "<!-- m -->", fmt.Sprint(i))
 		if err != nil || comment.Body != "<!-- m -->\n"+fmt.Sprint(i) {
 			t.Fatalf("%d: %+v, %v", i, comment, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/forge/github"
 	"github.com/coderflow/coderflow/internal/forge/github/appmanifest"
@@ -64,7 +65,7 @@ func TestRegisteredAppCanBeUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if self, err := adapter.Self(t.Context()); err != nil || self.Login != result.Slug+"[bot]" {
+	if self, err := adapter.Self(t.Context(), forge.GitHub); err != nil || self.Login != result.Slug+"[bot]" {
 		t.Errorf("Self returned %+v, %v", self, err)
 	}
 }
