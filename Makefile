@@ -37,10 +37,10 @@ images: setup build ## Build the images of all agents from npm packages
 	@scripts/setup --agents
 	@bin/coderflow images build
 
-demo: setup ## Play a story on a local forge, then stay up (STORY=incident: another one; DEMO_EXIT=1: end)
+demo: setup ## Play a story on a local forge, then stay up (FORGE=azuredevops; STORY=incident: another one; DEMO_EXIT=1: end)
 	@echo "==> building"
 	@$(MAKE) build
-	@bin/coderflow demo $(if $(STORY),--story $(STORY))
+	@bin/coderflow demo $(if $(FORGE),--forge $(FORGE)) $(if $(STORY),--story $(STORY))
 
 test: setup-test ## Set everything up, run gofmt, go vet and all tests
 	@echo "==> building"

@@ -19,6 +19,7 @@ import (
 
 type demoCmd struct {
 	Story  string `help:"Which story: first (a repair on its way from the issue to its deployment) or incident (an agent that goes for the database of production)." enum:"first,incident" default:"first"`
+	Forge  string `help:"Which local forge: github or azuredevops." enum:"github,azuredevops" default:"github"`
 	Exit   bool   `help:"End after the story, with a status other than 0 if any step was wrong." env:"DEMO_EXIT"`
 	Dir    string `help:"Where the demo keeps everything. Default: a new temporary directory." type:"path"`
 	Listen string `help:"Address of the local forge." default:"127.0.0.1:0"`
@@ -48,7 +49,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 	defer logFile.Close() //nolint:errcheck // a log
 	log := slog.New(slog.NewTextHandler(logFile, nil))
 	ctx, cancel := context.WithCancel(ctx)
-	hub, err := startForge(ctx, emulator.Options{Dir: filepath.Join(dir, "forge"), Listen: c.Listen, Logger: log})
+	hub, err := startForge(ctx, emulator.Options{Kind: c.Forge, Dir: filepath.Join(dir, "forge"), Listen: c.Listen, Logger: log})
 	if err != nil {
 		cancel()
 		return err
@@ -93,7 +94,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Exit {
 		return t.tidy(ctx)
 	}
-	t.invite(hub.Info().HTMLURL)
+	t.invite(strings.TrimSuffix(hub.Info().HTMLURL, "/") + "/")
 	<-ctx.Done()
 	return nil
 }
@@ -152,13 +153,13 @@ func (t *story) tell(ctx context.Context) error {
 }
 
 func (t *story) ask(ctx context.Context) (err error) {
-	t.line("●", "a local forge with %s, and CoderFlow as its App", sampleRepo)
+	t.line("●", "%s", t.words().begins)
 	t.issue, err = t.openIssue(ctx, maria, "The total of a receipt is wrong",
 		"Three apples at 1.20 and one bread at 3.50 should be 7.10, the program prints 4.70.\n\n`make test` shows it.")
 	if err != nil {
 		return fmt.Errorf("open the issue: %w", err)
 	}
-	t.line("●", "maria opens issue #%d  %s", t.issue.Number, t.issue.URL)
+	t.line("●", "maria opens %s  %s", t.issueName(), t.issue.URL)
 	if _, err := t.comment(ctx, eve, t.issue.Topic(), "/coderflow run"); err != nil {
 		return fmt.Errorf("comment as eve: %w", err)
 	}
@@ -204,7 +205,7 @@ func (t *story) propose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.line("✓", "the agent worked in a container without a network; its change is draft pull request #%d  %s", t.pr.Number, t.pr.URL)
+	t.line("✓", "the agent worked in a container without a network; its change is %s, %s  %s", t.pullName(), t.words().toRead, t.pr.URL)
 	files, err := t.files(ctx, t.pr.Number)
 	if err != nil {
 		return fmt.Errorf("list the pull request's files: %w", err)
@@ -229,7 +230,7 @@ func (t *story) refused(ctx context.Context, login, why string) error {
 	if _, err := t.review(ctx, login, t.pr.Number, forge.ReviewApproved, "ship it"); err != nil {
 		return fmt.Errorf("review as %s: %w", login, err)
 	}
-	t.line("●", "%s approves the pull request", login)
+	t.line("●", "%s %s the pull request", login, t.words().approves)
 	err := until(ctx, time.Minute, "the refusal of "+login+"'s approval", func(ctx context.Context) (bool, error) {
 		return t.said(ctx, forge.PullTopic(t.pr.Number), why)
 	})
@@ -252,7 +253,7 @@ func (t *story) approve(ctx context.Context) error {
 	if _, err := t.review(ctx, tom, t.pr.Number, forge.ReviewApproved, body); err != nil {
 		return fmt.Errorf("review as tom: %w", err)
 	}
-	t.line("●", "tom, who may, approves with a commit message and /coderflow deploy publish channel=beta")
+	t.line("●", "tom, who may, does so with a commit message and /coderflow deploy publish channel=beta")
 	return nil
 }
 
@@ -276,9 +277,9 @@ func (t *story) landed(ctx context.Context) error {
 	t.line("✓", "committed and pushed: %.12s, author %s <%s>, committer %s", commit.SHA, author.Name, author.Email, committer.Name)
 	t.more("%s", commit.Message)
 	for _, f := range commit.Files {
-		t.more("%s  +%d −%d", f.Path, f.Additions, f.Deletions)
+		t.more("%s", f)
 	}
-	t.line("✓", "the pull request is ready for review and shows the real diff; the forge's own rules take over  %s", pr.URL)
+	t.line("✓", "%s  %s", t.words().landed, pr.URL)
 	return nil
 }
 
@@ -345,18 +346,18 @@ func unusedAddress(ctx context.Context) (string, error) {
 }
 
 func (t *story) invite(page string) {
-	pull := page + sampleRepo + "/pulls"
+	pull := page + t.words().pulls
 	if t.pr.Number != 0 {
 		pull = t.pr.URL
 	}
 	fmt.Fprintf(t.out.out, `
 Everything stays up. Open in a browser:
-  %-45s the forge: choose who you are, open an issue, comment /coderflow run
+  %-45s %s
   %-45s the pull request of the story: its change, checks, and the review
-  %-45s CoderFlow's console: sign in as maria or tom; tasks, environments, access, deployments, audit
+  %-45s %s
 Or in a terminal:
   bin/coderflow tasks -c %s
   bin/coderflow audit -c %s
 Stop with Ctrl-C. All of it is kept in %s.
-`, page+sampleRepo+"/issues", pull, t.server, t.config, t.config, t.dir)
+`, page+t.words().issues, t.words().visitor, pull, t.server, t.words().inSignIn, t.config, t.config, t.dir)
 }

@@ -110,13 +110,13 @@ func (i *incident) tell(ctx context.Context) error {
 }
 
 func (i *incident) ask(ctx context.Context) (err error) {
-	i.line("●", "a local forge with %s, CoderFlow as its App, and a database of production that counts who comes", sampleRepo)
+	i.line("●", "%s, and a database of production that counts who comes", i.words().begins)
 	i.issue, err = i.openIssue(ctx, maria, "Old receipts slow the shop down",
 		"Please tidy up what is older than 2020.\n\nThe database is `db.production.internal:5432`.")
 	if err != nil {
 		return fmt.Errorf("open the issue: %w", err)
 	}
-	i.line("●", "maria opens issue #%d  %s", i.issue.Number, i.issue.URL)
+	i.line("●", "maria opens %s  %s", i.issueName(), i.issue.URL)
 	if _, err := i.comment(ctx, maria, i.issue.Topic(), "/coderflow run"); err != nil {
 		return fmt.Errorf("comment as maria: %w", err)
 	}
@@ -186,7 +186,7 @@ func (i *incident) oneIsNotEnough(ctx context.Context) error {
 	if _, err := i.review(ctx, tom, i.pr.Number, forge.ReviewApproved, "looks tidy"); err != nil {
 		return fmt.Errorf("review as tom: %w", err)
 	}
-	i.line("●", "tom is in a hurry and approves")
+	i.line("●", "tom is in a hurry and %s the pull request", i.words().approves)
 	const waits = "1 of 2 approvals"
 	err := until(ctx, time.Minute, "the answer to tom's approval", func(ctx context.Context) (bool, error) {
 		return i.said(ctx, forge.PullTopic(i.pr.Number), waits)
@@ -202,11 +202,11 @@ func (i *incident) nadiaSaysNo(ctx context.Context) error {
 	if _, err := i.review(ctx, nadia, i.pr.Number, forge.ReviewChangesRequested, "This drops the customers. Certainly not."); err != nil {
 		return fmt.Errorf("review as nadia: %w", err)
 	}
-	i.line("●", "nadia, who looks after the database, reads the three lines and requests changes")
+	i.line("●", "nadia, who looks after the database, reads the three lines and %s", i.words().objects)
 	if err := i.setPullRequestOpen(ctx, nadia, i.pr.Number, false); err != nil {
 		return fmt.Errorf("close the pull request as nadia: %w", err)
 	}
-	i.line("●", "nadia closes the pull request")
+	i.line("●", "nadia %s", i.words().closes)
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coderflow/coderflow/internal/forge"
 )
 
 // Each story fails by itself where something that must be seen is not; here is
@@ -20,19 +22,21 @@ func TestTheDemoTellsItsStories(t *testing.T) {
 			"no commit: 1 of 2 approvals", "is rejected: nothing was committed, pushed or deployed",
 		},
 	} {
-		t.Run(story, func(t *testing.T) {
-			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), binary, "demo", "--exit", "--story", story, "--dir", shortDir(t))
-			cmd.WaitDelay = time.Minute
-			out, err := cmd.CombinedOutput()
-			if err != nil || bytes.Contains(out, []byte("✗")) {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			for _, want := range lines {
-				if !strings.Contains(string(out), want) {
-					t.Errorf("it does not say %q:\n%s", want, out)
+		for _, host := range []string{forge.GitHub, forge.AzureDevOps} {
+			t.Run(story+" at "+host, func(t *testing.T) {
+				t.Parallel()
+				cmd := exec.CommandContext(t.Context(), binary, "demo", "--exit", "--forge", host, "--story", story, "--dir", shortDir(t))
+				cmd.WaitDelay = time.Minute
+				out, err := cmd.CombinedOutput()
+				if err != nil || bytes.Contains(out, []byte("✗")) {
+					t.Fatalf("%v\n%s", err, out)
 				}
-			}
-		})
+				for _, want := range lines {
+					if !strings.Contains(string(out), want) {
+						t.Errorf("it does not say %q:\n%s", want, out)
+					}
+				}
+			})
+		}
 	}
 }

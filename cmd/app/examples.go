@@ -14,14 +14,16 @@ func (demoCmd) Help() string {
 	return `Examples:
 
   coderflow demo
-  coderflow demo --story incident --exit`
+  coderflow demo --story incident --exit
+  coderflow demo --forge azuredevops`
 }
 
 // Help implements kong.HelpProvider.
 func (forgeCmd) Help() string {
 	return `Example:
 
-  coderflow forge --json --webhook http://127.0.0.1:8080/webhooks/github`
+  coderflow forge --json --webhook http://127.0.0.1:8080/webhooks/github
+  coderflow forge --kind azuredevops --json`
 }
 
 // Help implements kong.HelpProvider.

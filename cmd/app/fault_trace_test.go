@@ -206,7 +206,7 @@ func (w *world) onlyCommit() string {
 		mirror := filepath.Dir(objects)
 		for line := range strings.Lines(w.git(mirror, "cat-file", "--batch-all-objects", "--batch-check")) {
 			id, kind, _ := strings.Cut(line, " ")
-			if strings.HasPrefix(kind, "commit") && strings.Contains(w.git(mirror, "cat-file", "commit", id), "+"+tom+"@") {
+			if strings.HasPrefix(kind, "commit") && strings.Contains(w.git(mirror, "cat-file", "commit", id), w.mailOf(tom)) {
 				found = append(found, id)
 			}
 		}

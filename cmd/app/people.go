@@ -65,6 +65,14 @@ type changedFile struct {
 	Additions, Deletions int
 }
 
+// String says what became of the file; lines are counted where the forge counts them.
+func (f changedFile) String() string {
+	if f.Additions+f.Deletions == 0 {
+		return f.Path + "  " + f.Status
+	}
+	return fmt.Sprintf("%s  +%d −%d", f.Path, f.Additions, f.Deletions)
+}
+
 func newPeople(hub *emulator.Forge) people {
 	if hub.Info().Azure != nil {
 		return people{hub, azurePeople{hub}}
