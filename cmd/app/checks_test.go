@@ -18,14 +18,15 @@ const untidyAgent = quickAgent + `
 touch .git/agent-was-here
 if grep -q BREAK /coderflow/prompt.md; then echo broken > broken.txt; fi`
 
-// freshChecks look for what only the agent's workspace could have.
+// freshChecks look for what only the agent's workspace could have. That of a change that breaks
+// nothing waits until it is released.
 const freshChecks = `checks:
   - name: tests
     required: true
-    timeout: 2m
+    timeout: 10m
     script: |
+      if test ! -e broken.txt; then ` + untilReleased + `; fi
       set -eux
-      sleep 5
       test ! -e .git/agent-was-here
       test ! -e written-after-collection
       test -z "$(git status --porcelain)"
@@ -52,7 +53,13 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 	w.approve(tom, good.PullRequest, "")
 	w.waitSaid(good.PullRequest, "required check")
 	w.waitCounted(good.ID, 1)
+	var running task.Examination
+	w.waitTask(good.ID, "the check runs", func() (bool, error) {
+		running = w.examined(good.ID, "tests")[0]
+		return running.State == task.ExaminationRunning, nil
+	})
 	w.server.kill()
+	w.releaseNamed(running.Container)
 	w.start()
 	w.waitTask(good.ID, "the check's end", func() (bool, error) {
 		all := w.examined(good.ID, "tests")
