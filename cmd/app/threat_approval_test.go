@@ -308,34 +308,38 @@ func TestThreat51TwoApprovalsAtOnceLandOnce(t *testing.T) {
 // Before the approval nothing that CI could build is in the repository: every
 // push is the inert file alone, and says [skip ci] (row 37).
 func TestThreat37RepositoryHoldsOneInertFileBeforeApproval(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, withAgent(`mkdir -p .github/workflows && printf 'on: push\n' >.github/workflows/x.yml; printf 'all:\n\ttouch /tmp/owned\n' >Makefile`))
-	proposed := w.taskOf(w.run(maria).Number, task.Proposed)
-	head := w.head(proposed.PullRequest)
-	commit, err := w.commit(t.Context(), head)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(commit.Files) != 1 || commit.Files[0].Path != task.ProposalPath(proposed.ID) || commit.Files[0].Status != "added" {
-		t.Errorf("the carrier commit changes %v", commit.Files)
-	}
-	if !strings.Contains(commit.Message, "[skip ci]") {
-		t.Errorf("message %q", commit.Message)
-	}
-	pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(pr.Body, "workflow") || !pr.Draft {
-		t.Errorf("draft %v; the workflow file is not named as a risk:\n%s", pr.Draft, pr.Body)
-	}
-	// Threat 36: the App has no permission to push workflow files, and the forge's
-	// refusal is shown in its own words.
-	w.approve(tom, proposed.PullRequest, "")
-	w.waitSaid(forge.PullTopic(proposed.PullRequest), "the forge refused the push")
-	w.waitSaid(forge.PullTopic(proposed.PullRequest), "may not change workflow files, on purpose")
-	w.auditHas(proposed.ID, map[audit.Action]int{audit.PushRefused: 1, audit.PushDone: 0})
-	if got := w.head(proposed.PullRequest); got != head {
-		t.Errorf("the branch moved to %s", got)
-	}
+	onBoth(t, func(t *testing.T, at worldOption) {
+		w := newWorld(t, at, withAgent(`mkdir -p .github/workflows && printf 'on: push\n' >.github/workflows/x.yml; printf 'all:\n\ttouch /tmp/owned\n' >Makefile`))
+		proposed := w.taskOf(w.run(maria).Number, task.Proposed)
+		head := w.head(proposed.PullRequest)
+		commit, err := w.commit(t.Context(), head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(commit.Files) != 1 || commit.Files[0].Path != task.ProposalPath(proposed.ID) || commit.Files[0].Status != "added" {
+			t.Errorf("the carrier commit changes %v", commit.Files)
+		}
+		if !strings.Contains(commit.Message, "[skip ci]") {
+			t.Errorf("message %q", commit.Message)
+		}
+		pr, err := w.pullRequest(t.Context(), proposed.PullRequest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(pr.Body, "workflow") || !pr.Draft && !w.onAzure() {
+			t.Errorf("draft %v; the workflow file is not named as a risk:\n%s", pr.Draft, pr.Body)
+		}
+		if w.onAzure() { // which has no rule about such files
+			return
+		}
+		// Threat 36: the App has no permission to push workflow files, and the forge's
+		// refusal is shown in its own words.
+		w.approve(tom, proposed.PullRequest, "")
+		w.waitSaid(forge.PullTopic(proposed.PullRequest), "the forge refused the push")
+		w.waitSaid(forge.PullTopic(proposed.PullRequest), "may not change workflow files, on purpose")
+		w.auditHas(proposed.ID, map[audit.Action]int{audit.PushRefused: 1, audit.PushDone: 0})
+		if got := w.head(proposed.PullRequest); got != head {
+			t.Errorf("the branch moved to %s", got)
+		}
+	})
 }

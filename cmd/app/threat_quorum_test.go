@@ -165,61 +165,62 @@ func (w *world) waitCounted(id task.ID, n int) {
 // An approver who falls away between the record and the push takes the approval
 // with them: everybody has to approve anew.
 func TestThreat44And48WhoFallsAwayBeforeThePushTakesTheQuorumAlong(t *testing.T) {
-	t.Parallel()
-	w := newQuorumWorld(t)
-	d := &desk{t: t, dir: w.dir, config: w.in.config}
-	stricter := strings.Replace(twoByPath, "approvals: 2", "approvals: 3", 1)
-	for name, fall := range map[string]struct {
-		act  func(proposed task.Task, first forge.Review)
-		undo func()
-	}{
-		"threat 44: dismissed": {func(p task.Task, first forge.Review) { w.dismiss(p.PullRequest, first) }, func() {}},
-		"threat 48: role taken away": {
-			func(task.Task, forge.Review) {
-				w.replace(d, "approvers.yaml", "role: approver,", "role: viewer,")
+	onBoth(t, func(t *testing.T, at worldOption) {
+		w := newQuorumWorld(t, at)
+		d := &desk{t: t, dir: w.dir, config: w.in.config}
+		stricter := strings.Replace(twoByPath, "approvals: 2", "approvals: 3", 1)
+		for name, fall := range map[string]struct {
+			act  func(proposed task.Task, first forge.Review)
+			undo func()
+		}{
+			"threat 44: dismissed": {func(p task.Task, first forge.Review) { w.dismiss(p.PullRequest, first) }, func() {}},
+			"threat 48: role taken away": {
+				func(task.Task, forge.Review) {
+					w.replace(d, "approvers.yaml", "role: approver,", "role: viewer,")
+				},
+				func() { w.replace(d, "approvers.yaml", "role: viewer,", "role: approver,") },
 			},
-			func() { w.replace(d, "approvers.yaml", "role: viewer,", "role: approver,") },
-		},
-		"the gate asks for more": {
-			func(task.Task, forge.Review) { w.replace(d, "demo.yaml", inSpec(twoByPath), inSpec(stricter)) },
-			func() { w.replace(d, "demo.yaml", inSpec(stricter), inSpec(twoByPath)) },
-		},
-	} {
-		w.step(name, func() {
-			w.startToDie("push-intended")
-			proposed := w.taskOf(w.run(maria).Number, task.Proposed)
-			first := w.approve(eve, proposed.PullRequest, "")
-			w.waitCounted(proposed.ID, 1)
-			w.approve(tom, proposed.PullRequest, "")
-			w.died()
-			fall.act(proposed, first)
-			w.start()
-			w.waitTask(proposed.ID, "the approval to fall", func() (bool, error) {
-				got, err := w.db().Task(t.Context(), proposed.ID)
-				return got.State == task.Proposed && got.ApprovalID == "", err
-			})
-			fallen, err := w.db().Task(t.Context(), proposed.ID)
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			for _, j := range fallen.Judged {
-				if j.Allowed || j.Counted {
-					w.t.Errorf("the review by %s still counts", j.Reviewer.Login)
+			"the gate asks for more": {
+				func(task.Task, forge.Review) { w.replace(d, "demo.yaml", inSpec(twoByPath), inSpec(stricter)) },
+				func() { w.replace(d, "demo.yaml", inSpec(stricter), inSpec(twoByPath)) },
+			},
+		} {
+			w.step(name, func() {
+				w.startToDie("push-intended")
+				proposed := w.taskOf(w.run(maria).Number, task.Proposed)
+				first := w.approve(eve, proposed.PullRequest, "")
+				w.waitCounted(proposed.ID, 1)
+				w.approve(tom, proposed.PullRequest, "")
+				w.died()
+				fall.act(proposed, first)
+				w.start()
+				w.waitTask(proposed.ID, "the approval to fall", func() (bool, error) {
+					got, err := w.db().Task(t.Context(), proposed.ID)
+					return got.State == task.Proposed && got.ApprovalID == "", err
+				})
+				fallen, err := w.db().Task(t.Context(), proposed.ID)
+				if err != nil {
+					w.t.Fatal(err)
 				}
-			}
-			if n := w.pushes(proposed.ID); n != 1 {
-				w.t.Errorf("%d pushes", n)
-			}
-			w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalVoid: 1, audit.PushDone: 0})
-			fall.undo()
-			w.approve(eve, proposed.PullRequest, "once more")
-			w.waitCounted(proposed.ID, 1)
-			w.approve(tom, proposed.PullRequest, "once more")
-			w.landedExactly(w.taskOf(proposed.Issue, task.Done))
-			w.entriesSayEnough(audit.ApprovalCounted, audit.ApprovalVoid, audit.ApprovalRecorded)
-			w.server.kill()
-		})
-	}
+				for _, j := range fallen.Judged {
+					if j.Allowed || j.Counted {
+						w.t.Errorf("the review by %s still counts", j.Reviewer.Login)
+					}
+				}
+				if n := w.pushes(proposed.ID); n != 1 {
+					w.t.Errorf("%d pushes", n)
+				}
+				w.auditHas(proposed.ID, map[audit.Action]int{audit.ApprovalVoid: 1, audit.PushDone: 0})
+				fall.undo()
+				w.approve(eve, proposed.PullRequest, "once more")
+				w.waitCounted(proposed.ID, 1)
+				w.approve(tom, proposed.PullRequest, "once more")
+				w.landedExactly(w.taskOf(proposed.Issue, task.Done))
+				w.entriesSayEnough(audit.ApprovalCounted, audit.ApprovalVoid, audit.ApprovalRecorded)
+				w.server.kill()
+			})
+		}
+	})
 }
 
 // Two second approvals at once, every delivery twice: one record, one push.
