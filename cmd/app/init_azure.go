@@ -40,8 +40,7 @@ can be repeated, also with more projects. Rights and branch policies are changed
 
 Examples:
 
-  coderflow init azure-devops --organization-url https://dev.azure.com/acme --project "Web Shop" \
-    --url https://coderflow.example.com --token-file azure-devops-token --config coderflow.yaml
+  coderflow init azure-devops --organization-url https://dev.azure.com/acme --project "Web Shop" --url https://coderflow.example.com --token-file azure-devops-token --config coderflow.yaml
   coderflow init azure-devops --project "Web Shop" --admin-token-file mine   the rest is in coderflow.yaml`
 }
 
