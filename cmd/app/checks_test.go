@@ -43,7 +43,6 @@ const freshChecks = `checks:
 // A required check holds up the approval that came before its end, over a death of the
 // server, and refuses it where it fails; what it ran on is exactly what was proposed.
 func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
-<<<<<<< HEAD
 	onBoth(t, func(t *testing.T, at worldOption) {
 		w := newStoppedWorld(t, at, func(_ *emulator.Options, s *settings) {
 			s.Agent, s.Spec, s.Extra = untidyAgent, freshChecks, looksOften
@@ -59,60 +58,16 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 			w.approve(tom, good.PullRequest, "")
 			w.waitSaid(forge.PullTopic(good.PullRequest), "required check")
 			w.waitCounted(good.ID, counted)
-=======
-	t.Parallel()
-	w := newStoppedWorld(t, func(_ *emulator.Options, s *settings) {
-		s.Agent, s.Spec, s.Extra = untidyAgent, freshChecks, looksOften
-	})
-	w.start()
-	good := w.taskOf(w.run(maria).GetNumber(), task.Proposed)
-	w.intoVolume(good, "touch /workspace/written-after-collection")
-	w.approve(tom, good.PullRequest, "")
-	w.waitSaid(good.PullRequest, "required check")
-	w.waitCounted(good.ID, 1)
-	var running task.Examination
-	w.waitTask(good.ID, "the check runs", func() (bool, error) {
-		running = w.examined(good.ID, "tests")[0]
-		return running.State == task.ExaminationRunning, nil
-	})
-	w.server.kill()
-	w.releaseNamed(running.Container)
-	w.start()
-	w.waitTask(good.ID, "the check's end", func() (bool, error) {
-		all := w.examined(good.ID, "tests")
-		return len(all) == 1 && all[0].State.Ended(), nil
-	})
-	tests, style := w.examined(good.ID, "tests"), w.examined(good.ID, "style")
-	output, err := w.db().ReadLog(t.Context(), tests[0].LogStream(), 0, 1<<16)
-	if err != nil || tests[0].State != task.ExaminationPassed {
-		t.Fatalf("%+v, %v\n%s", tests[0], err, output)
-	}
-	done := w.taskOf(good.Issue, task.Done)
-	w.landedExactly(done)
-	p, err := w.db().Proposal(t.Context(), good.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(tests) != 1 || tests[0].State != task.ExaminationPassed || tests[0].Digest != p.Digest || !strings.Contains(tests[0].Summary, "1 test passed, 1 skipped") {
-		t.Errorf("tests: %+v", tests)
-	}
-	if len(style) != 1 || style[0].State != task.ExaminationFailed || style[0].ExitCode != 3 {
-		t.Errorf("style: %+v", style)
-	}
-	if !strings.Contains(string(output), "tree "+p.Tree) {
-		t.Errorf("it did not run on tree %s: %q", p.Tree, output)
-	}
-	w.auditHas(good.ID, map[audit.Action]int{audit.CheckAsked: 2, audit.CheckEnded: 2, audit.ApprovalCounted: 1, audit.ApprovalRecorded: 1})
-	d := &desk{t: t, dir: w.dir, config: w.in.config}
-	for _, want := range []struct{ text, args string }{
-		{"1 test passed", "checks list"}, {tests[0].Definition, "checks show"}, {"ok 2 - empty # SKIP later", "checks logs"},
-	} {
-		args := append(strings.Fields(want.args), string(good.ID))
-		if want.args != "checks list" {
-			args = append(args, "tests")
->>>>>>> 4eb461cd354f24cde852d6d939caddc8b214b5c7
 		}
+		var running task.Examination
+		w.waitTask(good.ID, "the check runs", func() (bool, error) {
+			for _, running = range w.examined(good.ID, "tests") {
+				return running.State == task.ExaminationRunning, nil
+			}
+			return false, nil
+		})
 		w.server.kill()
+		w.releaseNamed(running.Container)
 		w.start()
 		w.waitTask(good.ID, "the check's end", func() (bool, error) {
 			all := w.examined(good.ID, "tests")

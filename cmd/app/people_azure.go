@@ -89,7 +89,9 @@ func setField(name string, value any) webapi.JsonPatchOperation {
 }
 
 // page is an address of the sample project for browsers.
-func (p azurePeople) page(path string) string { return p.hub.Info().Azure.OrganizationURL + "/" + sampleOwner + "/" + path }
+func (p azurePeople) page(path string) string {
+	return p.hub.Info().Azure.OrganizationURL + "/" + sampleOwner + "/" + path
+}
 
 func (p azurePeople) editItem(ctx context.Context, login string, number int, field string, value any) error {
 	work, err := p.work(ctx, login)
