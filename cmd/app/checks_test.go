@@ -60,11 +60,13 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 			w.waitCounted(good.ID, counted)
 		}
 		var running task.Examination
-		w.waitTask(good.ID, "the check runs", func() (bool, error) {
-			for _, running = range w.examined(good.ID, "tests") {
-				return running.State == task.ExaminationRunning, nil
+		w.waitTask(good.ID, "one check runs, the other has ended", func() (bool, error) {
+			tests, style := w.examined(good.ID, "tests"), w.examined(good.ID, "style")
+			if len(tests) == 0 || len(style) == 0 {
+				return false, nil
 			}
-			return false, nil
+			running = tests[0]
+			return running.State == task.ExaminationRunning && style[0].State.Ended(), nil
 		})
 		w.server.kill()
 		w.releaseNamed(running.Container)
