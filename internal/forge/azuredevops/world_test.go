@@ -285,6 +285,4 @@ func (w *world) settle() {
 	w.must(w.forge.Settle(ctx))
 }
 
-func id(text string) *uuid.UUID { return ptr(uuid.MustParse(text)) }
-
 func sortStrings(list []string) { slices.Sort(list) }
