@@ -152,7 +152,11 @@ func (w *world) branchPushes(id task.ID) []string {
 
 // repositoryKey is the sample project's identity.
 func (w *world) repositoryKey() string {
-	return forge.RepositoryRef{Host: forge.GitHub, ID: strconv.FormatInt(w.hub.Info().Repositories[0].ID, 10)}.Key()
+	r := w.hub.Info().Repositories[0]
+	if w.onAzure() {
+		return forge.RepositoryRef{Host: forge.AzureDevOps, ID: r.GUID}.Key()
+	}
+	return forge.RepositoryRef{Host: forge.GitHub, ID: strconv.FormatInt(r.ID, 10)}.Key()
 }
 
 // tasksOf are all tasks that an issue ever got.
