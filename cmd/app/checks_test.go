@@ -18,14 +18,15 @@ const untidyAgent = quickAgent + `
 touch .git/agent-was-here
 if grep -q BREAK /coderflow/prompt.md; then echo broken > broken.txt; fi`
 
-// freshChecks look for what only the agent's workspace could have.
+// freshChecks look for what only the agent's workspace could have. That of a change that breaks
+// nothing waits until it is released.
 const freshChecks = `checks:
   - name: tests
     required: true
-    timeout: 2m
+    timeout: 10m
     script: |
+      if test ! -e broken.txt; then ` + untilReleased + `; fi
       set -eux
-      sleep 5
       test ! -e .git/agent-was-here
       test ! -e written-after-collection
       test -z "$(git status --porcelain)"
@@ -58,7 +59,17 @@ func TestAnApprovalWaitsForItsRequiredChecks(t *testing.T) {
 			w.waitSaid(forge.PullTopic(good.PullRequest), "required check")
 			w.waitCounted(good.ID, counted)
 		}
+		var running task.Examination
+		w.waitTask(good.ID, "one check runs, the other has ended", func() (bool, error) {
+			tests, style := w.examined(good.ID, "tests"), w.examined(good.ID, "style")
+			if len(tests) == 0 || len(style) == 0 {
+				return false, nil
+			}
+			running = tests[0]
+			return running.State == task.ExaminationRunning && style[0].State.Ended(), nil
+		})
 		w.server.kill()
+		w.releaseNamed(running.Container)
 		w.start()
 		w.waitTask(good.ID, "the check's end", func() (bool, error) {
 			all := w.examined(good.ID, "tests")

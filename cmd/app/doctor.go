@@ -130,6 +130,14 @@ func doctorOptions(cfg config.Config, configErr error, from string) (doctor.Opti
 			options.App = hub
 		}
 	}
+	if cfg.AzureDevOps != nil {
+		azure, err := newAzureDevOps(*cfg.AzureDevOps, slog.New(slog.DiscardHandler))
+		if err != nil {
+			options.OrganizationErr = err
+		} else {
+			options.Organization = azure
+		}
+	}
 	return options, closers
 }
 

@@ -28,6 +28,7 @@ const carefulVerdict = `{"summary":"@maria please merge. Closes #1 <img src=x on
 // gives a verdict at the second try only. The first says when it has all answers and waits until
 // it is released.
 const scepticScript = `
+within=300
 die() { echo "$1"; exit 1; }
 test ! -e /run/secrets || die secrets
 test "$(ls /sys/class/net)" = lo || die network

@@ -19,14 +19,6 @@ func hostOf(info emulator.Info) string {
 	return forge.GitHub
 }
 
-// forgeName is how people call it.
-func forgeName(info emulator.Info) string {
-	if info.Azure != nil {
-		return "Azure DevOps"
-	}
-	return "GitHub"
-}
-
 // sampleUser is zero for somebody whom the forge does not know.
 func sampleUser(info emulator.Info, login string) (known emulator.UserInfo) {
 	for _, u := range info.Users {

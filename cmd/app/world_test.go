@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,7 @@ func testMain(m *testing.M) int {
 			return 1
 		}
 	}
+	debug.SetGCPercent(400) // many small worlds: looking for garbage was a fifth of the time
 	return storetest.Main(m)
 }
 

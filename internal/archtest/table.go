@@ -78,7 +78,7 @@ var table = []row{
 	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
 		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec", "golang.org/x/sys"}},
 	{"internal/doctor", "what is wrong with an installation, and how to mend it",
-		[]string{"internal/config", "internal/forge", "internal/forge/github", "internal/sandbox"}, nil},
+		[]string{"internal/config", "internal/forge", "internal/forge/azuredevops", "internal/forge/github", "internal/sandbox"}, nil},
 	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/agent/activity", "internal/guestproto", "internal/sandbox"}, nil},
 	{"internal/agent/activity", "what agents print, as events", nil, nil},
 	{"internal/judge", "what an AI reviewer is asked and may answer", []string{"internal/agent/activity", "internal/gateway/strictjson", "internal/prompt", "internal/task"}, nil},

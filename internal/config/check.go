@@ -122,6 +122,12 @@ func (l *loader) url(key, text string, allowHTTP bool) string {
 	return text
 }
 
+// OnThisMachine reports whether the host of a URL is this machine, by its name.
+func OnThisMachine(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && isLoopback(u.Hostname())
+}
+
 func isLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true

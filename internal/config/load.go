@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
 )
 
@@ -142,6 +143,12 @@ func (l *loader) secret(key, value, what string) string {
 }
 
 var errEmptySecret = errors.New("is empty")
+
+// ReadSecret reads a secret file as a configuration does.
+func ReadSecret(path string) (forge.Secret, error) {
+	text, err := readSecret(path)
+	return forge.Secret(text), err
+}
 
 func readSecret(path string) (string, error) {
 	info, err := os.Stat(path)

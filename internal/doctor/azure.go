@@ -9,61 +9,36 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/azuredevops"
 )
 
 // Organization is an Azure DevOps organization, looked at with the server's credential.
 type Organization interface {
-	// Account is whom the credential belongs to.
-	Account(ctx context.Context) (AccountFacts, error)
-	// Rights are those that CoderFlow needs in a repository, and those that it should not have.
-	Rights(ctx context.Context, repository forge.RepositoryRef) ([]RightFacts, error)
-	// Hooks are the service hooks of a project that CoderFlow needs, there or not.
-	Hooks(ctx context.Context, project string) ([]HookFacts, error)
+	// Self is whom the credential belongs to.
+	Self(ctx context.Context, host string) (forge.User, error)
+	// Rights are those that the account needs in a repository, and those that it should not have.
+	Rights(ctx context.Context, repository forge.RepositoryRef) ([]azuredevops.Right, error)
 	// Policies are those of the repository's default branch.
-	Policies(ctx context.Context, repository forge.RepositoryRef) (PolicyFacts, error)
-}
-
-// AccountFacts is the account of the credential. Expires is zero where the service does not tell.
-type AccountFacts struct {
-	Name, Login string
-	Expires     time.Time
-}
-
-// RightFacts is one right, by the words that the service's own pages have.
-type RightFacts struct {
-	Name, Why string
-	// Unwanted is a right that CoderFlow is better without.
-	Unwanted, Have bool
-}
-
-// HookFacts is one service hook. Wrong is empty for one that works.
-type HookFacts struct{ Event, Wrong string }
-
-// PolicyFacts is what the branch's policies make of the gate.
-type PolicyFacts struct {
-	Branch string
-	// Gate: a blocking policy wants the status coderflow/gate.
-	Gate bool
-	// Resets: a push takes back the votes that were given before it.
-	Resets bool
+	Policies(ctx context.Context, repository forge.RepositoryRef) (azuredevops.Policies, error)
+	// Hooks are the service hooks to the address that CoderFlow needs in the projects, there or not.
+	Hooks(ctx context.Context, projects []string, url string) ([]azuredevops.Hook, error)
 }
 
 // azureChecks look at an organization.
 type azureChecks struct {
 	url   string
-	entra bool // the credential is a service principal
+	hook  string // where service hooks deliver
+	entra bool   // the credential is a service principal
 	clock *clockCheck
 	org   Organization
 	err   error // why there is none
-	now   func() time.Time
 	// repositories are those that are worked on.
 	repositories func(ctx context.Context) ([]forge.RepositoryRef, error)
 
 	once    sync.Once
-	account AccountFacts
+	account forge.User
 	refused error
 }
 
@@ -92,7 +67,7 @@ func (a *azureChecks) reachable(ctx context.Context) Finding {
 	return fine("%s answers", a.url).with("status", read.status)
 }
 
-func (a *azureChecks) examine(ctx context.Context) (AccountFacts, error) {
+func (a *azureChecks) examine(ctx context.Context) (forge.User, error) {
 	a.once.Do(func() {
 		if a.refused = a.err; a.refused == nil && a.org == nil {
 			a.refused = errors.New("the configuration could not be read")
@@ -100,33 +75,24 @@ func (a *azureChecks) examine(ctx context.Context) (AccountFacts, error) {
 		if a.refused == nil {
 			ctx, cancel := context.WithTimeout(ctx, askTime)
 			defer cancel()
-			a.account, a.refused = a.org.Account(ctx)
+			a.account, a.refused = a.org.Self(ctx, forge.AzureDevOps)
 		}
 	})
 	return a.account, a.refused
 }
 
-// expiresSoon is how long before its end a credential is worth a warning.
-const expiresSoon = 14 * 24 * time.Hour
-
+// known says whose the credential is. When a personal access token ends is told to its
+// owner and to nobody who uses it.
 func (a *azureChecks) known(ctx context.Context) Finding {
-	const why = "no task begins and nothing is pushed"
 	renew := "make a new token at " + a.url + "/_usersSettings/tokens as CoderFlow's account, write it to azureDevOps.tokenFile and restart the server"
 	if a.entra {
-		renew = "make a new client secret on the application's page in Entra, write it to azureDevOps.entra.clientSecretFile and restart the server"
+		renew = "look at the application's page in Entra: is it in the organization, and did its secret end? A new one goes to azureDevOps.entra.clientSecretFile; then restart the server"
 	}
 	account, err := a.examine(ctx)
-	switch left := account.Expires.Sub(a.now()); {
-	case err != nil:
-		return problem("Azure DevOps does not take our credential: "+err.Error(), why, renew)
-	case account.Expires.IsZero() || a.entra: // tokens of Entra are renewed by themselves
-		return fine("Azure DevOps knows us as %s (%s)", account.Name, account.Login).with("login", account.Login)
-	case left < 0:
-		return problem("the token ended on "+account.Expires.UTC().Format(time.DateOnly), why, renew)
-	case left < expiresSoon:
-		return warning("the token ends on "+account.Expires.UTC().Format(time.DateOnly), "from then on "+why, renew)
+	if err != nil {
+		return problem("Azure DevOps does not take our credential: "+err.Error(), "no task begins and nothing is pushed", renew)
 	}
-	return fine("Azure DevOps knows us as %s (%s), until %s", account.Name, account.Login, account.Expires.UTC().Format(time.DateOnly)).with("login", account.Login)
+	return fine("Azure DevOps knows us as %s (%s)", account.Name, account.Login).with("login", account.Login)
 }
 
 // listed are the repositories to look at, or the finding that there are none.
@@ -154,30 +120,61 @@ func (a *azureChecks) rights(ctx context.Context) Finding {
 	if found != nil {
 		return *found
 	}
-	var missing, unwanted []string
+	missing, unwanted := []string{}, []string{}
 	for _, r := range repositories {
 		rights, err := a.org.Rights(ctx, r)
 		if err != nil {
 			missing = append(missing, fmt.Sprintf("%s cannot be read (%v)", r.FullName(), err))
-			continue
 		}
 		for _, right := range rights {
 			switch {
-			case right.Unwanted && right.Have:
-				unwanted = append(unwanted, fmt.Sprintf("%q in %s (%s)", right.Name, r.FullName(), right.Why))
-			case !right.Unwanted && !right.Have:
-				missing = append(missing, fmt.Sprintf("%q in %s (%s)", right.Name, r.FullName(), right.Why))
+			case right.OK():
+			case right.Unwanted:
+				unwanted = append(unwanted, right.Says())
+			default:
+				missing = append(missing, right.Says())
 			}
 		}
 	}
-	fix := "Project settings, Repositories, Security: find " + a.account.Name + " and set it there; for a token also its scopes at " + a.url + "/_usersSettings/tokens"
+	all := func(f Finding) Finding { return f.with("missing", missing).with("unwanted", unwanted) }
+	fix := "what each says, as an administrator of the project"
+	if !a.entra {
+		fix += "; and look at the token's scopes: " + a.url + "/_usersSettings/tokens"
+	}
 	switch {
 	case len(missing) > 0:
-		return problem("CoderFlow's account lacks "+strings.Join(append(missing, unwanted...), "; "), why, fix).with("missing", missing).with("unwanted", unwanted)
+		return all(problem(strings.Join(append(slices.Clone(missing), unwanted...), "; "), why, fix))
 	case len(unwanted) > 0:
-		return warning("CoderFlow's account has more than it should: "+strings.Join(unwanted, "; "), why, fix).with("missing", []string{}).with("unwanted", unwanted)
+		return all(warning(strings.Join(unwanted, "; "), why, fix))
 	}
-	return fine("the account has what it needs in %s, and no more", count(len(repositories), "repository")).with("missing", []string{}).with("unwanted", []string{})
+	return all(fine("the account has what it needs and no more, in %s", count(len(repositories), "repository")))
+}
+
+// policies looks whether the gate keeps pull requests from being completed. Reviewers and
+// whether votes are reset are the team's own choice, and told.
+func (a *azureChecks) policies(ctx context.Context) Finding {
+	const why = "without a required gate a pull request can be completed before, or with something else than what, it was approved"
+	repositories, found := a.listed(ctx, why)
+	if found != nil {
+		return *found
+	}
+	open, said := []string{}, []string{}
+	for _, r := range repositories {
+		p, err := a.org.Policies(ctx, r)
+		if err != nil {
+			open = append(open, fmt.Sprintf("those of %s cannot be read (%v)", r.FullName(), err))
+			continue
+		}
+		said = append(said, r.FullName()+": "+strings.Join(p.Says(), "; "))
+		if !p.Gate {
+			open = append(open, r.FullName())
+		}
+	}
+	if len(open) > 0 {
+		return warning("branch policies: "+strings.Join(append(slices.Clone(said), open...), "; "), why,
+			"Project settings, Repositories, Policies, the branch, Status Checks: add coderflow/gate as required, and let a change reset it").with("open", open)
+	}
+	return fine("%s", strings.Join(said, "; ")).with("open", open)
 }
 
 func (a *azureChecks) hooks(ctx context.Context) Finding {
@@ -186,58 +183,28 @@ func (a *azureChecks) hooks(ctx context.Context) Finding {
 	if found != nil {
 		return *found
 	}
-	projects := map[string]bool{}
+	names := map[string]bool{}
 	for _, r := range repositories {
-		projects[r.Owner] = true
+		names[r.Owner] = true
 	}
-	var wrong, again []string
-	for _, project := range slices.Sorted(maps.Keys(projects)) {
-		hooks, err := a.org.Hooks(ctx, project)
-		if err != nil {
-			return warning(fmt.Sprintf("the service hooks of %s cannot be read: %v", project, err), why,
-				"let somebody look who may: "+a.url+"/"+strings.ReplaceAll(project, " ", "%20")+"/_settings/serviceHooks")
-		}
-		before := len(wrong)
-		for _, hook := range hooks {
-			if hook.Wrong != "" {
-				wrong = append(wrong, fmt.Sprintf("%s of %s %s", hook.Event, project, hook.Wrong))
-			}
-		}
-		if len(wrong) > before {
-			again = append(again, fmt.Sprintf("--project %q", project))
-		}
+	projects := slices.Sorted(maps.Keys(names))
+	hooks, err := a.org.Hooks(ctx, projects, a.hook)
+	if err != nil {
+		return warning("the service hooks cannot be read: "+err.Error(), why, "let an administrator look: Project settings, Service hooks")
 	}
-	if len(wrong) > 0 {
-		return problem("service hooks: "+strings.Join(wrong, "; "), why,
-			"as an administrator of the project: coderflow init azure-devops "+strings.Join(again, " ")+", which mends what is there").with("wrong", wrong)
-	}
-	return fine("every service hook is there and enabled, in %s", count(len(projects), "project")).with("wrong", []string{})
-}
-
-func (a *azureChecks) policies(ctx context.Context) Finding {
-	const why = "without them a pull request can be completed before the gate passed it, or by votes that were given to something else"
-	repositories, found := a.listed(ctx, why)
-	if found != nil {
-		return *found
-	}
-	var wrong []string
-	for _, r := range repositories {
-		p, err := a.org.Policies(ctx, r)
-		if err != nil {
-			wrong = append(wrong, fmt.Sprintf("those of %s cannot be read (%v)", r.FullName(), err))
+	wrong, again := []string{}, []string{}
+	for _, hook := range hooks {
+		if hook.State == azuredevops.HookWorks {
 			continue
 		}
-		if !p.Gate {
-			wrong = append(wrong, fmt.Sprintf("%s of %s has no blocking policy on the status coderflow/gate", p.Branch, r.FullName()))
-		}
-		if !p.Resets {
-			wrong = append(wrong, fmt.Sprintf("%s of %s does not reset votes when something is pushed", p.Branch, r.FullName()))
+		wrong = append(wrong, hook.Says())
+		if project := fmt.Sprintf("--project %q", hook.Project); !slices.Contains(again, project) {
+			again = append(again, project)
 		}
 	}
 	if len(wrong) > 0 {
-		return warning("branch policies: "+strings.Join(wrong, "; "), why,
-			"Project settings, Repositories, Policies, the branch: add the status check coderflow/gate as required, and under Minimum number of reviewers reset all votes on new changes").
-			with("wrong", wrong)
+		return problem(strings.Join(wrong, "; "), why,
+			"as an administrator of the project: coderflow init azure-devops "+strings.Join(again, " ")+", which adds what is missing").with("wrong", wrong)
 	}
-	return fine("the gate blocks and votes are reset, in %s", count(len(repositories), "repository")).with("wrong", []string{})
+	return fine("%s are there and enabled, in %s", count(len(hooks), "service hook"), count(len(projects), "project")).with("wrong", wrong)
 }

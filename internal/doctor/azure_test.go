@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,35 +12,42 @@ import (
 
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/azuredevops"
 )
 
 // organization answers with what it has.
 type organization struct {
-	account  AccountFacts
-	refused  error
-	rights   []RightFacts
-	hooks    []HookFacts
-	policies PolicyFacts
-	broken   error // everything but the account
+	account forge.User
+	refused error
+	rights  []azuredevops.Right
+	hooks   []azuredevops.Hook
+	guards  azuredevops.Policies
+	broken  error // everything but the account
+	asked   *[]string
 }
 
-func (o organization) Account(context.Context) (AccountFacts, error) { return o.account, o.refused }
+func (o organization) Policies(context.Context, forge.RepositoryRef) (azuredevops.Policies, error) {
+	return o.guards, o.broken
+}
 
-func (o organization) Rights(context.Context, forge.RepositoryRef) ([]RightFacts, error) {
+func (o organization) Self(context.Context, string) (forge.User, error) { return o.account, o.refused }
+
+func (o organization) Rights(context.Context, forge.RepositoryRef) ([]azuredevops.Right, error) {
 	return o.rights, o.broken
 }
 
-func (o organization) Hooks(context.Context, string) ([]HookFacts, error) { return o.hooks, o.broken }
-
-func (o organization) Policies(context.Context, forge.RepositoryRef) (PolicyFacts, error) {
-	return o.policies, o.broken
+func (o organization) Hooks(_ context.Context, projects []string, url string) ([]azuredevops.Hook, error) {
+	*o.asked = append(*o.asked, fmt.Sprintf("%q %s", projects, url))
+	return o.hooks, o.broken
 }
 
 // whole is an organization in which everything is in order.
 func whole() organization {
 	return organization{
-		account: AccountFacts{Name: "CoderFlow", Login: "coderflow@example.com"}, rights: []RightFacts{{Name: "Contribute", Have: true}, {Name: "Bypass policies when pushing", Unwanted: true}},
-		hooks: []HookFacts{{Event: "git.push"}}, policies: PolicyFacts{Branch: "main", Gate: true, Resets: true},
+		account: forge.User{Name: "CoderFlow", Login: "coderflow@example.com"}, asked: &[]string{},
+		rights: []azuredevops.Right{{Name: "Contribute", Have: true}, {Name: "Bypass policies", Unwanted: true}},
+		guards: azuredevops.Policies{Branch: "main", Gate: true},
+		hooks:  []azuredevops.Hook{{Project: "Web Shop", EventType: "git.push", State: azuredevops.HookWorks}},
 	}
 }
 
@@ -57,6 +65,7 @@ func atAzure(t *testing.T, o organization, status int) Options {
 	t.Cleanup(server.Close)
 	options := world(t)
 	options.Config.GitHub, options.Config.AzureDevOps = nil, &config.AzureDevOps{OrganizationURL: server.URL + "/acme"}
+	options.Config.PublicURL = "https://coderflow.example.com"
 	options.Organization, options.Client, options.Now = o, http.DefaultClient, time.Now
 	options.Engine = fakeEngine{facts: goodFacts()}
 	options.Database = func(context.Context) DatabaseFacts {
@@ -69,8 +78,12 @@ func atAzure(t *testing.T, o organization, status int) Options {
 
 func TestAWholeOrganizationIsInOrder(t *testing.T) {
 	t.Parallel()
-	options := atAzure(t, whole(), http.StatusUnauthorized)
+	o := whole()
+	options := atAzure(t, o, http.StatusUnauthorized)
 	got := examine(t, options)
+	if want := `["Web Shop"] https://coderflow.example.com/webhooks/azuredevops`; len(*o.asked) != 1 || (*o.asked)[0] != want {
+		t.Errorf("hooks were looked for at %q", *o.asked)
+	}
 	for _, check := range azureNames {
 		if got[check].Level != OK {
 			t.Errorf("%s: %+v", check, got[check])
@@ -87,7 +100,7 @@ func TestAWholeOrganizationIsInOrder(t *testing.T) {
 
 func TestWhatAnOrganizationLacksIsNamed(t *testing.T) {
 	t.Parallel()
-	soon := time.Now().Add(3 * 24 * time.Hour)
+	const next = "coderflow init azure-devops"
 	for name, c := range map[string]struct {
 		change func(*organization)
 		check  string
@@ -96,15 +109,14 @@ func TestWhatAnOrganizationLacksIsNamed(t *testing.T) {
 		fix    string
 	}{
 		"refused":     {func(o *organization) { o.refused = errors.New("401") }, "azure-account", Problem, "does not take our credential: 401", "azureDevOps.tokenFile"},
-		"ends soon":   {func(o *organization) { o.account.Expires = soon }, "azure-account", Warning, "ends on " + soon.UTC().Format(time.DateOnly), "_usersSettings/tokens"},
-		"ended":       {func(o *organization) { o.account.Expires = time.Now().Add(-time.Hour) }, "azure-account", Problem, "ended on", "_usersSettings/tokens"},
-		"lacks right": {func(o *organization) { o.rights[0].Have = false }, "azure-rights", Problem, `lacks "Contribute" in Web Shop/desk`, "Security"},
-		"has bypass":  {func(o *organization) { o.rights[1].Have = true }, "azure-rights", Warning, `"Bypass policies when pushing" in Web Shop/desk`, "Security"},
-		"unreadable":  {func(o *organization) { o.broken = errors.New("gone") }, "azure-rights", Problem, "Web Shop/desk cannot be read (gone)", "Security"},
-		"no hook":     {func(o *organization) { o.hooks[0].Wrong = "is missing" }, "azure-hooks", Problem, "git.push of Web Shop is missing", `coderflow init azure-devops --project "Web Shop"`},
-		"no hooks":    {func(o *organization) { o.broken = errors.New("403") }, "azure-hooks", Warning, "cannot be read: 403", "Web%20Shop/_settings/serviceHooks"},
-		"no gate":     {func(o *organization) { o.policies.Gate = false }, "azure-policies", Warning, "main of Web Shop/desk has no blocking policy on the status coderflow/gate", "Policies"},
-		"no reset":    {func(o *organization) { o.policies.Resets = false }, "azure-policies", Warning, "does not reset votes", "reset all votes"},
+		"lacks right": {func(o *organization) { o.rights[0].Have = false }, "azure-rights", Problem, `account lacks "Contribute"`, "administrator of the project"},
+		"too much":    {func(o *organization) { o.rights[1].Have = true }, "azure-rights", Warning, `has "Bypass policies"`, "administrator of the project"},
+		"no gate":     {func(o *organization) { o.guards.Gate = false }, "azure-policies", Warning, "nothing keeps a proposal from being completed", "add coderflow/gate as required"},
+		"unreadable":  {func(o *organization) { o.broken = errors.New("gone") }, "azure-rights", Problem, "Web Shop/desk cannot be read (gone)", "_usersSettings/tokens"},
+		"no hook":     {func(o *organization) { o.hooks[0].State = azuredevops.HookMissing }, "azure-hooks", Problem, "there is no service hook for git.push", next + ` --project "Web Shop"`},
+		"disabled":    {func(o *organization) { o.hooks[0].State = azuredevops.HookDisabled }, "azure-hooks", Problem, "git.push in project Web Shop is", next},
+		"elsewhere":   {func(o *organization) { o.hooks[0].State = azuredevops.HookElsewhere }, "azure-hooks", Problem, "none to this server", next},
+		"no hooks":    {func(o *organization) { o.broken = errors.New("403") }, "azure-hooks", Warning, "cannot be read: 403", "Service hooks"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,14 +158,9 @@ func TestAnOrganizationThatCannotBeAskedHidesNothing(t *testing.T) {
 func TestASecretOfEntraIsRenewedElsewhere(t *testing.T) {
 	t.Parallel()
 	o := whole()
-	o.account.Expires = time.Now().Add(time.Hour) // of the token, which is renewed by itself
+	o.refused = errors.New("expired")
 	options := atAzure(t, o, http.StatusOK)
 	options.Config.AzureDevOps.Entra = &config.Entra{}
-	if f := examine(t, options)["azure-account"]; f.Level != OK {
-		t.Errorf("%+v", f)
-	}
-	o.refused = errors.New("expired")
-	options.Organization = o
 	if f := examine(t, options)["azure-account"]; !strings.Contains(f.Fix, "azureDevOps.entra.clientSecretFile") {
 		t.Errorf("%+v", f)
 	}

@@ -87,7 +87,8 @@ func forgesOf(o Options, hub *forgeChecks, database *databaseCheck) []Check {
 	}
 	c := o.Config.AzureDevOps
 	azure := &azureChecks{
-		url: c.OrganizationURL, entra: c.Entra != nil, org: o.Organization, err: o.OrganizationErr, now: o.Now, repositories: database.repositories,
+		url: c.OrganizationURL, hook: o.Config.PublicURL + "/webhooks/azuredevops", entra: c.Entra != nil,
+		org: o.Organization, err: o.OrganizationErr, repositories: database.repositories,
 		clock: &clockCheck{url: c.OrganizationURL + "/_apis/connectionData", client: o.Client, now: o.Now},
 	}
 	if o.Config.GitHub == nil {

@@ -75,8 +75,10 @@ func TestWhatAVoteIsWorthNow(t *testing.T) {
 		"five":                  {poll(map[string]int{maria: 5}, one, vote(1, 5, maria, 5, maria)), []forge.ReviewState{forge.ReviewCommented}},
 		"five, present ten":     {poll(map[string]int{maria: 10}, one, vote(1, 5, maria, 5, maria)), []forge.ReviewState{forge.ReviewCommented}},
 		"zero":                  {poll(map[string]int{maria: 0}, one, vote(1, 5, maria, 0, maria)), []forge.ReviewState{forge.ReviewDismissed}},
-		"another did it":        {poll(two, one, vote(1, 5, maria, 10, maria, tom)), []forge.ReviewState{forge.ReviewDismissed}},
-		"written by another":    {poll(two, one, vote(1, 5, tom, 10, maria)), []forge.ReviewState{forge.ReviewDismissed}},
+		"another did it":        {poll(two, one, vote(1, 5, maria, 10, maria, tom)), nil},
+		"written by another":    {poll(two, one, vote(1, 5, tom, 10, maria)), nil},
+		"taken back by another": {poll(two, one, vote(1, 5, maria, 10, maria), vote(2, 6, tom, 0, maria)), []forge.ReviewState{forge.ReviewApproved}},
+		"rejected by another":   {poll(two, one, vote(1, 5, maria, 10, maria), vote(2, 6, tom, -10, maria)), []forge.ReviewState{forge.ReviewApproved}},
 		"rejected":              {poll(two, one, vote(1, 5, tom, -10, tom)), []forge.ReviewState{forge.ReviewChangesRequested}},
 		"rejected, then ten":    {poll(map[string]int{tom: 10}, one, vote(1, 5, tom, -5, tom), vote(2, 6, tom, 10, tom)), []forge.ReviewState{forge.ReviewChangesRequested, forge.ReviewApproved}},
 		"rejected, taken back":  {poll(map[string]int{tom: 0}, one, vote(1, 5, tom, -5, tom), vote(2, 6, tom, 0, tom)), []forge.ReviewState{forge.ReviewDismissed, forge.ReviewDismissed}},
@@ -152,9 +154,11 @@ func TestWhoeverBypassesRulesIsNobody(t *testing.T) {
 	if err != nil || got.Author.Kind != forge.Person {
 		t.Fatalf("her own: %+v, %v", got.Author, err)
 	}
-	comment.CreatedOnBehalfOf = &webapi.IdentityRef{Id: ptr(tom)}
-	if got, err = a.itemComment(t.Context(), w, comment); err != nil || got.Author.Kind == forge.Person {
-		t.Errorf("on behalf of another: %+v, %v", got.Author, err)
+	for _, other := range []webapi.IdentityRef{{Id: ptr(tom)}, {UniqueName: ptr("tom@acme.example")}, {DisplayName: ptr("Tom")}} {
+		comment.CreatedBy.DisplayName, comment.CreatedOnBehalfOf = ptr("Maria"), &other
+		if got, err = a.itemComment(t.Context(), w, comment); err != nil || got.Author.Kind == forge.Person {
+			t.Errorf("on behalf of another: %+v, %v", got.Author, err)
+		}
 	}
 	comment.CreatedOnBehalfOf, comment.Version = nil, ptr(2)
 	if got, err = a.itemComment(t.Context(), w, comment); err != nil || !got.Edited() {

@@ -60,7 +60,7 @@ func (l *limits) observe(res *http.Response) error {
 	if !refused && after == "" { // the service slows requests down by itself and does not ask to stay away
 		wait = delayOf(res.Header)
 	}
-	cause := fmt.Errorf("Azure DevOps answered %d and asks to come back later%s", res.StatusCode, delayed(res.Header))
+	cause := fmt.Errorf("the service answered %d and asks to come back later%s", res.StatusCode, delayed(res.Header))
 	l.mu.Lock()
 	l.end, l.cause = now.Add(wait), cause
 	l.mu.Unlock()

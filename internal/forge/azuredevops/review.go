@@ -33,11 +33,11 @@ type act struct {
 	thread
 	voter person
 	vote  int
-	own   bool // the voter did it, and the service says so
 }
 
 // actOf reads an act. In whose name a thread speaks, anybody who may comment could say;
-// who wrote it they could not.
+// who wrote it they could not. So what was written by another than the voter and the
+// service, or done in the voter's name, is none.
 func actOf(t thread) (act, bool) {
 	vote, err := strconv.Atoi(property(t.raw.Properties, "CodeReviewVoteResult"))
 	if t.kind != "VoteUpdate" || err != nil {
@@ -48,10 +48,8 @@ func actOf(t thread) (act, bool) {
 		return act{}, false
 	}
 	initiator := t.named("CodeReviewVotedByInitiatorIdentity")
-	return act{
-		thread: t, voter: voter, vote: vote,
-		own: (initiator.id == "" || initiator.id == voter.id) && slices.Contains([]string{voter.id, theService}, t.written().id),
-	}, true
+	own := (initiator.id == "" || initiator.id == voter.id) && slices.Contains([]string{voter.id, theService}, t.written().id)
+	return act{thread: t, voter: voter, vote: vote}, own
 }
 
 // ballot is everything that reviews are read from, read in one go.
@@ -103,7 +101,7 @@ func (b ballot) newest(n int) bool {
 func (b ballot) state(n int) forge.ReviewState {
 	one, now := b.acts[n], b.now[b.acts[n].voter.id]
 	switch {
-	case one.vote == 10 && one.own && now == 10 && b.newest(n) && !is(b.pull.IsDraft):
+	case one.vote == 10 && now == 10 && b.newest(n) && !is(b.pull.IsDraft):
 		return forge.ReviewApproved
 	case one.vote == 5 && now != 0:
 		return forge.ReviewCommented
@@ -117,7 +115,7 @@ func (b ballot) state(n int) forge.ReviewState {
 // can have it: the votes were reset after the push and nobody made the pull request a draft.
 func (b ballot) dismissedBy(n int) string {
 	one := b.acts[n]
-	if one.vote != 10 || !one.own || !b.newest(n) || b.now[one.voter.id] != 0 {
+	if one.vote != 10 || !b.newest(n) || b.now[one.voter.id] != 0 {
 		return ""
 	}
 	reset := slices.IndexFunc(b.threads, func(t thread) bool {
@@ -208,8 +206,34 @@ func (a *Adapter) Reviews(ctx context.Context, ref forge.RepositoryRef, number i
 		}
 		reviews = append(reviews, r)
 	}
+	standing, err := a.objections(ctx, ref, number, b)
+	return append(reviews, standing...), err
+}
+
+// objections are present votes against the pull request that no act tells of: the service
+// was slow to note them, or noted them in a way that is not known here. They stand all the same.
+func (a *Adapter) objections(ctx context.Context, ref forge.RepositoryRef, number int, b ballot) ([]forge.Review, error) {
+	var reviews []forge.Review
+	for _, r := range is(b.pull.Reviewers) {
+		voter := person{id: strings.ToLower(is(r.Id)), unique: is(r.UniqueName), display: is(r.DisplayName)}
+		told := slices.ContainsFunc(b.acts, func(one act) bool { return one.voter.id == voter.id && one.vote < 0 })
+		if is(r.Vote) >= 0 || is(r.IsContainer) || told || voter.id == personOf(b.pull.CreatedBy).id || len(b.iterations) == 0 {
+			continue
+		}
+		author, err := a.user(ctx, voter)
+		if err != nil {
+			return nil, err
+		}
+		reviews = append(reviews, forge.Review{
+			ID: presentVote + voter.id, Author: author, State: forge.ReviewChangesRequested,
+			Commit: b.iterations[len(b.iterations)-1].commit, URL: a.pullPage(ref, nil, number),
+		})
+	}
 	return reviews, nil
 }
+
+// presentVote begins the id of a review that is known by the present vote alone.
+const presentVote = "present:"
 
 // Review implements [forge.Reviews].
 func (a *Adapter) Review(ctx context.Context, ref forge.RepositoryRef, number int, id string) (forge.Review, error) {
@@ -235,6 +259,9 @@ func (a *Adapter) findAct(ctx context.Context, ref forge.RepositoryRef, number i
 // ReviewComments implements [forge.Reviews]: what the voter said of lines in the iteration
 // of the vote, and not after it.
 func (a *Adapter) ReviewComments(ctx context.Context, ref forge.RepositoryRef, number int, review string) ([]forge.ReviewComment, error) {
+	if strings.HasPrefix(review, presentVote) {
+		return nil, nil // when it was given is not known
+	}
 	b, n, err := a.findAct(ctx, ref, number, review)
 	if err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ func (w *Webhook) Verify(header http.Header) error {
 	scheme, encoded, found := strings.Cut(values[0], " ")
 	claimed, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
 	if !found || !strings.EqualFold(scheme, "Basic") || err != nil || len(claimed) > 1024 {
-		return fmt.Errorf("Authorization is not Basic: %w", ErrSignature)
+		return fmt.Errorf("the header Authorization is not Basic: %w", ErrSignature)
 	}
 	sum, proven := sha256.Sum256(claimed), 0
 	for _, proof := range w.proofs {

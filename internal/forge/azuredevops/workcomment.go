@@ -102,7 +102,7 @@ func (a *Adapter) itemComment(ctx context.Context, w workItem, c workitemtrackin
 	if err != nil {
 		return forge.Comment{}, err
 	}
-	if of := personOf(c.CreatedOnBehalfOf); of.id != "" && of.id != author.Subject.ID {
+	if inAnothersName(personOf(c.CreatedOnBehalfOf), author) {
 		author.Kind = forge.Other
 	}
 	created, updated := at(c.CreatedDate), at(c.ModifiedDate)
@@ -121,6 +121,18 @@ func (a *Adapter) itemComment(ctx context.Context, w workItem, c workitemtrackin
 		ID: id.String(), Topic: id.topic, Author: author, Body: body, CreatedAt: created, UpdatedAt: updated,
 		URL: a.page(w.text(fieldProject), "_workitems", "edit", strconv.Itoa(w.id)) + "#" + strconv.Itoa(id.comment),
 	}, nil
+}
+
+// inAnothersName compares by what the service tells: of whom an import speaks it may have a
+// name alone.
+func inAnothersName(of person, author forge.User) bool {
+	switch {
+	case of.id != "":
+		return of.id != author.Subject.ID
+	case of.unique != "":
+		return !strings.EqualFold(of.unique, author.Login)
+	}
+	return of.display != "" && !strings.Contains(of.display, author.Name)
 }
 
 // upsertItemComment edits the comment of ours that ends with the marker's line, or posts

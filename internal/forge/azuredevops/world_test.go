@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	ado "github.com/microsoft/azure-devops-go-api/azuredevops/v7"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/webapi"
@@ -284,7 +283,5 @@ func (w *world) settle() {
 	defer cancel()
 	w.must(w.forge.Settle(ctx))
 }
-
-func id(text string) *uuid.UUID { return ptr(uuid.MustParse(text)) }
 
 func sortStrings(list []string) { slices.Sort(list) }
