@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/config"
 	"github.com/coderflow/coderflow/internal/store"
@@ -88,11 +89,22 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("the data directory %s is used by another coderflow process; stop it or set dataDir", dir), f.Close())
+	for began := time.Now(); ; time.Sleep(lockPause) {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			return f, nil
+		}
+		if time.Since(began) > lockPatience {
+			return nil, errors.Join(fmt.Errorf("the data directory %s is used by another coderflow process; stop it or set dataDir", dir), f.Close())
+		}
 	}
-	return f, nil
 }
+
+// A process that is ending still has the lock for a moment, and so has a child between
+// its birth and its program.
+const (
+	lockPatience = 2 * time.Second
+	lockPause    = 50 * time.Millisecond
+)
 
 func (p *placing) release() { _ = p.lock.Close() } // the kernel does it anyhow
 

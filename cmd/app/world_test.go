@@ -273,7 +273,7 @@ func (w *world) start(environment ...string) {
 func (w *world) launch(environment ...string) {
 	w.t.Helper()
 	cmd := exec.Command(binary, "serve", "-c", w.in.config)
-	cmd.Env = append(os.Environ(), environment...)
+	cmd.Env = append(append(os.Environ(), "GOGC=400"), environment...) // many small servers: see testMain
 	cmd.Stdout, cmd.Stderr = w.log, w.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
