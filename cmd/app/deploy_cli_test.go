@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/client"
+	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
@@ -38,7 +40,7 @@ spec:
     - {name: note, type: string}
   script: |
     echo "begins with $CODERFLOW_COMMIT"
-    sleep 2
+    sleep 4
     printf 'note: %s\n' "$PARAM_NOTE"
     test "$PARAM_CHANNEL" != broken || exit 9
     echo "published to $PARAM_CHANNEL"
@@ -121,9 +123,7 @@ func (w *world) deploysLive(ci, tomAt *seat, commit string) string {
 	if !lines.Scan() || lines.Text() != "begins with "+commit {
 		w.t.Errorf("the first line is %q", lines.Text())
 	}
-	if list := tomAt.must("deployments", "list", "--state", "running", "--environment", "production"); !strings.Contains(list, commit[:12]) {
-		w.t.Errorf("the output came when it was over: %s", list)
-	}
+	seen := time.Now()
 	var rest []string
 	for lines.Scan() {
 		rest = append(rest, lines.Text())
@@ -136,6 +136,12 @@ func (w *world) deploysLive(ci, tomAt *seat, commit string) string {
 	id, _, _ = strings.Cut(id, ":")
 	if !strings.Contains(said.String(), "deployment "+id+" succeeded with exit status 0") {
 		w.t.Errorf("%s", said.String())
+	}
+	if ended := w.deployed(id, deploy.Succeeded); !seen.Before(ended.FinishedAt) {
+		w.t.Errorf("the output came at %s, when it was over: %+v", seen, ended)
+	}
+	if list := tomAt.must("deployments", "list", "--state", "succeeded", "--environment", "production"); !strings.Contains(list, commit[:12]) {
+		w.t.Errorf("the list has no %s: %s", commit, list)
 	}
 	return id
 }

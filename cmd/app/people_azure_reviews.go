@@ -22,7 +22,7 @@ var votes = map[forge.ReviewState]int{forge.ReviewApproved: 10, forge.ReviewComm
 
 // votable waits until a draft is published, as a reviewer has to.
 func (p azurePeople) votable(ctx context.Context, number int) error {
-	return until(ctx, 2*time.Minute, fmt.Sprintf("the publication of draft pull request %d", number), func(ctx context.Context) (bool, error) {
+	return until(ctx, 5*time.Minute, fmt.Sprintf("the publication of draft pull request %d", number), func(ctx context.Context) (bool, error) {
 		pr, err := p.pullRequest(ctx, number)
 		return !pr.Draft || !pr.Open, err
 	})
