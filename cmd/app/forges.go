@@ -49,7 +49,7 @@ func newForges(cfg config.Config, log *slog.Logger) (forges, error) {
 
 // pipelines are those of Azure DevOps; nil where it is not configured.
 func (f forges) pipelines() deploy.Pipelines {
-	if azure, is := f.Hosts[forge.AzureDevOps].(*azuredevops.Adapter); is {
+	if azure, has := f.Hosts[forge.AzureDevOps].(interface{ Pipelines() *azuredevops.Pipelines }); has {
 		return azure.Pipelines()
 	}
 	return nil

@@ -228,4 +228,7 @@ func TestTheWholeSectionIsReadAndWired(t *testing.T) {
 	if err := served.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if served.pipelines() == nil {
+		t.Error("the organization's pipelines are not served")
+	}
 }
