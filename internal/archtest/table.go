@@ -55,9 +55,10 @@ var table = []row{
 	{"internal/config", "coderflow.yaml", []string{"internal/forge", "internal/strictyaml"}, nil},
 	{"internal/strictyaml", "YAML with every problem at its place", nil, yaml},
 
-	{"internal/forge/github", "adapter of GitHub", []string{"internal/forge"},
+	{"internal/forge/wire", "what every request of an adapter passes", nil, nil},
+	{"internal/forge/github", "adapter of GitHub", []string{"internal/forge", "internal/forge/wire"},
 		[]string{"github.com/google/go-github/v62", "github.com/bradleyfalzon/ghinstallation/v2", "github.com/golang-jwt/jwt/v5"}},
-	{"internal/forge/azuredevops", "adapter of Azure DevOps", []string{"internal/forge"},
+	{"internal/forge/azuredevops", "adapter of Azure DevOps", []string{"internal/forge", "internal/forge/wire"},
 		[]string{"github.com/microsoft/azure-devops-go-api/azuredevops/v7", "github.com/google/uuid", "github.com/yuin/goldmark", "golang.org/x/net/html", "golang.org/x/oauth2"}},
 	{"internal/forge/github/appmanifest", "app.yml and the App-manifest flow", []string{"internal/forge", "internal/forge/github"},
 		plus(yaml, "github.com/google/go-github/v62")},

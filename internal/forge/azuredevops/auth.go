@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // Where Microsoft Entra issues tokens, and for what: the id is that of Azure DevOps.
@@ -110,7 +112,7 @@ func newEntra(p ServicePrincipal, allowHTTP bool, base http.RoundTripper, clock 
 			TokenURL: strings.TrimSuffix(p.Endpoint, "/") + "/" + url.PathEscape(p.Tenant) + "/oauth2/v2.0/token",
 		},
 		client: &http.Client{
-			Transport: &boundedTransport{base}, Timeout: CallTimeout,
+			Transport: &wire.Wire{Next: base, Log: slog.New(slog.DiscardHandler), Origins: []*url.URL{u}, MaxAnswer: 1 << 20}, Timeout: CallTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		clock: clock,

@@ -37,12 +37,11 @@ import (
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/workitemtracking"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // CallTimeout bounds one request and the reading of its answer.
 const CallTimeout = 20 * time.Second
-
-const userAgent = "coderflow (+https://github.com/coderflow/coderflow)"
 
 // Config is what [New] needs.
 type Config struct {
@@ -135,9 +134,9 @@ func New(c Config) (*Adapter, error) {
 	a.limits = newLimits(a.clock)
 	base := c.Transport
 	if base == nil {
-		base = defaultTransport()
+		base = wire.Transport(CallTimeout)
 	}
-	a.wire = &wire{next: base, log: a.log, origins: a.origins}
+	a.wire = &wire.Wire{Next: base, Log: a.log, Origins: a.origins, MaxAnswer: maxAnswer}
 	if a.credential, err = newCredential(c, base, a.clock); err != nil {
 		return nil, err
 	}
@@ -169,7 +168,7 @@ func (a *Adapter) client(base string, c credential) *call {
 
 // api is a client of the library that sends by way of the call.
 func (c *call) api() *ado.Client {
-	connection := &ado.Connection{BaseUrl: c.base, UserAgent: userAgent, SuppressFedAuthRedirect: true}
+	connection := &ado.Connection{BaseUrl: c.base, UserAgent: wire.UserAgent, SuppressFedAuthRedirect: true}
 	return ado.NewClientWithOptions(connection, c.base, ado.WithHTTPClient(&http.Client{
 		Transport: c, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}))

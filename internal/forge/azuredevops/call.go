@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // attempts is how often what only reads is sent.
@@ -74,7 +75,7 @@ func (c *call) send(req *http.Request) (*http.Response, forge.Secret, error) {
 	}
 	authorized := req.Clone(req.Context())
 	authorized.Header.Set("Authorization", c.credential.header(token))
-	authorized.Header.Set("User-Agent", userAgent)
+	authorized.Header.Set("User-Agent", wire.UserAgent)
 	authorized.Header.Set("X-TFS-FedAuthRedirect", "Suppress")
 	authorized.Header.Del("X-TFS-Session") // the library's, one for the whole process
 	res, err := c.adapter.wire.RoundTrip(authorized)
@@ -143,7 +144,7 @@ func passing(ctx context.Context, err error) bool {
 		return false
 	}
 	var limited *forge.RateLimitError
-	return !errors.As(err, &limited) && !errors.Is(err, forge.ErrForbidden) && !errors.Is(err, errAnswerTooLarge)
+	return !errors.As(err, &limited) && !errors.Is(err, forge.ErrForbidden) && !errors.Is(err, wire.ErrTooLarge)
 }
 
 // backoff doubles from a quarter of a second, give or take a half.
@@ -183,3 +184,7 @@ func (b *endingBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// maxAnswer bounds one answer: the threads of a pull request, or 200 comments of 150,000
+// characters each.
+const maxAnswer = 64 << 20

@@ -10,6 +10,7 @@ import (
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // maxStatus bounds the one line that a status has, in bytes.
@@ -47,7 +48,7 @@ func (a *Adapter) SetGate(ctx context.Context, ref forge.RepositoryRef, check fo
 	case check.Name == forge.GateRun && check.Status == forge.CheckNeutral:
 		return fmt.Errorf("%s: the gate is never neutral: Azure DevOps would complete", doing)
 	}
-	line := clipTo(check.Title, maxStatus)
+	line := wire.Clip(check.Title, maxStatus)
 	status := git.GitStatus{State: &state, Description: &line, Context: &git.GitStatusContext{Genre: &genre, Name: &name}}
 	if check.DetailsURL != "" {
 		status.TargetUrl = &check.DetailsURL
@@ -166,7 +167,7 @@ func runText(check forge.GateCheck) string {
 			text += fmt.Sprintf("    and %d more\n", len(check.Annotations)-n)
 			break
 		}
-		text += "    " + clipTo(fmt.Sprintf("%s:%d: %s: %s: %s", one.Path, one.Line, one.Level, one.Title, one.Message), 600) + "\n"
+		text += "    " + wire.Clip(fmt.Sprintf("%s:%d: %s: %s: %s", one.Path, one.Line, one.Level, one.Title, one.Message), 600) + "\n"
 	}
 	if runes := []rune(text); len(runes) > maxRunText {
 		text = string(runes[:maxRunText]) + "\n\n*(cut)*\n"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // decoders holds the events that CoderFlow subscribes to. What they make are hints: which
@@ -117,7 +118,7 @@ type repositoryHint struct {
 }
 
 func (r repositoryHint) ref() (forge.RepositoryRef, error) {
-	ref := forge.RepositoryRef{Host: forge.AzureDevOps, ID: strings.ToLower(r.ID), Owner: clipTo(r.Project.Name, 256), Name: clipTo(r.Name, 256)}
+	ref := forge.RepositoryRef{Host: forge.AzureDevOps, ID: strings.ToLower(r.ID), Owner: wire.Clip(r.Project.Name, 256), Name: wire.Clip(r.Name, 256)}
 	if !guidShape.MatchString(ref.ID) {
 		return ref, errIncomplete
 	}

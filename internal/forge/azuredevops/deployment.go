@@ -8,6 +8,7 @@ import (
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // Azure DevOps keeps deployments within its pipelines. What CoderFlow deployed is shown as
@@ -46,7 +47,7 @@ func (a *Adapter) EnsureDeployment(ctx context.Context, ref forge.RepositoryRef,
 	if _, found := newestStatus(statuses, of); found {
 		return d, nil
 	}
-	pending, line := git.GitStatusStateValues.Pending, clipTo(d.Description, maxStatus)
+	pending, line := git.GitStatusStateValues.Pending, wire.Clip(d.Description, maxStatus)
 	_, err = a.git.CreateCommitStatus(ctx, git.CreateCommitStatusArgs{
 		RepositoryId: &id, CommitId: &d.Commit, GitCommitStatusToCreate: &git.GitStatus{State: &pending, Description: &line, Context: of},
 	})
@@ -68,7 +69,7 @@ func (a *Adapter) SetDeploymentState(ctx context.Context, ref forge.RepositoryRe
 	if !known {
 		return fmt.Errorf("deployment %s: %q is not a state of a deployment", id, state)
 	}
-	genre, line := deployGenre, clipTo(description, maxStatus)
+	genre, line := deployGenre, wire.Clip(description, maxStatus)
 	status := git.GitStatus{State: &to, Description: &line, Context: &git.GitStatusContext{Genre: &genre, Name: &name}}
 	if url != "" {
 		status.TargetUrl = &url

@@ -7,9 +7,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // maxWords bounds what is quoted of an answer, in bytes.
@@ -133,22 +133,5 @@ func says(err error, number string) bool {
 	return errors.As(err, &a) && strings.Contains(a.words, number)
 }
 
-// clip makes words of the network fit for one line of a log or a comment.
-func clip(words string) string { return clipTo(words, maxWords) }
-
-func clipTo(words string, most int) string {
-	words = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(words, ""))
-	words = strings.Join(strings.Fields(words), " ")
-	if len(words) > most {
-		words = strings.ToValidUTF8(words[:most], "") + "…"
-	}
-	return words
-}
+// clip is [wire.Clip] for what is quoted of an answer.
+func clip(words string) string { return wire.Clip(words, maxWords) }

@@ -12,6 +12,7 @@ import (
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/webapi"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // ourBranches is what the branches of proposals begin with.
@@ -173,7 +174,7 @@ func (a *Adapter) OpenPullRequest(ctx context.Context, ref forge.RepositoryRef, 
 	if err != nil {
 		return forge.PullRequest{}, err
 	}
-	title, source, target, iterations := clipTo(n.Title, maxTitle-4), heads+n.Head, heads+n.Base, true
+	title, source, target, iterations := wire.Clip(n.Title, maxTitle-4), heads+n.Head, heads+n.Base, true
 	pull := git.GitPullRequest{Title: &title, Description: &n.Body, SourceRefName: &source, TargetRefName: &target, IsDraft: &n.Draft}
 	if n.Issue > 0 {
 		number := strconv.Itoa(n.Issue)
@@ -208,7 +209,7 @@ func (a *Adapter) UpdatePullRequest(ctx context.Context, ref forge.RepositoryRef
 	if err != nil {
 		return err
 	}
-	if title = clipTo(title, maxTitle-4); is(now.Title) == title && sameText(is(now.Description), body) {
+	if title = wire.Clip(title, maxTitle-4); is(now.Title) == title && sameText(is(now.Description), body) {
 		return nil
 	}
 	doing := fmt.Sprintf("update pull request %d of %s", number, ref.FullName())

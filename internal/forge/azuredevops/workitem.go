@@ -10,6 +10,7 @@ import (
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/workitemtracking"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // Fields of work items.
@@ -160,7 +161,7 @@ func (a *Adapter) issueOf(ctx context.Context, w workItem, of *states) (forge.Is
 		return forge.Issue{}, err
 	}
 	return forge.Issue{
-		Number: w.id, Title: clipTo(w.text(fieldTitle), 1000), Body: bodyOf(w), Author: author, Labels: tags(w.fields[fieldTags]), Open: !closed,
+		Number: w.id, Title: wire.Clip(w.text(fieldTitle), 1000), Body: bodyOf(w), Author: author, Labels: tags(w.fields[fieldTags]), Open: !closed,
 		URL: a.page(w.text(fieldProject), "_workitems", "edit", strconv.Itoa(w.id)), CreatedAt: w.time(fieldCreated), UpdatedAt: w.time(fieldChanged),
 	}, nil
 }

@@ -120,3 +120,7 @@ func repositoryID(ref forge.RepositoryRef) (int64, error) {
 }
 
 func pathSegment(s string) bool { return nameShape.MatchString(s) && s != "." && s != ".." }
+
+// maxAnswer bounds one answer. The largest honest one is a page of 100 comments of 64 Ki
+// characters each.
+const maxAnswer = 32 << 20

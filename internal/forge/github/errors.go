@@ -7,11 +7,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"unicode"
 
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // maxWords bounds what is quoted of an answer, in bytes.
@@ -83,23 +83,8 @@ func bodyWords(res *http.Response) string {
 	return http.StatusText(res.StatusCode)
 }
 
-// clip makes words of the network fit for one line of a log or a comment.
-func clip(words string) string {
-	words = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(words, ""))
-	words = strings.Join(strings.Fields(words), " ")
-	if len(words) > maxWords {
-		words = strings.ToValidUTF8(words[:maxWords], "") + "…"
-	}
-	return words
-}
+// clip is [wire.Clip] for what is quoted of an answer.
+func clip(words string) string { return wire.Clip(words, maxWords) }
 
 // otherRepository is the refusal of an answer about a repository that is not ref.
 func otherRepository(ref forge.RepositoryRef, id int64) error {

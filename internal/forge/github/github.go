@@ -28,12 +28,11 @@ import (
 	gh "github.com/google/go-github/v62/github"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // CallTimeout bounds one request, its redirects and the reading of its answer.
 const CallTimeout = 10 * time.Second
-
-const userAgent = "coderflow (+https://github.com/coderflow/coderflow)"
 
 // Config is what [New] needs. The URLs may have any host and path.
 type Config struct {
@@ -105,7 +104,11 @@ func New(c Config) (*Adapter, error) {
 		a.log = slog.New(slog.DiscardHandler)
 	}
 	a.limits = newLimits(a.clock)
-	a.wire = newWire(c.Transport, a.log, api, graphql)
+	next := c.Transport
+	if next == nil {
+		next = wire.Transport(CallTimeout)
+	}
+	a.wire = &wire.Wire{Next: next, Log: a.log, Origins: []*url.URL{api, graphql}, MaxAnswer: maxAnswer}
 	a.tokens = newMinter(a, key)
 	return a, nil
 }
@@ -148,7 +151,7 @@ func (a *Adapter) rest(ref forge.RepositoryRef, op operation) (*gh.Client, error
 
 func (a *Adapter) client(rt http.RoundTripper) *gh.Client {
 	client := gh.NewClient(a.httpClient(rt))
-	client.BaseURL, client.UserAgent = a.api, userAgent
+	client.BaseURL, client.UserAgent = a.api, wire.UserAgent
 	return client
 }
 

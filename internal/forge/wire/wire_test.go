@@ -1,4 +1,4 @@
-package github
+package wire_test
 
 import (
 	"errors"
@@ -8,7 +8,15 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
+
+const maxAnswer = 1 << 20
+
+type answering func(*http.Request) *http.Response
+
+func (a answering) RoundTrip(req *http.Request) (*http.Response, error) { return a(req), nil }
 
 type endless struct{}
 
@@ -22,14 +30,14 @@ func TestAnswerWithoutEndIsCut(t *testing.T) {
 		want error
 		size int64
 	}{
-		"endless":      {endless{}, errAnswerTooLarge, maxAnswer},
-		"just too big": {io.LimitReader(endless{}, maxAnswer+1), errAnswerTooLarge, maxAnswer},
+		"endless":      {endless{}, wire.ErrTooLarge, maxAnswer},
+		"just too big": {io.LimitReader(endless{}, maxAnswer+1), wire.ErrTooLarge, maxAnswer},
 		"just fits":    {io.LimitReader(endless{}, maxAnswer), nil, maxAnswer},
 		"small":        {strings.NewReader("{}"), nil, 2},
 	} {
-		w := newWire(answering(func(*http.Request) *http.Response {
+		w := &wire.Wire{Next: answering(func(*http.Request) *http.Response {
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(c.body)}
-		}), slog.New(slog.DiscardHandler), origin)
+		}), Log: slog.New(slog.DiscardHandler), Origins: []*url.URL{origin}, MaxAnswer: maxAnswer}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://forge.example/x", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -46,8 +54,7 @@ func TestAnswerWithoutEndIsCut(t *testing.T) {
 
 func TestOnlyTheConfiguredForgeIsTalkedTo(t *testing.T) {
 	t.Parallel()
-	w := newWire(answering(func(*http.Request) *http.Response { t.Error("sent"); return nil }), slog.New(slog.DiscardHandler),
-		&url.URL{Scheme: "https", Host: "forge.example"})
+	w := &wire.Wire{Next: answering(func(*http.Request) *http.Response { t.Error("sent"); return nil }), Log: slog.New(slog.DiscardHandler), Origins: []*url.URL{&url.URL{Scheme: "https", Host: "forge.example"}}, MaxAnswer: maxAnswer}
 	for _, address := range []string{"http://forge.example/x", "https://forge.example:444/x", "https://forge.example.evil/x", "https://evil/forge.example"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 		if err != nil {
