@@ -21,7 +21,7 @@ func newAPI(db *store.Store, rules *rules, site apiSite, keys *secret.Keyring, e
 	s := apiStore{db}
 	return &web.API{
 		Tokens: s, TokenDesk: tokenDesk{s, kept}, GitTokens: keptTokens{db}, SecretDesk: secretDesk{db, keys}, Policies: rules, Tasks: s, TaskBook: s, Comparisons: comparisons{e}, Records: s, Deployments: apiDeployments{db, e}, Receipts: apiReceipts{db, newReceipts(db, w)}, Chains: chains{db}, Evidence: reconciler{db, e},
-		Freezes: freezeDesk{db}, Manifests: apiManifests{db, rules}, Site: site, Format: formatOf,
+		Freezes: freezeDesk{db}, Nodes: nodeDesk{db, rules}, Manifests: apiManifests{db, rules}, Site: site, Format: formatOf,
 	}
 }
 

@@ -33,8 +33,8 @@ type house struct {
 	handler http.Handler
 	engine  *engine.Engine
 	queue   *queue.Queue
-	runner  *docker.Runner
-	witness *witness
+	runner  *docker.Runner // nil: this process runs no containers
+	witness *witness       // nil: this process answers no requests
 	closers []io.Closer
 }
 
@@ -48,18 +48,18 @@ func (h *house) close() error {
 
 // build wires a server. It reads secrets and the database; it talks to no forge
 // and no engine, so that a server can start while those are down.
-func build(ctx context.Context, cfg config.Config, log *slog.Logger, out outside) (*house, error) {
+func build(ctx context.Context, cfg config.Config, r role, log *slog.Logger, out outside) (*house, error) {
 	if cfg.GitHub == nil && cfg.AzureDevOps == nil {
 		return nil, errNoForge
 	}
 	h := &house{}
-	if err := h.wire(ctx, cfg, log, out); err != nil {
+	if err := h.wire(ctx, cfg, r, log, out); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
 }
 
-func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, out outside) error {
+func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.Logger, out outside) error {
 	node, lock, err := claim(cfg.DataDir)
 	if err != nil {
 		return err
@@ -70,18 +70,22 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.closers = append(h.closers, db)
-	if h.witness, err = openWitness(ctx, cfg, db, true); err != nil {
-		return err
+	if r.serves {
+		if h.witness, err = openWitness(ctx, cfg, db, true); err != nil {
+			return err
+		}
+		h.witness.at = failpoint(os.Getenv("CODERFLOW_FAILPOINT"))
 	}
-	h.witness.at = failpoint(os.Getenv("CODERFLOW_FAILPOINT"))
 	rules := &rules{store: db, admins: cfg.Admins, image: cfg.Sandbox.Image}
 	if err := bootstrap(ctx, db, cfg.Bootstrap, log); err != nil {
 		return err
 	}
-	if h.runner, err = newRunner(cfg, node, log); err != nil {
-		return err
+	if cfg.Worker.Enabled {
+		if h.runner, err = newRunner(cfg, node, log); err != nil {
+			return err
+		}
+		h.closers = append(h.closers, h.runner)
 	}
-	h.closers = append(h.closers, h.runner)
 	hub, err := newForges(cfg, log)
 	if err != nil {
 		return err
@@ -91,7 +95,9 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	if err != nil {
 		return err
 	}
-	h.witness.publishTo(cfg.Publish, git, hub)
+	if h.witness != nil {
+		h.witness.publishTo(cfg.Publish, git, hub)
+	}
 	freezes := engine.NewFreezes(db, time.Now)
 	restored, err := db.Restored(ctx)
 	if err != nil {
@@ -109,16 +115,21 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	}
 	h.closers = append(h.closers, models)
 	kept := newPurse(cfg, db, models.vault, log)
-	h.engine = engine.New(engine.Options{
+	options := engine.Options{
 		People: kept.people(), OwnFallback: kept != nil && cfg.GitHub.OAuth.GitFallback,
-		Store: engineStore{db}, Forge: hub, Git: git, Committer: committer, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
+		Store: engineStore{db}, Forge: hub, Git: git, Committer: committer, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
 		Bases:   sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
-		Freezes: freezes, Pauser: h.runner, OpenWays: openWays{models}, Tokens: hub,
+		Freezes: freezes, OpenWays: openWays{models}, Tokens: hub,
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
-		Deployer: &deploy.Executor{Containers: h.runner, Pipelines: hub.pipelines(), Image: cfg.Sandbox.Image},
-		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL, PagesURL: pagesURL(cfg),
+		Admins: cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL, PagesURL: pagesURL(cfg),
 		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
-	})
+		Self: selfOf(cfg, r), LostAfter: cfg.Worker.LostAfter, Engineless: h.runner == nil,
+	}
+	if h.runner != nil { // an interface that holds a nil runner would be none that is nil
+		options.Sandbox, options.Storage, options.Pauser = h.runner, h.runner, h.runner
+		options.Deployer = &deploy.Executor{Containers: h.runner, Pipelines: hub.pipelines(), Image: cfg.Sandbox.Image}
+	}
+	h.engine = engine.New(options)
 	gate.History = h.engine.History()
 	if _, err := db.ReleaseAll(ctx, node); err != nil {
 		return fmt.Errorf("release this node's former leases: %w", err)
@@ -126,29 +137,32 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	h.queue, err = queue.New(queue.Options{
 		DB: db.DB(), Dialect: db.Dialect(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
 		Handlers: map[queue.Kind]queue.Handler{queue.Deliver: h.engine.Deliver, queue.Advance: h.engine.Advance, queue.Merge: h.engine.Merged},
+		Queues:   queuesOf(cfg, node),
 	})
 	if err != nil {
 		return fmt.Errorf("make the job queue: %w", err)
 	}
-	onGitHub, onAzure, err := newWebhooks(cfg)
-	if err != nil {
+	shown := web.Options{Logger: log, Now: time.Now, Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler()}
+	if !r.serves {
+		h.handler = web.New(shown)
+		return nil
+	}
+	if shown.GitHub, shown.AzureDevOps, err = newWebhooks(cfg); err != nil {
 		return err
 	}
 	api := newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness)
 	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
-	h.handler = web.New(web.Options{
-		Inbox: h.engine, GitHub: onGitHub, AzureDevOps: onAzure, Audit: h.witness, Logger: log, Now: time.Now,
-		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
-		API: api,
-	})
+	shown.Inbox, shown.Audit, shown.SignIn, shown.API = h.engine, h.witness, newSignIn(cfg, db, rules, kept, log), api
+	h.handler = web.New(shown)
 	return nil
 }
 
 func probes(db *store.Store, runner *docker.Runner, hub forges, dataDir string) []web.Probe {
-	return slices.Concat([]web.Probe{
-		{Name: "database", Check: db.Ping, Fix: "the database cannot be written to: see the server's log"},
-		{Name: "docker", Check: runner.Ping, Fix: "the Docker engine does not answer: start it or check docker.host"},
-	}, hub.probes(), []web.Probe{
+	parts := []web.Probe{{Name: "database", Check: db.Ping, Fix: "the database cannot be written to: see the server's log"}}
+	if runner != nil {
+		parts = append(parts, web.Probe{Name: "docker", Check: runner.Ping, Fix: "the Docker engine does not answer: start it or check docker.host"})
+	}
+	return slices.Concat(parts, hub.probes(), []web.Probe{
 		{Name: "disk", Check: func(context.Context) error { return roomIn(dataDir) }, Fix: "the data directory is full: make room on its disk; nothing is lost, and what waits goes on by itself"},
 	})
 }
@@ -240,6 +254,9 @@ func claim(dir string) (node string, lock io.Closer, err error) {
 
 // follow turns what the engine reports about containers into looks at their tasks.
 func (h *house) follow(ctx context.Context) error {
+	if h.runner == nil {
+		return nil
+	}
 	for event := range h.runner.Events(ctx) {
 		if event.Kind == sandbox.EventStarted {
 			continue

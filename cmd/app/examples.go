@@ -3,13 +3,6 @@ package main
 // Examples of the commands of the server's machine; a test parses each.
 
 // Help implements kong.HelpProvider.
-func (serveCmd) Help() string {
-	return `Example:
-
-  coderflow serve -c /etc/coderflow/coderflow.yaml`
-}
-
-// Help implements kong.HelpProvider.
 func (demoCmd) Help() string {
 	return `Examples:
 

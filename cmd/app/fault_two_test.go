@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/coderflow/coderflow/internal/audit"
@@ -10,12 +11,12 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// beside is a second server on the same database and forge, with its own data.
-func (w *world) beside(database string) *world {
+// beside is another process on the same database and forge, with its own data.
+func (w *world) beside(database string, more ...string) *world {
 	w.t.Helper()
 	second := &world{people: w.people, t: w.t, dir: shortDir(w.t), log: w.log, address: freeAddress(w.t)}
 	var err error
-	if second.in, err = install(second.dir, w.hub.Info(), settings{Agent: quickAgent, Listen: second.address, Extra: looksOften + "\n" + database}); err != nil {
+	if second.in, err = install(second.dir, w.hub.Info(), settings{Agent: quickAgent, Listen: second.address, Extra: strings.Join(append([]string{looksOften, database}, more...), "\n")}); err != nil {
 		w.t.Fatal(err)
 	}
 	data := filepath.Join(second.dir, "data")

@@ -86,7 +86,7 @@ func TestTokensAreEndedWhereverThatCanBe(t *testing.T) {
 
 func TestAServerNeedsAForge(t *testing.T) {
 	t.Parallel()
-	_, err := build(t.Context(), config.Config{}, slog.New(slog.DiscardHandler), outside{})
+	_, err := build(t.Context(), config.Config{}, role{serves: true}, slog.New(slog.DiscardHandler), outside{})
 	for _, want := range []string{"github and azureDevOps", "`coderflow init github`", "`coderflow init azure-devops`"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)

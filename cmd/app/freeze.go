@@ -165,7 +165,7 @@ func (l local) freezes(ctx context.Context) ([]client.Freeze, error) {
 	return list, err
 }
 
-// withFreeze is a task with the freeze that holds it up.
+// withFreeze is a task with the freeze that holds it up, and where it waits.
 func (l local) withFreeze(ctx context.Context, t task.Task) (client.Task, error) {
 	shown := reportTask(t)
 	set, err := l.Freezes(ctx)
@@ -175,6 +175,15 @@ func (l local) withFreeze(ctx context.Context, t task.Task) (client.Task, error)
 	if f, frozen := set.Over(t.Environment); frozen && !t.State.Ended() {
 		held := reportFreeze(f)
 		shown.Frozen = &held
+	}
+	if t.State == task.Queued {
+		in, err := l.desk().Line(ctx, t.ID)
+		if err != nil {
+			return shown, err
+		}
+		if in.Place > 0 {
+			shown.Line = &client.Line{Place: in.Place, Waiting: in.Waiting, Why: in.Why}
+		}
 	}
 	return shown, nil
 }

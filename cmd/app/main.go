@@ -18,6 +18,7 @@ var version = "dev"
 // cli is the whole command line.
 type cli struct {
 	Serve       serveCmd       `cmd:"" help:"Run the server: webhooks, the steps of tasks, and the search for lost deliveries."`
+	Worker      workerCmd      `cmd:"" help:"Run containers for the servers that share the PostgreSQL."`
 	Demo        demoCmd        `cmd:"" help:"Play the whole story on a local forge, then stay up for trying it."`
 	Forge       forgeCmd       `cmd:"" help:"Run the local forge alone, for trying things and for test suites."`
 	Init        initCmd        `cmd:"" help:"Set up CoderFlow at a forge."`
@@ -29,6 +30,7 @@ type cli struct {
 	Policy      policyCmd      `cmd:"" help:"Try manifests on past decisions."`
 	Images      imagesCmd      `cmd:"" help:"Build and list the images of agents."`
 	Doctor      doctorCmd      `cmd:"" help:"Look at everything that CoderFlow needs, and say what is wrong and how to mend it."`
+	Nodes       nodesCmd       `cmd:"" help:"Look at the processes of an installation, and take one out for maintenance."`
 	Backup      backupCmd      `cmd:"" help:"Write a backup of the server while it runs, or verify one."`
 	Restore     restoreCmd     `cmd:"" help:"Fill an empty database and data directory from a backup."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this version. (serve does it too.)"`

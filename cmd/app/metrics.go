@@ -49,7 +49,7 @@ func newFigures(db *store.Store, log *slog.Logger) *figures {
 	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "coderflow_build_info", Help: "Always 1; the version is a label.", ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
-	f.registry.MustRegister(f.requests, f.tokens, f.cost, f.redacted, f.firstByte, info, openTasks{db, log}, canaries{db, log}, differences{db, log},
+	f.registry.MustRegister(f.requests, f.tokens, f.cost, f.redacted, f.firstByte, info, openTasks{db, log}, nodeFigures{db, log}, canaries{db, log}, differences{db, log},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return f
 }

@@ -31,6 +31,20 @@ func (f configFlag) load() (config.Config, error) {
 
 type serveCmd struct {
 	configFlag
+	NoWorker bool `help:"Run no containers here: other nodes on the same PostgreSQL do. As worker.enabled: false."`
+}
+
+// Help implements kong.HelpProvider.
+func (serveCmd) Help() string {
+	return `One process with SQLite is the default: it answers requests and runs the containers. On one PostgreSQL there may be any
+number of servers and, with 'coderflow worker', of nodes that only run containers: docs/nodes.md.
+
+It stops at SIGTERM: steps under way finish, containers go on by themselves and are found again.
+
+Examples:
+
+  coderflow serve -c /etc/coderflow/coderflow.yaml
+  coderflow serve -c /etc/coderflow/coderflow.yaml --no-worker`
 }
 
 // Run serves until the context ends.
@@ -38,6 +52,12 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err
+	}
+	if c.NoWorker {
+		if !cfg.Database.Postgres {
+			return usage("--no-worker needs other nodes that run containers, and PostgreSQL between them: database is SQLite")
+		}
+		cfg.Worker.Enabled = false
 	}
 	return serve(ctx, cfg, newLogger(cfg.Log, s.err), nil)
 }
@@ -62,11 +82,19 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 
 // serveTo is serve where the hosts that containers may reach are elsewhere.
 func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outside, ready func(address string)) (err error) {
-	h, err := build(ctx, cfg, log, out)
+	return runAs(ctx, cfg, role{serves: true}, log, out, ready)
+}
+
+// runAs runs a process of the installation until ctx ends.
+func runAs(ctx context.Context, cfg config.Config, r role, log *slog.Logger, out outside, ready func(address string)) (err error) {
+	h, err := build(ctx, cfg, r, log, out)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
+	if err := h.engine.Beat(ctx); err != nil { // before the first job: who sends one here must know that this node is there
+		return fmt.Errorf("say that this node is there: %w", err)
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; is another server running there?", cfg.Listen, err)
@@ -77,26 +105,12 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	defer h.followFreezes(ctx)()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace) })
-	work.Go(func() error {
-		return every(ctx, log, min(sweepInterval, cfg.Reconcile.Interval), "sweep", h.engine.Sweep)
-	})
-	work.Go(func() error { return every(ctx, log, cfg.Reconcile.Interval, "reconcile", h.engine.Reconcile) })
-	work.Go(func() error { return every(ctx, log, retireInterval(cfg), "retention", h.engine.Retire) })
-	work.Go(func() error {
-		held := reconciler{h.witness.db, h.engine}
-		return every(ctx, log, min(evidenceTick, cfg.Reconcile.Interval), "hold the audit log against the forge", held.periodically(cfg.Reconcile.Evidence, log))
-	})
-	work.Go(func() error {
-		return every(ctx, log, min(signInterval, cfg.Reconcile.Interval), "sign the audit log", h.witness.Sign)
-	})
-	if cfg.Publish != nil {
-		work.Go(func() error {
-			return every(ctx, log, cfg.Publish.Interval, "publish a checkpoint of the audit log", h.witness.Publish)
-		})
+	for _, c := range h.chores(cfg, r, log) {
+		work.Go(func() error { return every(ctx, log, c.interval, c.name, c.do) })
 	}
 	work.Go(func() error { return h.follow(ctx) })
 	work.Go(func() error { return h.park(ctx, log) })
-	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
+	log.InfoContext(ctx, "coderflow "+r.verb(), "address", listener.Addr().String(), "version", version, "node", h.engine.Node, "name", cfg.Worker.Name, "containers", cfg.Worker.Enabled)
 	if ready != nil {
 		ready(listener.Addr().String())
 	}

@@ -42,6 +42,9 @@ func (h *house) followFreezes(ctx context.Context) (end func()) {
 // signLast signs what the last steps wrote, so that a log that ends with a server's
 // stop is signed to its end.
 func (h *house) signLast(ctx context.Context, log *slog.Logger) {
+	if h.witness == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSign)
 	defer cancel()
 	if err := h.witness.Sign(ctx); err != nil {

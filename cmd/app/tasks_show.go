@@ -57,6 +57,9 @@ func drawTask(out *table, t client.Task) {
 	if t.Frozen != nil {
 		line("frozen", fmt.Sprintf("%s, by %s since %s: %s", frozenWhat(*t.Frozen), frozenBy(*t.Frozen), t.Frozen.At.UTC().Format(time.RFC3339), t.Frozen.Reason))
 	}
+	if t.Line != nil {
+		line("in line", fmt.Sprintf("%d of %d%s", t.Line.Place, t.Line.Waiting, dashed(t.Line.Why)))
+	}
 	line("failure", t.Failure)
 	line("title", t.Title)
 	line("environment", t.Environment)
@@ -73,7 +76,7 @@ func drawTask(out *table, t client.Task) {
 	line("base", t.BaseBranch+" "+t.BaseCommit)
 	line("pull request", t.PullRequestURL)
 	line("landed as", t.LandedCommit)
-	line("server", t.Run.Node)
+	line("node", t.Run.Node)
 	line("agent", t.Run.Agent)
 	line("model", t.Run.Model)
 	line("started", shown(t.Run.StartedAt))
@@ -85,6 +88,14 @@ func drawTask(out *table, t client.Task) {
 	line("policy version", t.PolicyVersion)
 	line("created", t.CreatedAt.UTC().Format(time.RFC3339))
 	line("updated", t.UpdatedAt.UTC().Format(time.RFC3339))
+}
+
+// dashed is a reason behind what it is the reason of.
+func dashed(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
 }
 
 // shown is a time that may not have come; empty then.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,6 +70,10 @@ type world struct {
 	address string
 	server  *process
 	log     *logTail
+	// program is what the process is started with; none: serve.
+	program []string
+	// engine is the address of its Docker engine where that is not the machine's.
+	engine string
 }
 
 type worldOption func(*emulator.Options, *settings)
@@ -218,7 +223,7 @@ func (w *world) removeContainers() {
 	}
 	label := "label=dev.coderflow.instance=" + strings.TrimSpace(string(node))
 	for try := 1; ; try++ {
-		err := removeLabelled(label)
+		err := removeLabelled(w.engine, label)
 		if err == nil {
 			return
 		}
@@ -230,9 +235,13 @@ func (w *world) removeContainers() {
 	}
 }
 
-func removeLabelled(label string) error {
+func removeLabelled(engine, label string) error {
+	var at []string
+	if engine != "" {
+		at = []string{"-H", engine}
+	}
 	for _, kind := range [][]string{{"ps", "-aq", "--no-trunc"}, {"volume", "ls", "-q"}} {
-		out, err := exec.Command("docker", append(kind, "--filter", label)...).Output()
+		out, err := exec.Command("docker", slices.Concat(at, kind, []string{"--filter", label})...).Output()
 		if err != nil {
 			return fmt.Errorf("list what the test left: %w", err)
 		}
@@ -244,7 +253,7 @@ func removeLabelled(label string) error {
 		if kind[0] == "volume" {
 			remove = append([]string{"volume"}, remove...)
 		}
-		if out, err := exec.Command("docker", remove...).CombinedOutput(); err != nil {
+		if out, err := exec.Command("docker", append(at, remove...)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
 	}
@@ -272,7 +281,11 @@ func (w *world) start(environment ...string) {
 
 func (w *world) launch(environment ...string) {
 	w.t.Helper()
-	cmd := exec.Command(binary, "serve", "-c", w.in.config)
+	command := w.program
+	if len(command) == 0 {
+		command = []string{"serve"}
+	}
+	cmd := exec.Command(binary, append(slices.Clone(command), "-c", w.in.config)...)
 	cmd.Env = append(append(os.Environ(), "GOGC=400"), environment...) // many small servers: see testMain
 	cmd.Stdout, cmd.Stderr = w.log, w.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

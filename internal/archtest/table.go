@@ -13,7 +13,7 @@ const everything = "everything"
 
 var (
 	// domain are the types that decisions are made of.
-	domain = []string{"internal/approval", "internal/audit", "internal/deploy", "internal/forge", "internal/freeze", "internal/policy", "internal/task"}
+	domain = []string{"internal/approval", "internal/audit", "internal/deploy", "internal/forge", "internal/freeze", "internal/node", "internal/policy", "internal/task"}
 	yaml   = []string{"github.com/goccy/go-yaml"}
 	river  = "github.com/riverqueue/river"
 )
@@ -33,6 +33,7 @@ var table = []row{
 
 	{"internal/approval", "Gate, Grant, quorum", []string{"internal/forge", "internal/freeze", "internal/policy", "internal/task"}, nil},
 	{"internal/freeze", "what is stopped, by whom and why", nil, nil},
+	{"internal/node", "the processes of an installation, as they see each other", nil, nil},
 	{"internal/policy", "decisions with reasons", []string{"internal/forge", "internal/task"}, []string{"golang.org/x/text"}},
 	{"internal/task", "task, proposal, states", []string{"internal/forge"}, nil},
 	{"internal/forge", "the neutral vocabulary and port of a forge", nil, nil},
@@ -51,8 +52,8 @@ var table = []row{
 
 	{"internal/manifest", "environments, profiles and bindings as they are applied",
 		[]string{"internal/agent", "internal/approval", "internal/deploy", "internal/forge", "internal/gitops", "internal/guestproto",
-			"internal/policy", "internal/sandbox", "internal/strictyaml"}, nil},
-	{"internal/config", "coderflow.yaml", []string{"internal/forge", "internal/strictyaml"}, nil},
+			"internal/node", "internal/policy", "internal/sandbox", "internal/strictyaml"}, nil},
+	{"internal/config", "coderflow.yaml", []string{"internal/forge", "internal/node", "internal/strictyaml"}, nil},
 	{"internal/strictyaml", "YAML with every problem at its place", nil, yaml},
 
 	{"internal/forge/wire", "what every request of an adapter passes", nil, nil},

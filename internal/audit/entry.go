@@ -58,6 +58,11 @@ const (
 	DeployEnded       Action = "deployment.ended"
 	ManifestsApplied  Action = "manifests.applied"
 	ManifestsRefused  Action = "manifests.refused"
+	NodeLost          Action = "node.lost"      // others took it for dead
+	NodeDrained       Action = "node.drained"   // it is to take no tasks
+	NodeResumed       Action = "node.resumed"   // it takes tasks again
+	NodeForgotten     Action = "node.forgotten" // a lost one, removed from the list
+	TaskLeftNode      Action = "task.left_node" // another one goes on with it
 	StorageRemoved    Action = "storage.removed"
 	SecretSet         Action = "secret.set"
 	SecretRemoved     Action = "secret.removed"

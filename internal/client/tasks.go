@@ -64,6 +64,7 @@ type Task struct {
 	Run           Run       `json:"run"`
 	CreatedAt     time.Time `json:"createdAt"`
 	UpdatedAt     time.Time `json:"updatedAt"`
+	Line          *Line     `json:"line,omitempty"`   // where it stands if it waits for a node; only of one task, not in lists
 	Frozen        *Freeze   `json:"frozen,omitempty"` // what holds it up; only of one task, not in lists
 }
 

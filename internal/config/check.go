@@ -18,7 +18,6 @@ const (
 	defaultImage    = "coderflow/sandbox:dev"
 	defaultInterval = 2 * time.Minute
 	defaultEvidence = time.Hour
-	maxConcurrency  = 256
 	defaultBaseAge  = 14 * 24 * time.Hour
 	defaultBaseSize = 50 << 30
 )
@@ -27,7 +26,7 @@ const (
 func (l *loader) check(raw file) Config {
 	c := Config{
 		Listen: raw.Listen, DataDir: l.path("dataDir", raw.DataDir), Bootstrap: l.path("bootstrap", raw.Bootstrap),
-		Docker: Docker{Host: raw.Docker.Host}, Worker: Worker(raw.Worker),
+		Docker:    Docker{Host: raw.Docker.Host},
 		Reconcile: Reconcile{Interval: time.Duration(raw.Reconcile.Interval), Evidence: time.Duration(raw.Reconcile.Evidence)},
 		Sandbox: Sandbox{
 			Image: raw.Sandbox.Image, Guest: l.path("sandbox.guest", raw.Sandbox.Guest), Workspaces: raw.Sandbox.Workspaces,
@@ -56,9 +55,7 @@ func (l *loader) check(raw file) Config {
 	c.Models = l.models(raw.Models)
 	c.GitCredentials = l.gitCredentials(raw.GitCredentials)
 	c.OIDC = l.oidc(raw.OIDC)
-	if raw.Worker.Concurrency < 1 || raw.Worker.Concurrency > maxConcurrency {
-		l.wrong("worker.concurrency", "want between 1 and %d", maxConcurrency)
-	}
+	c.Worker = l.worker(raw.Worker, c.Database.Postgres)
 	if c.Reconcile.Interval < time.Second || c.Reconcile.Interval > 24*time.Hour {
 		l.wrong("reconcile.interval", "want between 1s and 24h, not %s", c.Reconcile.Interval)
 	}

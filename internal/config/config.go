@@ -124,9 +124,14 @@ type AzureWebhook struct {
 	Passwords []forge.Secret
 }
 
-// Worker bounds the work of one process.
+// Worker is the work of one process: what it runs containers for.
 type Worker struct {
-	Concurrency int // tasks whose container may run at once
+	Enabled     bool     // false: it has no Docker engine and only answers requests and deliveries
+	Concurrency int      // tasks whose container may run at once
+	Name        string   // that people call the node; never empty
+	Labels      []string // that environments can ask for
+	// LostAfter is how long another node may give no sign of life before it is taken for dead.
+	LostAfter time.Duration
 }
 
 // Reconcile is the search for deliveries that never came.

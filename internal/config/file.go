@@ -101,7 +101,11 @@ type azureWebhook struct {
 }
 
 type workerFile struct {
-	Concurrency int `yaml:"concurrency"`
+	Enabled     bool        `yaml:"enabled"`
+	Concurrency int         `yaml:"concurrency"`
+	Name        string      `yaml:"name"`
+	Labels      []string    `yaml:"labels"`
+	LostAfter   sy.Duration `yaml:"lostAfter"`
 }
 
 type reconcileKey struct {
@@ -205,6 +209,8 @@ bootstrap: manifests/    # applied when the database is empty
 
 worker:
   concurrency: 2         # containers at once
+#  name: runner-1        # what people call this node; default: the machine's name
+#  labels: [gpu]         # that environments can ask for
 reconcile:
   interval: 2m           # how often to look for deliveries that never came
   evidence: 1h           # how often to hold the audit log against the forge

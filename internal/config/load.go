@@ -40,7 +40,7 @@ func Salvage(path string, environ []string) (Config, error) {
 	raw := file{
 		Listen: defaultListen, DataDir: "/var/lib/coderflow", Database: "sqlite",
 		Docker: dockerFile{Host: "unix:///var/run/docker.sock"},
-		Worker: workerFile{Concurrency: 2}, Reconcile: reconcileKey{Interval: sy.Duration(defaultInterval), Evidence: sy.Duration(defaultEvidence)},
+		Worker: workerFile{Enabled: true, Concurrency: 2, LostAfter: sy.Duration(defaultLostAfter)}, Reconcile: reconcileKey{Interval: sy.Duration(defaultInterval), Evidence: sy.Duration(defaultEvidence)},
 		Log:     logFile{Level: "info", Format: "text"},
 		Sandbox: sandboxFile{Image: defaultImage, Workspaces: "auto", BaseAge: sy.Duration(defaultBaseAge), BaseSize: defaultBaseSize},
 	}

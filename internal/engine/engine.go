@@ -25,6 +25,7 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/node"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/task"
@@ -80,6 +81,12 @@ type Options struct {
 	PublicURL string
 	// PagesURL is where people read its pages; empty where nobody can sign in.
 	PagesURL string
+	// Self is this node as others see it; its id and its places are filled in.
+	Self node.Node
+	// Engineless says that there is no Docker engine here: steps of tasks are other nodes'.
+	Engineless bool
+	// LostAfter is how long another node may be silent before it is taken for dead.
+	LostAfter time.Duration
 	// MaxRunning is how many agents run at once on this node.
 	MaxRunning int
 	// MaxExaminations is how many checks and judges run at once on this node; less than 1: as many as agents.
@@ -101,6 +108,7 @@ type Engine struct {
 	evidence evidenceMemory
 	// holds are the leases of tasks.
 	holds holds
+	peers peers
 }
 
 // New returns an engine. All parts are required.
@@ -113,6 +121,9 @@ func New(o Options) *Engine {
 	}
 	if o.MaxExaminations <= 0 {
 		o.MaxExaminations = o.MaxRunning
+	}
+	if o.LostAfter <= 0 {
+		o.LostAfter = time.Minute
 	}
 	if o.Freezes == nil {
 		o.Freezes = neverFrozen()
@@ -275,6 +286,9 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 	w.t, w.stored = next, next
 	e.Logger.InfoContext(ctx, "task moved", "task", w.t.ID, "from", from, "to", to)
 	e.Failpoint(Moved(to))
+	if reachesOut(from) && !reachesOut(to) {
+		e.scheduleSoon(ctx)
+	}
 	return nil
 }
 

@@ -62,7 +62,7 @@ func newLab(checks ...manifest.Check) *lab {
 		Store: l, Sandbox: l, Storage: labStorage{l: l}, Git: l, Secrets: l, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return l.now },
 		Node: "n1", MaxRunning: 2,
 	})
-	l.w = &work{t: task.Task{ID: "aaaaaaaaaaaa", Environment: "staging", State: task.Proposed}}
+	l.w = &work{t: task.Task{ID: "aaaaaaaaaaaa", Environment: "staging", State: task.Proposed, Run: task.Run{Node: "n1"}}}
 	l.defines(checks...)
 	return l
 }

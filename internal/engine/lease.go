@@ -43,10 +43,6 @@ func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Contex
 	if err != nil {
 		return fmt.Errorf("lease task %s: %w", id, err)
 	}
-	if !e.hasOn(&t) { // the job comes to that node's queue too
-		e.giveBack(ctx, id, owner)
-		return queue.Again(time.Second, fmt.Errorf("task %s is on node %s", id, t.Run.Node))
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})
 	go func() {
@@ -58,7 +54,18 @@ func (e *Engine) withTask(ctx context.Context, id task.ID, f func(context.Contex
 		<-renewed
 		e.giveBack(ctx, id, owner)
 	}()
-	return e.unlessFrozen(ctx, &work{t: t, stored: t}, f)
+	return e.unlessFrozen(ctx, &work{t: t, stored: t}, func(ctx context.Context, w *work) error { return e.ifHere(ctx, w, f) })
+}
+
+// ifHere runs f if this node is the one to work on the task.
+func (e *Engine) ifHere(ctx context.Context, w *work, f func(context.Context, *work) error) error {
+	if e.Engineless || !e.hasOn(&w.t) {
+		return e.elsewhere(ctx, w)
+	}
+	if ours, err := e.settle(ctx, w); err != nil || !ours {
+		return err
+	}
+	return f(ctx, w)
 }
 
 // hasOn reports whether this node may work on the task: what it works with is here, or

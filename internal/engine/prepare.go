@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/task"
@@ -20,26 +22,54 @@ func (e *Engine) admit(ctx context.Context, w *work) error {
 	if err := e.stopped(ctx, &w.t); err != nil {
 		return err
 	}
-	if free, err := e.hasRoom(ctx); err != nil || !free {
-		return err // the sweep and the end of another task look again
-	}
-	w.t.Run.Node = e.Node
-	return e.move(ctx, w, task.Preparing, nil)
-}
-
-// hasRoom reports whether another agent may run on this node now.
-func (e *Engine) hasRoom(ctx context.Context) (bool, error) {
-	open, err := e.Store.OpenTasks(ctx)
+	l, err := e.readLine(ctx)
 	if err != nil {
-		return false, fmt.Errorf("count the running tasks: %w", err)
+		return err
 	}
-	busy := 0
-	for _, t := range open {
-		if (t.State == task.Preparing || t.State == task.Running) && e.hasOn(&t) {
-			busy++
+	back, err := e.comesBack(ctx, &w.t)
+	if err != nil {
+		return err
+	}
+	if !back {
+		if !slices.Contains(l.next(e.self()), w.t.ID) {
+			return nil // [Engine.Schedule] looks again, here and on other nodes
+		}
+		if best, some := l.best(e.lively(), w.t.Environment); some && best.ID != e.Node {
+			return e.enqueue(ctx, []queue.Job{{Kind: queue.Advance, Key: string(w.t.ID), Queue: queue.NodeQueue(best.ID)}})
 		}
 	}
-	return busy < e.MaxRunning, nil
+	w.t.Run.Node = e.Node
+	err = e.move(ctx, w, task.Preparing, func(tx Tx) error {
+		if back {
+			return nil
+		}
+		return e.takePlace(ctx, tx, w.t.ID, l.set, e.self())
+	})
+	if errors.Is(err, errNotYet) {
+		w.t = w.stored
+		return nil
+	}
+	return err
+}
+
+// comesBack reports whether the container of a task that waits for a place is on this node
+// already: others took the node for dead, and it lives.
+func (e *Engine) comesBack(ctx context.Context, t *task.Task) (bool, error) {
+	if !e.returnsTo(t) {
+		return false, nil
+	}
+	status, err := e.Sandbox.Inspect(ctx, containerName(t))
+	if err != nil {
+		return false, fmt.Errorf("inspect the container: %w", err)
+	}
+	return status.State == sandbox.StateRunning || status.State == sandbox.StateExited, nil
+}
+
+// hasRoom reports whether another agent of the environment may run on this node now, beside
+// those of other tasks.
+func (e *Engine) hasRoom(ctx context.Context, t *task.Task) (bool, error) {
+	l, err := e.readLine(ctx)
+	return err == nil && l.room(e.self(), t), err
 }
 
 // prepare pins the base, fills the workspace and starts the container. From
@@ -84,7 +114,7 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 		return fmt.Errorf("read how much output is kept: %w", err)
 	}
 	w.t.Run = task.Run{
-		Node: w.t.Run.Node, Volume: w.t.Run.Volume, Start: w.t.Run.Start, LogFrom: logged,
+		Node: w.t.Run.Node, Volume: w.t.Run.Volume, Start: w.t.Run.Start, LogFrom: e.logFrom(w, container, logged),
 		Container: container.Name, Image: container.ImageID, Agent: agentName(env), StartedAt: e.Now().UTC(),
 	}
 	if env.Model != nil {
@@ -96,6 +126,15 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 			"agent": w.t.Run.Agent, "model": w.t.Run.Model,
 		})
 	})
+}
+
+// logFrom is where the container's output begins in the task's. One that went on while
+// its node was taken for dead has brought some already.
+func (e *Engine) logFrom(w *work, container sandbox.Container, logged int64) int64 {
+	if container.Adopted && w.t.Run.LostNode == e.Node {
+		return w.t.Run.LogFrom
+	}
+	return logged
 }
 
 // describe gathers everything that the container is made of.
@@ -136,8 +175,8 @@ func (e *Engine) environment(ctx context.Context, t *task.Task) (manifest.Enviro
 
 // pinBase decides once which commit the task works on.
 func (e *Engine) pinBase(ctx context.Context, w *work) error {
-	if w.t.BaseCommit != "" {
-		return nil
+	if known, err := e.hasBase(ctx, w); err != nil || known {
+		return err
 	}
 	repository, err := e.Forge.Repository(ctx, w.t.Repository)
 	if errors.Is(err, forge.ErrNotFound) {
@@ -169,6 +208,19 @@ func (e *Engine) pinBase(ctx context.Context, w *work) error {
 			"branch": branch, "commit": commit, "credential": remote.Token.Source,
 		})
 	})
+}
+
+// hasBase reports whether the base is pinned. One that a lost node had fetched, and that is
+// not here, is pinned anew before anything was made of it.
+func (e *Engine) hasBase(ctx context.Context, w *work) (bool, error) {
+	if w.t.BaseCommit == "" || w.t.Run.LostNode == "" || w.t.Round() > 1 {
+		return w.t.BaseCommit != "", nil
+	}
+	_, err := e.Git.IsAncestor(ctx, w.t.Repository, w.t.BaseCommit, w.t.BaseCommit)
+	if errors.Is(err, gitops.ErrObjectMissing) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef, who forge.User) (gitops.Remote, error) {

@@ -18,13 +18,23 @@ import (
 const overlap = 5 * time.Minute
 
 // Sweep has every task at work and every unhandled delivery looked at again. It
-// is what continues after a restart, and after any event that was lost. Tasks
+// is what continues after a restart, and after any event that was lost. Of several
+// processes each looks after what is on its node, and the one that leads after the rest. Tasks
 // that wait for a human cost several reads of the forge each; those are left to
 // [Engine.Reconcile], which comes less often.
 func (e *Engine) Sweep(ctx context.Context) error {
-	tasks, err := e.openTasks(ctx, func(t task.Task) bool { return t.State != task.Proposed })
+	leads := e.Leads()
+	tasks, err := e.openTasks(ctx, func(t task.Task) bool { return t.State != task.Proposed && (leads || t.Run.Node == e.Node) })
 	if err != nil {
 		return err
+	}
+	waiting, err := e.sweepExaminations(ctx)
+	if err != nil {
+		return err
+	}
+	jobs := append(advances(tasks), each(queue.Advance, waiting)...)
+	if !leads {
+		return e.enqueue(ctx, jobs)
 	}
 	deliveries, err := e.Store.UnhandledDeliveries(ctx, time.Minute)
 	if err != nil {
@@ -34,12 +44,7 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	waiting, err := e.sweepExaminations(ctx)
-	if err != nil {
-		return err
-	}
-	jobs := append(advances(tasks), each(queue.Advance, deploying)...)
-	jobs = append(jobs, each(queue.Advance, waiting)...)
+	jobs = append(jobs, each(queue.Advance, deploying)...)
 	for _, id := range deliveries {
 		jobs = append(jobs, queue.Job{Kind: queue.Deliver, Key: id})
 	}

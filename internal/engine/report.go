@@ -236,10 +236,10 @@ func (e *Engine) statusView(ctx context.Context, t *task.Task) (present.StatusVi
 	if t.State == task.Proposed {
 		v.Refused, v.Counted = lastRefusal(t), lastCounted(t)
 	}
-	if !t.State.Ended() && !e.hasOn(t) {
-		v.Server = t.Run.Node
-	}
 	var err error
+	if v.InLine, v.LostNode, err = e.whereabouts(ctx, t); err != nil {
+		return v, err
+	}
 	if v.LandedOn, err = e.landedOn(ctx, t); err != nil {
 		return v, err
 	}

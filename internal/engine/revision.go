@@ -35,7 +35,7 @@ func (e *Engine) revisionWaits(ctx context.Context, w *work) (bool, error) {
 	if len(pending) == 0 || rebases {
 		return false, nil
 	}
-	if free, err := e.hasRoom(ctx); err != nil || free {
+	if free, err := e.hasRoom(ctx, &w.t); err != nil || free {
 		return false, err
 	}
 	return true, e.again(ctx, &w.t, revisionPause)
@@ -83,7 +83,7 @@ func (e *Engine) beginRevision(ctx context.Context, w *work, kind task.FeedbackK
 		}
 	} else {
 		to = task.Preparing
-		if free, err := e.hasRoom(ctx); err != nil || !free {
+		if free, err := e.hasRoom(ctx, &w.t); err != nil || !free {
 			return errors.Join(err, e.again(ctx, &w.t, revisionPause))
 		}
 		if err := e.chooseWorkspace(ctx, w, p); err != nil {
@@ -96,7 +96,13 @@ func (e *Engine) beginRevision(ctx context.Context, w *work, kind task.FeedbackK
 	if err != nil {
 		return err
 	}
-	return e.move(ctx, w, to, func(tx Tx) error {
+	before := w.stored
+	err = e.move(ctx, w, to, func(tx Tx) error {
+		if to == task.Preparing {
+			if err := e.stillRoom(ctx, tx, &before); err != nil {
+				return err
+			}
+		}
 		if err := tx.StartRevision(ctx, r, keys); err != nil {
 			return err
 		}
@@ -105,6 +111,29 @@ func (e *Engine) beginRevision(ctx context.Context, w *work, kind task.FeedbackK
 		})
 		return errors.Join(err, e.auditVoid(ctx, tx, &w.t, p.Digest, void))
 	})
+	if errors.Is(err, errNotYet) {
+		w.t = w.stored
+		return e.again(ctx, &w.t, revisionPause)
+	}
+	return err
+}
+
+// stillRoom fails with errNotYet if there is no room on this node any more, in the
+// transaction that takes it.
+func (e *Engine) stillRoom(ctx context.Context, tx Tx, t *task.Task) error {
+	set, err := e.Manifests.Manifests(ctx)
+	if err != nil {
+		return fmt.Errorf("read the manifests: %w", err)
+	}
+	places, err := tx.LockLine(ctx)
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(places, func(p task.Place) bool { return p.Task == t.ID })
+	if !(line{others, set}).room(e.self(), t) {
+		return errNotYet
+	}
+	return nil
 }
 
 // onTip answers a rebase that has nothing to do: what is up for review, and what was

@@ -65,9 +65,10 @@ type remaking struct {
 }
 
 func (r *remaking) Fetch(context.Context, gitops.Remote, string) (string, error) { return "base", nil }
-func (r *remaking) OpenTasks(context.Context) ([]task.Task, error) {
-	return []task.Task{{State: task.Running}}, nil
+func (r *remaking) Line(context.Context) ([]task.Place, error) {
+	return []task.Place{{Task: "bbbbbbbbbbbb", State: task.Running, Node: "n1"}}, nil
 }
+func (r *remaking) LockLine(ctx context.Context) ([]task.Place, error) { return r.Line(ctx) }
 func (r *remaking) Proposals(context.Context, task.ID) ([]task.Proposal, error) {
 	return []task.Proposal{r.p}, nil
 }

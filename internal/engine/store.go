@@ -9,6 +9,7 @@ import (
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/freeze"
 	"github.com/coderflow/coderflow/internal/judge"
+	"github.com/coderflow/coderflow/internal/node"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/secret"
 	"github.com/coderflow/coderflow/internal/task"
@@ -27,6 +28,7 @@ type Reader interface {
 	UnhandledDeliveries(ctx context.Context, age time.Duration) ([]string, error)
 	Approval(ctx context.Context, id string) (approval.Record, error)
 	DeployReader
+	NodeReader
 	// TaskLog is what the audit log says about a task, oldest first.
 	TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, error)
 	// Examinations are all of a task's, of every revision, oldest first.
@@ -108,6 +110,7 @@ type Tx interface {
 	SaveExamination(ctx context.Context, x task.Examination) error
 	SetMeasured(ctx context.Context, m judge.Measured) error
 	DeployTx
+	NodeTx
 	EvidenceTx
 	// FreezesInForce are those in force, as the transaction sees them.
 	FreezesInForce(ctx context.Context) (freeze.Set, error)
@@ -138,6 +141,9 @@ type Store interface {
 	Lease(ctx context.Context, id task.ID, owner string, ttl time.Duration) (task.Task, error)
 	Renew(ctx context.Context, id task.ID, owner string, ttl time.Duration) error
 	Release(ctx context.Context, id task.ID, owner string) error
+	// Beat is a sign of life of a node; it returns what stood of it before, or fails with
+	// task.ErrNotFound for a new one.
+	Beat(ctx context.Context, n node.Node) (before node.Node, err error)
 	// AppendLog adds output of a container. offset makes it idempotent: bytes up
 	// to it are already stored.
 	AppendLog(ctx context.Context, stream string, offset int64, data []byte) error

@@ -79,6 +79,7 @@ func (e *Environment) check(w wrong) {
 	e.checkJudges(w)
 	e.checkJudgeRules(w)
 	e.Landing.check(w)
+	e.Scheduling.check(w)
 }
 
 func (e *Environment) checkRepositories(w wrong) {

@@ -48,6 +48,8 @@ type Environment struct {
 	Retention Retention `json:"retention" yaml:"retention"`
 	// Deployments is what it deploys by itself.
 	Deployments Deployments `json:"deployments" yaml:"deployments"`
+	// Scheduling says where its agents run, and how many at once.
+	Scheduling Scheduling `json:"scheduling,omitzero" yaml:"scheduling"`
 }
 
 // Repository is a repository by its id at the forge. Name is display text.

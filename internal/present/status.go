@@ -52,8 +52,10 @@ type StatusView struct {
 	Examinations []task.Examination
 	// Output is the end of the agent's output, shown if the task failed.
 	Output string
-	// Server has the work of a task that has not ended, if it is another one than asked.
-	Server string
+	// InLine is where it stands if it waits for a node.
+	InLine task.InLine
+	// LostNode is the name of the node that it waits for because that one is lost.
+	LostNode string
 }
 
 // StatusMarker is how the one status comment of a task is found again.
@@ -77,8 +79,11 @@ func Status(v StatusView) string {
 	if v.Refused != nil {
 		sections = append(sections, "The last approval does not count:\n\n"+missing(*v.Refused))
 	}
-	if v.Server != "" {
-		sections = append(sections, Say("Its work is on another server, %s, and goes on only while that runs.", v.Server).markdown)
+	if v.InLine.Place > 0 {
+		sections = append(sections, inLine(v.InLine))
+	}
+	if v.LostNode != "" {
+		sections = append(sections, Say("Its agent ran on the node %s, which gives no sign of life. The task waits for it.", v.LostNode).markdown)
 	}
 	sections = append(sections, "**Next:** "+v.nextStep())
 	if len(v.Timeline) > 0 {

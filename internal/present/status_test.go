@@ -3,17 +3,41 @@ package present
 import (
 	"strings"
 	"testing"
+
+	"github.com/coderflow/coderflow/internal/task"
 )
 
-// A task whose server is gone would otherwise wait without a word.
-func TestAStatusNamesTheServerThatTheTaskWaitsFor(t *testing.T) {
+// A task whose node is gone would otherwise wait without a word.
+func TestAStatusNamesTheNodeThatTheTaskWaitsFor(t *testing.T) {
 	t.Parallel()
 	v := sampleStatus()
-	if text := Status(v); strings.Contains(text, "another server") {
+	if text := Status(v); strings.Contains(text, "no sign of life") {
 		t.Error(text)
 	}
-	v.Server = "k3j2h1g0f9d8"
-	if text := Status(v); !strings.Contains(text, "Its work is on another server, `k3j2h1g0f9d8`, and goes on only while that runs.") {
+	v.LostNode = "runner-1"
+	if text := Status(v); !strings.Contains(text, "Its agent ran on the node `runner-1`, which gives no sign of life.") {
+		t.Error(text)
+	}
+}
+
+func TestAStatusSaysWhereATaskStandsInLine(t *testing.T) {
+	t.Parallel()
+	for want, in := range map[string]task.InLine{
+		"It is next in line.":                                                    {Place: 1, Waiting: 3},
+		"One task is before it in line.":                                         {Place: 2},
+		"5 tasks are before it in line.":                                         {Place: 6},
+		"About 10 tasks are before it in line.":                                  {Place: 7},
+		"About 30 tasks are before it in line.":                                  {Place: 35},
+		"About 200 tasks are before it in line.":                                 {Place: 181},
+		"It is next in line. What it waits for: `environment <b>x</b> is full`.": {Place: 1, Why: "environment <b>x</b> is full"},
+	} {
+		v := sampleStatus()
+		v.InLine = in
+		if text := Status(v); !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if text := Status(sampleStatus()); strings.Contains(text, "in line") {
 		t.Error(text)
 	}
 }

@@ -114,7 +114,7 @@ func hostileStatus(s string, state task.State) StatusView {
 	v := sampleStatus()
 	v.Task = hostileReview(s).Task
 	v.Task.State, v.Task.LandedCommit, v.Task.Failure = state, s, s
-	v.IssueURL, v.PullRequestURL, v.CommitURL, v.Output, v.LandedOn, v.Server = s, s, s, s, s, s
+	v.IssueURL, v.PullRequestURL, v.CommitURL, v.Output, v.LandedOn, v.LostNode, v.InLine.Why = s, s, s, s, s, s, s
 	d := hostileDecision(s)
 	v.Refused, v.Counted = &d, &d
 	v.Task.Judged = []task.Judgement{{Review: s, URL: s, Reviewer: forge.User{Login: s}, Counted: true}}

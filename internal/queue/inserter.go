@@ -72,13 +72,13 @@ func NewInserter(db *sql.DB, d Dialect) (*Inserter, error) {
 
 // Insert enqueues jobs in tx: they exist if and only if tx commits.
 //
-// A job that is already waiting and will start no later is not enqueued twice,
+// A job that is already waiting in its queue and will start no later is not enqueued twice,
 // so that sweeps and repeated hints cannot pile up jobs. A job that already
 // runs does not count: it may have looked before tx changed anything.
 func (i *Inserter) Insert(ctx context.Context, tx *sql.Tx, jobs ...Job) error {
 	// One order for everybody, so that two transactions never wait for each other.
 	jobs = slices.SortedFunc(slices.Values(jobs), func(a, b Job) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key), a.RunAt.Compare(b.RunAt))
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Queue, b.Queue), a.RunAt.Compare(b.RunAt))
 	})
 	for _, j := range jobs {
 		if j.Kind == "" || j.Key == "" {
@@ -98,12 +98,13 @@ func (i *Inserter) insert(ctx context.Context, tx *sql.Tx, j Job) error {
 	}
 	// The coarser of River's two precisions, so that equal times stay equal.
 	at = at.UTC().Truncate(time.Millisecond)
+	j.Queue = cmp.Or(j.Queue, Anybody)
 	waiting, err := i.waiting(ctx, tx, j, at)
 	if err != nil || waiting {
 		return err
 	}
 	inserted, err := i.client.InsertTx(ctx, tx, step{Job: j.Kind, Key: j.Key}, &river.InsertOpts{
-		ScheduledAt: at, MaxAttempts: riverAttempts,
+		Queue: j.Queue, ScheduledAt: at, MaxAttempts: riverAttempts,
 	})
 	if err != nil {
 		return fmt.Errorf("insert: %w", err)
@@ -117,14 +118,14 @@ func (i *Inserter) insert(ctx context.Context, tx *sql.Tx, j Job) error {
 // row no longer matches. On SQLite the transaction excludes every other writer.
 var waitingSQL = map[Dialect]string{
 	SQLite: `SELECT id FROM river_job WHERE kind = 'step' AND state IN ('available', 'scheduled')
-		AND json_extract(args, '$.job') = ? AND json_extract(args, '$.key') = ? AND scheduled_at <= ? LIMIT 1`,
+		AND json_extract(args, '$.job') = ? AND json_extract(args, '$.key') = ? AND queue = ? AND scheduled_at <= ? LIMIT 1`,
 	Postgres: `SELECT id FROM river_job WHERE kind = 'step' AND state IN ('available', 'scheduled')
-		AND args @> jsonb_build_object('job', $1::text, 'key', $2::text) AND scheduled_at <= $3 LIMIT 1 FOR UPDATE`,
+		AND args @> jsonb_build_object('job', $1::text, 'key', $2::text) AND queue = $3 AND scheduled_at <= $4 LIMIT 1 FOR UPDATE`,
 }
 
 func (i *Inserter) waiting(ctx context.Context, tx *sql.Tx, j Job, by time.Time) (bool, error) {
 	var id int64
-	err := tx.QueryRowContext(ctx, waitingSQL[i.dialect], string(j.Kind), j.Key, riverTime(i.dialect, by)).Scan(&id)
+	err := tx.QueryRowContext(ctx, waitingSQL[i.dialect], string(j.Kind), j.Key, j.Queue, riverTime(i.dialect, by)).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

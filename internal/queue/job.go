@@ -25,6 +25,18 @@ const (
 type Job struct {
 	Kind Kind
 	Key  string
+	// Queue is who works it: [Anybody] if empty, [Workers], or [NodeQueue] of one.
+	Queue string
 	// RunAt delays the job; the zero time means at once.
 	RunAt time.Time
 }
+
+// Queues. Each process works [Anybody]'s; those with a Docker engine work [Workers]' and
+// their own too.
+const (
+	Anybody = "default" // River's name for it, which processes from before there were others know
+	Workers = "workers"
+)
+
+// NodeQueue is the queue of what only one node can do.
+func NodeQueue(node string) string { return "node_" + node }

@@ -26,9 +26,11 @@ type Options struct {
 	DB       *sql.DB
 	Dialect  Dialect
 	Handlers map[Kind]Handler
-	// Workers is how many jobs run at once; 0 means 8.
+	// Workers is how many jobs of each queue run at once; 0 means 8.
 	Workers int
-	Logger  *slog.Logger
+	// Queues are those that it works; none means [Anybody].
+	Queues []string
+	Logger *slog.Logger
 	// PollInterval is how often an idle queue looks for jobs; 0 means 150 ms.
 	PollInterval time.Duration
 	// JobTimeout cancels a handler's context; 0 means 2 minutes.
@@ -104,7 +106,7 @@ func New(o Options) (*Queue, error) {
 		CompletedJobRetentionPeriod: time.Hour,
 		CancelledJobRetentionPeriod: 30 * 24 * time.Hour, // those given up
 		Logger:                      q.quiet,
-		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}},
+		Queues:                      o.queues(),
 		Workers:                     workers,
 	})
 	if err != nil {
@@ -120,6 +122,9 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.MaxAttempts, 20)
 	orDefault(&o.StopGrace, 5*time.Second)
 	orDefault(&o.LostAfter, time.Minute)
+	if len(o.Queues) == 0 {
+		o.Queues = []string{Anybody}
+	}
 	if o.Node == "" {
 		o.Node = "process-" + crand.Text()
 	}
@@ -130,6 +135,14 @@ func (o Options) withDefaults() Options {
 		o.OnDiscard = func(context.Context, Job, error) {}
 	}
 	return o
+}
+
+func (o Options) queues() map[string]river.QueueConfig {
+	all := map[string]river.QueueConfig{}
+	for _, name := range o.Queues {
+		all[name] = river.QueueConfig{MaxWorkers: o.Workers}
+	}
+	return all
 }
 
 func orDefault[T int | time.Duration](value *T, fallback T) {

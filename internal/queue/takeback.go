@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 )
@@ -39,6 +40,25 @@ func (q *Queue) takeBack(ctx context.Context) error {
 	}
 	if _, err := q.options.DB.ExecContext(ctx, resignSQL[q.options.Dialect], q.options.Node); err != nil {
 		return fmt.Errorf("end the former leadership: %w", err)
+	}
+	return nil
+}
+
+// rehomeSQL gives the jobs of a node to every worker.
+var rehomeSQL = map[Dialect]string{
+	SQLite:   `UPDATE river_job SET queue = ? WHERE queue = ? AND state IN ('available', 'scheduled', 'retryable', 'running')`,
+	Postgres: `UPDATE river_job SET queue = $1 WHERE queue = $2 AND state IN ('available', 'scheduled', 'retryable', 'running')`,
+}
+
+// Rehome gives the jobs of a node that is taken for dead to the others, in the caller's
+// transaction: those that waited for it, and those that it ran. One that it still runs,
+// because it lives after all, is run beside it; leases and epochs fence the two.
+func Rehome(ctx context.Context, tx *sql.Tx, d Dialect, node string) error {
+	if _, err := tx.ExecContext(ctx, takeBackSQL[d], node); err != nil {
+		return fmt.Errorf("make the running jobs of node %s available: %w", node, err)
+	}
+	if _, err := tx.ExecContext(ctx, rehomeSQL[d], Workers, NodeQueue(node)); err != nil {
+		return fmt.Errorf("give the jobs of node %s to others: %w", node, err)
 	}
 	return nil
 }

@@ -82,15 +82,19 @@ func (s *Store) Release(ctx context.Context, id task.ID, owner string) error {
 // ReleaseAll ends every lease of the owner, and of owners named "owner/…". A
 // node calls it when it starts: whoever held them died with its former process.
 func (s *Store) ReleaseAll(ctx context.Context, owner string) (released int64, err error) {
-	prefix := text(owner) + "/"
-	query := s.write.NewUpdate().Model((*taskRow)(nil)).
-		Set("lease_owner = ''").Set("lease_until = NULL").
-		Where("lease_owner = ? OR substr(lease_owner, 1, ?) = ?", text(owner), len([]rune(prefix)), prefix)
-	released, err = s.update(ctx, query)
+	released, err = s.update(ctx, leasesOf(s.write, owner))
 	if err != nil {
 		return 0, fmt.Errorf("release the leases of %s: %w", owner, err)
 	}
 	return released, nil
+}
+
+// leasesOf ends every lease of the owner, and of owners named "owner/…".
+func leasesOf(db bun.IDB, owner string) *bun.UpdateQuery {
+	prefix := text(owner) + "/"
+	return db.NewUpdate().Model((*taskRow)(nil)).
+		Set("lease_owner = ''").Set("lease_until = NULL").
+		Where("lease_owner = ? OR substr(lease_owner, 1, ?) = ?", text(owner), len([]rune(prefix)), prefix)
 }
 
 // update runs one statement as a transaction of its own.

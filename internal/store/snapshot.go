@@ -26,6 +26,7 @@ type rower interface {
 var notBackedUp = []backup.Left{
 	{What: "sign_ins", Why: "sign-ins that were under way begin anew; their codes are secrets"},
 	{What: "heartbeats", Why: "they say that a server runs"},
+	{What: "nodes", Why: "a node says that it is there when it starts"},
 	{What: "river_*", Why: "jobs are hints; the server makes them anew when it starts"},
 	{What: "schema_versions", Why: "the header has the version"},
 }

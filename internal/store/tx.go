@@ -51,6 +51,9 @@ func (s *Store) InTx(ctx context.Context, f func(*Tx) error) error {
 		return err
 	}
 	if len(t.jobs) > 0 {
+		if err := t.address(ctx); err != nil {
+			return err
+		}
 		if err := s.jobs.Insert(ctx, tx.Tx, t.jobs...); err != nil {
 			return err
 		}

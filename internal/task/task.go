@@ -167,6 +167,9 @@ type Run struct {
 	// Node has the container, the workspace and the objects of the change: every step
 	// from there on is that node's. Empty in tasks from before there were several.
 	Node string `json:"node,omitempty"`
+	// LostNode is the one that had the task before it was lost. If that one comes back first,
+	// its container goes on.
+	LostNode string `json:"lostNode,omitempty"`
 	// LogFrom is where the container's output begins in the task's output, in bytes: a
 	// revision's container has one of its own.
 	LogFrom int64 `json:"logFrom,omitempty"`

@@ -98,6 +98,8 @@ type API struct {
 	Receipts Receipts
 	// Freezes stop everything in an emergency; nil: nothing is ever frozen.
 	Freezes FreezeDesk
+	// Nodes are the processes that share the database.
+	Nodes NodeDesk
 	// System tells how the server is.
 	System SystemDesk
 	// Chains are how tasks came to what they did.
@@ -220,6 +222,10 @@ func (s *server) apiRows() []apiRow {
 			query: []string{"environment"}, body: taking[freezeBody](maxBody), handle: setFreeze},
 		{method: http.MethodDelete, path: "/freezes", permission: policy.EnvironmentsFreeze, on: onServer, orServer: policy.EnvironmentsFreeze, whileFrozen: true,
 			query: []string{"environment"}, handle: liftFreeze},
+		{method: get, path: "/nodes", permission: policy.ServerManage, on: onWhole, handle: listNodes},
+		{method: post, path: "/nodes/:node/drain", permission: policy.ServerManage, on: onWhole, whileFrozen: true, handle: changeNode(NodeDesk.Drain)},
+		{method: post, path: "/nodes/:node/resume", permission: policy.ServerManage, on: onWhole, whileFrozen: true, handle: changeNode(NodeDesk.Resume)},
+		{method: http.MethodDelete, path: "/nodes/:node", permission: policy.ServerManage, on: onWhole, whileFrozen: true, handle: changeNode(NodeDesk.Forget)},
 		{method: get, path: "/secrets", permission: policy.SecretsManage, on: onEnvironments,
 			query: []string{"environment"}, handle: listSecrets},
 		{method: post, path: "/secrets", permission: policy.SecretsManage, on: onServer,

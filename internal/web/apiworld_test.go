@@ -81,8 +81,8 @@ func newAPIWorld(t *testing.T, limits Limits, bindings ...policy.Binding) *apiWo
 		Inbox: &inbox{}, GitHub: hook{}, Metrics: http.NotFoundHandler(),
 		API: &API{
 			Tokens: w, Policies: w, Tasks: w, TaskBook: w, Comparisons: w, Records: w, Limits: limits, Manifests: w, Site: w, TokenDesk: w, SecretDesk: w, Deployments: w, Receipts: receiptDesk{w}, Chains: w, Evidence: &w.evidenceBook,
-			Freezes: &freezeBook{},
-			Format:  func(task.Task) activity.Format { return activity.Text },
+			Freezes: &freezeBook{}, Nodes: nodeBook{},
+			Format: func(task.Task) activity.Format { return activity.Text },
 		},
 		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: &w.output, mu: &w.mu}, nil)), Now: w.clock,
 	}

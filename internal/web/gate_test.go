@@ -16,6 +16,7 @@ func TestThreat06And40And52NoRouteStartsApprovesOrGetsAroundTheGate(t *testing.T
 	never := map[policy.Permission]bool{policy.TasksCreate: true, policy.TasksApprove: true}
 	writes := map[string]bool{
 		"/tasks/:id/cancel": true, "/manifests": true, "/tokens": true, "/tokens/:id/revoke": true, "/secrets": true, "/secrets/remove": true,
+		"/nodes/:node/drain": true, "/nodes/:node/resume": true, "/nodes/:node": true, // where steps are done, not which
 		"/freezes":         true, // stops what the gate would let go on, and gives nothing of its own
 		"/audit/reconcile": true, // reads the forge and notes what differs; mends nothing, and no decision reads it
 		"/deployments":     true, // engine.RequestDeployment decides: the approval, the person, the environment's gate

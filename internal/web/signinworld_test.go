@@ -56,7 +56,7 @@ func newSignInWorld(t *testing.T, secure bool, limits ...Limits) *signInWorld {
 	provider := signin.NewOIDC(signin.OIDCConfig{
 		Name: "own", Title: "Own <b>", Issuer: w.issuer.URL, ClientID: "flow", ClientSecret: "hush", SubjectClaim: "sub", HTTP: signin.NewHTTPClient(), Now: time.Now,
 	})
-	w.parts = &API{Tokens: signInTokens{w.store}, Policies: w.api, Tasks: w.api, TaskBook: w.api, Comparisons: comparing{}, Format: w.api.options.API.Format, Manifests: w.api, Deployments: w.api, Chains: w.api, Records: w.api, TokenDesk: w.api, SecretDesk: w.api, Freezes: w.api.options.API.Freezes}
+	w.parts = &API{Tokens: signInTokens{w.store}, Policies: w.api, Tasks: w.api, TaskBook: w.api, Comparisons: comparing{}, Format: w.api.options.API.Format, Manifests: w.api, Deployments: w.api, Chains: w.api, Records: w.api, TokenDesk: w.api, SecretDesk: w.api, Freezes: w.api.options.API.Freezes, Nodes: nodeBook{}}
 	if len(limits) > 0 {
 		w.parts.Limits = limits[0]
 	}

@@ -75,6 +75,7 @@ type systemPage struct {
 	Environment  string
 	Jobs         []queue.Count
 	States       []stateCount
+	Nodes        []nodeView
 	Held         Holdings
 	Problems     []string // parts that could not be read
 }
@@ -125,6 +126,9 @@ func showSystem(c *call) error {
 			view.States = append(view.States, stateCount{state, n})
 		}
 	}
+	list, err := c.s.API.Nodes.Nodes(ctx)
+	part("nodes", err)
+	view.Nodes = collect(list, viewNode)
 	view.Held, err = desk.Held(ctx)
 	part("containers", err)
 	set, err := c.s.API.Freezes.Freezes(ctx)

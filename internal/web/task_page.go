@@ -65,6 +65,12 @@ func (c *call) head(tab string, p *task.Proposal) (taskHead, error) {
 		held := viewFreeze(f)
 		h.Frozen = &held
 	}
+	if err != nil {
+		return h, err
+	}
+	if h.Line, err = c.line(c.task); h.Line != nil {
+		h.Next = h.Line.words()
+	}
 	return h, err
 }
 

@@ -90,6 +90,9 @@ func showTask(c *call) error {
 		held := viewFreeze(f)
 		view.Frozen = &held
 	}
+	if view.Line, err = c.line(c.task); err != nil {
+		return err
+	}
 	return c.JSON(http.StatusOK, view)
 }
 

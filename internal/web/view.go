@@ -63,6 +63,8 @@ type taskView struct {
 	UpdatedAt     time.Time `json:"updatedAt"`
 	// Frozen is the freeze that holds it up; only of one task, not in lists.
 	Frozen *freezeView `json:"frozen,omitempty"`
+	// Line is where it stands if it waits for a node; only of one task, not in lists.
+	Line *lineView `json:"line,omitempty"`
 }
 
 func viewTask(t task.Task) taskView {
