@@ -31,7 +31,7 @@ var classes = map[string]Class{
 	string(DeployRequested): Decision, string(DeployRefused): Decision,
 
 	"manifests": Administrative, "storage": Administrative, "secret": Administrative, "token": Administrative, "git_token": Administrative, "audit": Administrative,
-	"node": Administrative,
+	"node":    Administrative,
 	"receipt": Administrative, "restore": Administrative, "backup": Administrative, "checkpoint": Administrative, "evidence": Administrative,
 	string(DeployRemoved): Administrative,
 }

@@ -52,24 +52,28 @@ func (s *Store) Beat(ctx context.Context, n node.Node) (before node.Node, err er
 	if e.err != nil {
 		return before, e.err
 	}
+	fresh := false
 	err = s.InTx(ctx, func(t *Tx) error {
 		var stored nodeRow
-		found := t.scan(ctx, t.tx.NewSelect().Model(&stored).Where("id = ?", row.ID))
-		if found == nil {
-			before, found = stored.node()
+		err := t.scan(ctx, t.tx.NewSelect().Model(&stored).Where("id = ?", row.ID))
+		if fresh = errors.Is(err, task.ErrNotFound); err == nil {
+			before, err = stored.node()
 		}
-		if found != nil && !errors.Is(found, task.ErrNotFound) {
-			return found
+		if err != nil && !fresh {
+			return err
 		}
-		_, err := t.exec(ctx, t.tx.NewInsert().Model(row).On("CONFLICT (id) DO UPDATE").
+		_, err = t.exec(ctx, t.tx.NewInsert().Model(row).On("CONFLICT (id) DO UPDATE").
 			Set("name = EXCLUDED.name").Set("labels = EXCLUDED.labels").Set("slots = EXCLUDED.slots").Set("version = EXCLUDED.version").Set("serves = EXCLUDED.serves").
 			Set("started_at = EXCLUDED.started_at").Set("seen_at = EXCLUDED.seen_at").Set("lost_at = NULL").Returning("NULL"))
-		return errors.Join(err, found)
+		return err
 	})
-	if err != nil && !errors.Is(err, task.ErrNotFound) {
+	if err == nil && fresh {
+		err = task.ErrNotFound
+	}
+	if err != nil {
 		return before, fmt.Errorf("give a sign of life of node %s: %w", n.ID, err)
 	}
-	return before, err
+	return before, nil
 }
 
 // Nodes lists the processes that share the database, by name.
