@@ -25,8 +25,9 @@ import (
 // ErrPack is a pack that is not exactly what the proposal adds to its base.
 var ErrPack = errors.New("the stored objects are not those of the proposal")
 
-// maxPack bounds a pack, in bytes. What bounds a proposal is far below.
-const maxPack = 1 << 30
+// maxPack bounds a pack, in bytes. A proposal is bounded far below that by its diff, which
+// says more than the pack does.
+const maxPack = 256 << 20
 
 // Export is the pack of a proposal's objects. Contents may be in it as differences from
 // those of the base, so that a line in a large file costs a line.
