@@ -27,6 +27,7 @@ var says = map[audit.Action][]string{
 	audit.ProposalRecorded:  {"base", "tree", "digest"},
 	audit.ProposalIntent:    {"carrier", "digest"},
 	audit.ProposalPublished: {"pullRequest", "carrier", "digest", "credential"},
+	audit.ProposalBrought:   {"node", "revision", "digest", "base", "tree"},
 	audit.RevisionAsked:     {"feedback", "kind", "url", "about", "policyVersion", "text"},
 	audit.RevisionStarted:   {"revision", "kind", "after", "digest", "feedback"},
 	audit.RevisionEnded:     {"revision", "state", "digest"},

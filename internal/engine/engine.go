@@ -101,6 +101,8 @@ type Engine struct {
 	evidence evidenceMemory
 	// holds are the leases of tasks.
 	holds holds
+	// packing is what keepObjects has to look at.
+	packing packing
 }
 
 // New returns an engine. All parts are required.

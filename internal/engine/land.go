@@ -17,6 +17,9 @@ import (
 
 // land makes the commit and pushes it. The forge is read before each of the two.
 func (e *Engine) land(ctx context.Context, w *work) error {
+	if err := e.bringNewest(ctx, w); err != nil {
+		return err
+	}
 	grant, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand)
 	if err != nil {
 		return e.approvalFell(ctx, w, err)

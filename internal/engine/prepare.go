@@ -137,7 +137,7 @@ func (e *Engine) environment(ctx context.Context, t *task.Task) (manifest.Enviro
 // pinBase decides once which commit the task works on.
 func (e *Engine) pinBase(ctx context.Context, w *work) error {
 	if w.t.BaseCommit != "" {
-		return nil
+		return e.bringBase(ctx, w)
 	}
 	repository, err := e.Forge.Repository(ctx, w.t.Repository)
 	if errors.Is(err, forge.ErrNotFound) {

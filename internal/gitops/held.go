@@ -10,57 +10,46 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// Held is what a mirror has of a proposal.
-type Held struct {
-	Base   bool // its base, as it came from the forge
-	Result bool // its tree, on that base
+// HoldsBase reports whether the mirror keeps the commit as a base that came from the forge.
+func (g *Git) HoldsBase(ctx context.Context, repo forge.RepositoryRef, commit string) (bool, error) {
+	kept, err := g.keptAt(ctx, repo, baseRefs+commit)
+	return kept != nil, err
 }
 
-// All reports whether nothing is missing.
-func (h Held) All() bool { return h.Base && h.Result }
-
-// Holds looks at what keeps a proposal in the mirror of its repository. It makes none.
-func (g *Git) Holds(ctx context.Context, r ResultRequest) (Held, error) {
-	m, err := g.presentMirror(r.Repository)
-	if errors.Is(err, ErrObjectMissing) {
-		return Held{}, nil
-	}
-	if err != nil {
-		return Held{}, err
-	}
-	if err := errors.Join(checkID("commit", r.Base), checkID("tree", r.Tree)); err != nil {
-		return Held{}, err
-	}
-	base, tree := baseRefs+r.Base, treeRef(r.Task, r.Revision)
-	out, err := g.output(ctx, invocation{gitDir: m.dir, args: []string{
-		"for-each-ref", "--format=%(refname) %(tree) %(parent)", base, tree,
-	}})
-	if err != nil {
-		return Held{}, fmt.Errorf("look for what keeps revision %d of task %s: %w", r.Revision, r.Task, err)
-	}
-	var held Held
-	for line := range strings.Lines(out) {
-		name, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		held.Base = held.Base || name == base
-		held.Result = held.Result || name == tree && rest == r.Tree+" "+r.Base
-	}
-	return held, nil
+// HoldsResult reports whether it keeps the proposal's tree, on its base.
+func (g *Git) HoldsResult(ctx context.Context, r ResultRequest) (bool, error) {
+	kept, err := g.keptAt(ctx, r.Repository, treeRef(r.Task, r.Revision))
+	return len(kept) == 3 && kept[1] == r.Tree && kept[2] == r.Base, err
 }
 
-// HoldsCarrier reports whether the mirror keeps the commit as the carrier of that revision.
+// HoldsCarrier reports whether it keeps the commit as the carrier of that revision.
 func (g *Git) HoldsCarrier(ctx context.Context, repo forge.RepositoryRef, id task.ID, revision int, commit string) (bool, error) {
+	kept, err := g.keptAt(ctx, repo, carrierRef(id, revision))
+	return len(kept) > 0 && kept[0] == commit, err
+}
+
+// keptAt is the commit that a ref of ours keeps, its tree and its parents; nil if there is
+// none. It makes no mirror.
+func (g *Git) keptAt(ctx context.Context, repo forge.RepositoryRef, ref string) ([]string, error) {
 	m, err := g.presentMirror(repo)
 	if errors.Is(err, ErrObjectMissing) {
-		return false, nil
-	}
-	if err == nil {
-		err = checkID("commit", commit)
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	found, err := g.refsAt(ctx, m, commit, carrierRef(id, revision))
-	return len(found) > 0, err
+	out, err := g.output(ctx, invocation{gitDir: m.dir, args: []string{
+		"for-each-ref", "--format=%(refname) %(objectname) %(tree) %(parent)", ref,
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("look for %s in the mirror of %s: %w", ref, m.key, err)
+	}
+	for line := range strings.Lines(out) { // the ref, or those below it
+		if fields := strings.Fields(line); len(fields) > 2 && fields[0] == ref {
+			return fields[1:], nil
+		}
+	}
+	return nil, nil
 }
 
 // FetchBase brings a commit that was on the branch once, and that the proposal of the task
