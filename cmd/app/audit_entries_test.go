@@ -36,6 +36,7 @@ var says = map[audit.Action][]string{
 	audit.ApprovalRecorded:  {"approval", "digest", "review", "reviews", "landing.at", "landing.committer.name", "landing.message"},
 	audit.ApprovalReasons:   {"approval", "digest", "review", "decision.reason.text", "decision.policyVersion", "replay"},
 	audit.ApprovalVoid:      {"approval", "digest", "decision.reason.text", "decision.policyVersion"},
+	audit.CommitKept:        {"approval", "commit", "tree", "parent", "outcome"},
 	audit.PushIntent:        {"approval", "commit", "ref"},
 	audit.PushDone:          {"approval", "commit", "ref", "outcome", "credential"},
 	audit.DeployRequested:   {"deployment", "environment", "profile", "profileVersion", "commit", "requestedBy", "decision.reason.text", "decision.policyVersion"},

@@ -47,6 +47,9 @@ func (e *Engine) bring(ctx context.Context, t *task.Task, who forge.User, p task
 		if err := e.importPack(ctx, p); err != nil {
 			return fmt.Errorf("bring revision %d of task %s here: %w", p.Revision, p.Task, err)
 		}
+		if err := e.keepAgain(ctx, t, p); err != nil { // they are for people to fetch; no step needs one
+			e.Logger.WarnContext(ctx, "a commit that was kept is not on this server", "task", t.ID, "error", err)
+		}
 	}
 	return e.note(ctx, t, audit.ProposalBrought, detail)
 }
@@ -96,6 +99,31 @@ func (e *Engine) importPack(ctx context.Context, p task.Proposal) error {
 		return err
 	}
 	return e.Git.Import(ctx, resultOf(p), pack)
+}
+
+// keepAgain makes the commits again that approvals of the proposal made to be kept.
+func (e *Engine) keepAgain(ctx context.Context, t *task.Task, p task.Proposal) error {
+	for _, j := range t.Judged {
+		if j.Kept == "" {
+			continue
+		}
+		records, err := e.Store.KeptUnder(ctx, j.Kept)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			if r.Task != p.Task || r.Revision != p.Revision {
+				continue
+			}
+			err := e.Git.CommitAgain(ctx, p.Repository, r.ID, gitops.Landing{
+				Tree: p.Tree, Parent: p.BaseCommit, Author: r.Approver, At: r.At, Message: r.Message,
+			}, j.Kept)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // bringCarriers makes the carriers up to a revision's again where this node has not made

@@ -65,6 +65,8 @@ type GitObjects interface {
 	FetchBase(ctx context.Context, remote gitops.Remote, commit, branch string, id task.ID) error
 	Export(ctx context.Context, r gitops.ResultRequest) (pack []byte, err error)
 	Import(ctx context.Context, r gitops.ResultRequest, pack io.Reader) error
+	// CommitAgain makes exactly the commit that an approval made before, to be kept.
+	CommitAgain(ctx context.Context, repo forge.RepositoryRef, approvalID string, l gitops.Landing, want string) error
 }
 
 // Sandbox runs the agents' containers; see package sandbox.

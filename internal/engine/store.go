@@ -86,6 +86,8 @@ type PackReader interface {
 	Pack(ctx context.Context, id task.ID, revision int) (io.Reader, error)
 	// ProposalsWithoutPack lists, by task, the revisions of which none is kept, where it can be of use.
 	ProposalsWithoutPack(ctx context.Context) (map[task.ID][]int, error)
+	// KeptUnder lists the approvals that made the commit to be kept.
+	KeptUnder(ctx context.Context, commit string) ([]approval.Record, error)
 }
 
 // Tx is one transaction: what is written here becomes visible together, with
