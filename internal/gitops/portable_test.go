@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/coderflow/coderflow/internal/forge"
 )
 
 // built makes a proposal's tree and its pack.
@@ -330,4 +332,35 @@ func forgotten(u *upstream) {
 	u.git("update-ref", "-d", "refs/heads/"+testTask.Branch())
 	u.git("reflog", "expire", "--expire=now", "--all")
 	u.git("-c", "gc.pruneExpire=now", "gc", "--quiet", "--prune=now")
+}
+
+func TestACommitIsMadeAgainOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	g, u, base := newBase(t, text("a", "1"))
+	r, pack := built(t, g, base, put("b", "2"))
+	l := Landing{Tree: r.Tree, Parent: base, Author: forge.User{Login: "tom", Subject: forge.Subject{Host: forge.GitHub, ID: "7"}}, At: time.Unix(1_700_000_000, 0), Message: "Fix"}
+	l.Committer = g.opts.Committer
+	want, _, err := l.Object()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := other(t, u)
+	if err := second.CommitAgain(t.Context(), testRepo, "abc", l, want); err == nil {
+		t.Error("made without its tree")
+	}
+	if err := second.Import(t.Context(), r, bytes.NewReader(pack)); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.CommitAgain(t.Context(), testRepo, "abc", l, base); err == nil {
+		t.Error("another commit was made")
+	}
+	if refs := inMirror(t, second, "for-each-ref", landingRefs); refs != "" {
+		t.Errorf("kept all the same: %s", refs)
+	}
+	for range 2 {
+		if err := second.CommitAgain(t.Context(), testRepo, "abc", l, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantEqual(t, "the commit", strings.TrimSpace(inMirror(t, second, "rev-parse", landingRefs+"abc")), want)
 }
