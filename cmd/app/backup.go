@@ -204,7 +204,7 @@ func (b backupRun) header(x *store.Snapshot, key *audit.Key) backup.Header {
 		left = append(left, backup.Left{What: "a signature", Why: auditKeyFile + " is not in the data directory"})
 	}
 	if !b.git {
-		left = append(left, backup.Left{What: "git objects", Why: "--no-git: proposals that wait, and commits that were kept and not pushed, cannot be landed"})
+		left = append(left, backup.Left{What: "git objects", Why: "--no-git: what the forge does not give any more, and proposals from before their objects were kept in the database, cannot be landed"})
 	}
 	return backup.Header{Program: version, TakenAt: time.Now(), Schema: x.Schema, Database: string(b.db.Dialect()), Tables: x.Tables, LeftOut: left}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,9 +24,19 @@ import (
 // A backup is taken between the approval and the push, and another proposal waits.
 // Then everything goes on: push, deployment, a second approval. Then the machine is
 // lost, and what is restored pushes nothing twice, deploys nothing twice and takes no
-// review from before, on either database.
+// review from before, on either database. The mirrors need not be in the backup.
 func TestARestoredServerDoesNothingTwice(t *testing.T) {
 	t.Parallel()
+	for _, more := range [][]string{{}, {"--no-git"}} {
+		t.Run(strings.Join(append([]string{"backup"}, more...), " "), func(t *testing.T) {
+			t.Parallel()
+			doesNothingTwice(t, more...)
+		})
+	}
+}
+
+func doesNothingTwice(t *testing.T, more ...string) {
+	t.Helper()
 	w := newStoppedWorld(t, withScript(once("deployment")), withExtra(looksOften))
 	w.start()
 	waiting := w.taskOf(w.run(maria).Number, task.Proposed)
@@ -37,7 +48,7 @@ func TestARestoredServerDoesNothingTwice(t *testing.T) {
 	w.died()
 	file, identity := filepath.Join(w.dir, "backup.cfb"), w.identity()
 	w.must("secrets", "set", "staging/DB_PASSWORD", "--for", "deploy", "-f", w.file("password", "correct-horse-battery"))
-	w.must("backup", file, "--recipient", identity.Recipient().String())
+	w.must(append([]string{"backup", file, "--recipient", identity.Recipient().String()}, more...)...)
 	w.holdsNoPlainSecret(file, "correct-horse-battery")
 
 	w.start()
@@ -50,7 +61,7 @@ func TestARestoredServerDoesNothingTwice(t *testing.T) {
 	if err := os.Rename(filepath.Join(w.dir, "data"), filepath.Join(w.dir, "lost")); err != nil {
 		t.Fatal(err)
 	}
-	w.restoredElsewhere(file)
+	w.restoredElsewhere(file, 1-len(more))
 	key := w.file("identity", identity.String())
 	newest := filepath.Join(w.dir, "lost", auditCheckpointFile)
 	said := w.must("restore", file, "--identity", key, "--checkpoint", newest)
@@ -87,9 +98,9 @@ func TestARestoredServerDoesNothingTwice(t *testing.T) {
 }
 
 // restoredElsewhere verifies the backup and restores it into PostgreSQL.
-func (w *world) restoredElsewhere(file string) {
+func (w *world) restoredElsewhere(file string, mirrors int) {
 	w.t.Helper()
-	if out := w.mustAt("", "backup", "verify", file); !strings.Contains(out, "the backup holds") || !strings.Contains(out, "git          1 mirrors") {
+	if out := w.mustAt("", "backup", "verify", file); !strings.Contains(out, "the backup holds") || !strings.Contains(out, fmt.Sprintf("git          %d mirrors", mirrors)) {
 		w.t.Error(out)
 	}
 	config, err := os.ReadFile(w.in.config)

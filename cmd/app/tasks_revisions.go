@@ -107,7 +107,7 @@ type comparisons struct{ engine *engine.Engine }
 
 // Between implements web.Comparisons.
 func (c comparisons) Between(ctx context.Context, from, to task.Proposal) ([]byte, error) {
-	compared, err := c.engine.Git.Compare(ctx, gitops.CompareRequest{Repository: to.Repository, From: from.Tree, To: to.Tree})
+	compared, err := c.engine.Between(ctx, from, to)
 	switch {
 	case errors.Is(err, gitops.ErrObjectMissing):
 		return nil, task.ErrNotFound

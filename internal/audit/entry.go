@@ -29,6 +29,7 @@ const (
 	ProposalRecorded  Action = "proposal.recorded"
 	ProposalIntent    Action = "proposal.publish_intended"
 	ProposalPublished Action = "proposal.published"
+	ProposalBrought   Action = "proposal.brought" // to a server that did not make it
 	CheckAsked        Action = "check.asked"
 	CheckEnded        Action = "check.ended"
 	JudgeAsked        Action = "judge.asked"

@@ -46,12 +46,16 @@ func (e *Engine) deployRun(ctx context.Context, w *work, run *deploy.Run) error 
 // mayDeploy reads the forge again and returns the grant for exactly this run, under
 // which it may go on, or withholds it.
 func (e *Engine) mayDeploy(ctx context.Context, w *work, run *deploy.Run) (approval.Grant, bool, error) {
+	missing := e.bringNewest(ctx, w) // before the gate is asked: it may take a while
 	grant, err := e.Gate.RedeemDeployment(ctx, run.ApprovalID, run.Deployment())
 	if refused := (*approval.RefusedError)(nil); errors.As(err, &refused) {
 		return grant, false, e.withhold(ctx, w, run, refused.Decision.Reason.Refusals()...)
 	}
 	if err != nil {
 		return grant, false, fmt.Errorf("redeem approval %s: %w", run.ApprovalID, err)
+	}
+	if missing != nil {
+		return grant, false, missing
 	}
 	commit, err := e.Git.Commit(ctx, grant)
 	if err != nil {

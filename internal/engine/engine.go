@@ -109,6 +109,8 @@ type Engine struct {
 	// holds are the leases of tasks.
 	holds holds
 	peers peers
+	// packing is what keepObjects has to look at.
+	packing packing
 }
 
 // New returns an engine. All parts are required.

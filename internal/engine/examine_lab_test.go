@@ -129,6 +129,11 @@ func (l *lab) Tripwire(context.Context, string) (*secret.Tripwire, error) { retu
 func (l *lab) Redactor(context.Context, string) (*secret.Redactor, error) {
 	return secret.NewRedactor(), nil
 }
+func (l *lab) HoldsBase(context.Context, forge.RepositoryRef, string) (bool, error) { return true, nil }
+func (l *lab) HoldsResult(context.Context, gitops.ResultRequest) (bool, error)      { return true, nil }
+func (l *lab) HoldsCarrier(context.Context, forge.RepositoryRef, task.ID, int, string) (bool, error) {
+	return true, nil
+}
 func (l *lab) ResultCommit(_ context.Context, r gitops.ResultRequest) (string, error) {
 	return "result of " + r.Tree + " on " + r.Base, nil
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/coderflow/coderflow/internal/agent"
-	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/task"
@@ -38,9 +37,10 @@ func (e *Engine) startExamination(ctx context.Context, kind examiner, o *examine
 
 // examinationSpec fills the workspaces of an examination and says what its container is.
 func (e *Engine) examinationSpec(ctx context.Context, kind examiner, o *examined, d wantedExamination, x *task.Examination) (sandbox.Spec, error) {
-	commit, err := e.Git.ResultCommit(ctx, gitops.ResultRequest{
-		Repository: o.p.Repository, Task: o.p.Task, Revision: o.p.Revision, Base: o.p.BaseCommit, Tree: o.p.Tree,
-	})
+	if err := e.bring(ctx, &o.t, o.t.Requester, o.p); err != nil {
+		return sandbox.Spec{}, err
+	}
+	commit, err := e.Git.ResultCommit(ctx, resultOf(o.p))
 	if err != nil {
 		return sandbox.Spec{}, fmt.Errorf("read the result tree: %w", err)
 	}

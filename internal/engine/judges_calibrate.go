@@ -169,7 +169,7 @@ var errNoSample = errors.New("no defect of the catalogue fits its lines")
 
 // seed copies a past change with one defect in a line that it adds.
 func (e *Engine) seed(ctx context.Context, samples Samples, t task.Task, p task.Proposal) (sample, error) {
-	commit, err := e.Git.ResultCommit(ctx, gitops.ResultRequest{Repository: p.Repository, Task: p.Task, Revision: p.Revision, Base: p.BaseCommit, Tree: p.Tree})
+	commit, err := e.Git.ResultCommit(ctx, resultOf(p))
 	if err != nil {
 		return sample{}, err
 	}

@@ -17,9 +17,13 @@ import (
 
 // land makes the commit and pushes it. The forge is read before each of the two.
 func (e *Engine) land(ctx context.Context, w *work) error {
+	missing := e.bringNewest(ctx, w) // which may take a while: the gate is asked afterwards, whatever came of it
 	grant, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand)
 	if err != nil {
 		return e.approvalFell(ctx, w, err)
+	}
+	if missing != nil {
+		return missing
 	}
 	commit, err := e.Git.Commit(ctx, grant)
 	if err != nil {

@@ -177,6 +177,11 @@ type pipeGits struct {
 	w *pipeWorld
 }
 
+func (pipeGits) HoldsBase(context.Context, forge.RepositoryRef, string) (bool, error) {
+	return true, nil
+}
+func (pipeGits) HoldsResult(context.Context, gitops.ResultRequest) (bool, error) { return true, nil }
+
 func (g pipeGits) Commit(context.Context, approval.Grant) (string, error) { return pipeLanded, nil }
 
 func (g pipeGits) Fetch(_ context.Context, _ gitops.Remote, branch string) (string, error) {

@@ -45,6 +45,7 @@ type Git interface {
 	BuildTree(ctx context.Context, r gitops.BuildRequest) (gitops.Result, error)
 	// ResultCommit is a commit of a proposal's result tree, to fill workspaces with; it is never pushed.
 	ResultCommit(ctx context.Context, r gitops.ResultRequest) (commit string, err error)
+	GitObjects
 	Rebase(ctx context.Context, r gitops.RebaseRequest) (gitops.Result, error)
 	Compare(ctx context.Context, r gitops.CompareRequest) (gitops.Comparison, error)
 	Carrier(ctx context.Context, r gitops.CarrierRequest) (commit string, err error)
@@ -53,6 +54,19 @@ type Git interface {
 	IsAncestor(ctx context.Context, repo forge.RepositoryRef, commit, of string) (bool, error)
 	Commit(ctx context.Context, grant approval.Grant) (commit string, err error)
 	Land(ctx context.Context, grant approval.Grant, credential approval.Credential, url string) (gitops.PushOutcome, error)
+}
+
+// GitObjects takes what proposals are made of from one mirror to another.
+type GitObjects interface {
+	HoldsBase(ctx context.Context, repo forge.RepositoryRef, commit string) (bool, error)
+	HoldsResult(ctx context.Context, r gitops.ResultRequest) (bool, error)
+	HoldsCarrier(ctx context.Context, repo forge.RepositoryRef, id task.ID, revision int, commit string) (bool, error)
+	// FetchBase brings a commit that was on the branch once; gitops.ErrObjectMissing if it is nowhere to be had.
+	FetchBase(ctx context.Context, remote gitops.Remote, commit, branch string, id task.ID) error
+	Export(ctx context.Context, r gitops.ResultRequest) (pack []byte, err error)
+	Import(ctx context.Context, r gitops.ResultRequest, pack io.Reader) error
+	// CommitAgain makes exactly the commit that an approval made before, to be kept.
+	CommitAgain(ctx context.Context, repo forge.RepositoryRef, approvalID string, l gitops.Landing, want string) error
 }
 
 // Sandbox runs the agents' containers; see package sandbox.

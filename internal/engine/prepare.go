@@ -175,8 +175,8 @@ func (e *Engine) environment(ctx context.Context, t *task.Task) (manifest.Enviro
 
 // pinBase decides once which commit the task works on.
 func (e *Engine) pinBase(ctx context.Context, w *work) error {
-	if known, err := e.hasBase(ctx, w); err != nil || known {
-		return err
+	if w.t.BaseCommit != "" {
+		return e.bringBase(ctx, w)
 	}
 	repository, err := e.Forge.Repository(ctx, w.t.Repository)
 	if errors.Is(err, forge.ErrNotFound) {
@@ -208,19 +208,6 @@ func (e *Engine) pinBase(ctx context.Context, w *work) error {
 			"branch": branch, "commit": commit, "credential": remote.Token.Source,
 		})
 	})
-}
-
-// hasBase reports whether the base is pinned. One that a lost node had fetched, and that is
-// not here, is pinned anew before anything was made of it.
-func (e *Engine) hasBase(ctx context.Context, w *work) (bool, error) {
-	if w.t.BaseCommit == "" || w.t.Run.LostNode == "" || w.t.Round() > 1 {
-		return w.t.BaseCommit != "", nil
-	}
-	_, err := e.Git.IsAncestor(ctx, w.t.Repository, w.t.BaseCommit, w.t.BaseCommit)
-	if errors.Is(err, gitops.ErrObjectMissing) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 func (e *Engine) remote(ctx context.Context, ref forge.RepositoryRef, who forge.User) (gitops.Remote, error) {

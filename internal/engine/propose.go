@@ -120,8 +120,15 @@ func (e *Engine) recordProposal(ctx context.Context, w *work, base string, resul
 		CreatedAt: e.Now().UTC().Truncate(time.Second),
 	}
 	p.Digest = p.ComputeDigest()
-	err := e.Store.InTx(ctx, func(tx Tx) error {
+	pack, err := e.Git.Export(ctx, resultOf(p))
+	if err != nil {
+		return task.Proposal{}, fmt.Errorf("pack the proposal: %w", err)
+	}
+	err = e.Store.InTx(ctx, func(tx Tx) error {
 		if err := tx.InsertProposal(ctx, p); err != nil {
+			return err
+		}
+		if err := tx.InsertPack(ctx, p.Task, p.Revision, pack); err != nil { // or there is no proposal
 			return err
 		}
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalRecorded, map[string]any{
@@ -190,10 +197,10 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal, former ta
 	if p.Carrier != "" {
 		return nil
 	}
-	commit, err := e.Git.Carrier(ctx, gitops.CarrierRequest{
-		Repository: p.Repository, Base: p.BaseCommit, Task: p.Task, Revision: p.Revision,
-		Previous: former.Carrier, PreviousBase: former.BaseCommit, Patch: p.Diff, Subject: carrierSubject(w.t, *p), Date: p.CreatedAt,
-	})
+	if err := e.bringCarriers(ctx, w, former); err != nil {
+		return err
+	}
+	commit, err := e.Git.Carrier(ctx, carrierOf(w.t, *p, former))
 	if err != nil {
 		return fmt.Errorf("make the carrier commit: %w", err)
 	}
@@ -205,6 +212,15 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal, former ta
 		}
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalIntent, map[string]any{"carrier": commit, "digest": p.Digest})
 	})
+}
+
+// carrierOf says what a proposal's carrier is. All of it is recorded, so that it is the
+// same commit on every node.
+func carrierOf(t task.Task, p, former task.Proposal) gitops.CarrierRequest {
+	return gitops.CarrierRequest{
+		Repository: p.Repository, Base: p.BaseCommit, Task: p.Task, Revision: p.Revision,
+		Previous: former.Carrier, PreviousBase: former.BaseCommit, Patch: p.Diff, Subject: carrierSubject(t, p), Date: p.CreatedAt,
+	}
 }
 
 func carrierSubject(t task.Task, p task.Proposal) string {

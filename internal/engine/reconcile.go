@@ -34,7 +34,7 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	}
 	jobs := append(advances(tasks), each(queue.Advance, waiting)...)
 	if !leads {
-		return e.enqueue(ctx, jobs)
+		return errors.Join(e.enqueue(ctx, jobs), e.keepObjects(ctx))
 	}
 	deliveries, err := e.Store.UnhandledDeliveries(ctx, time.Minute)
 	if err != nil {
@@ -48,7 +48,7 @@ func (e *Engine) Sweep(ctx context.Context) error {
 	for _, id := range deliveries {
 		jobs = append(jobs, queue.Job{Kind: queue.Deliver, Key: id})
 	}
-	return e.enqueue(ctx, jobs)
+	return errors.Join(e.enqueue(ctx, jobs), e.keepObjects(ctx))
 }
 
 func (e *Engine) openTasks(ctx context.Context, wanted func(task.Task) bool) ([]task.Task, error) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
-	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -91,7 +90,7 @@ func (e *Engine) beginRevision(ctx context.Context, w *work, kind task.FeedbackK
 		}
 	}
 	r := task.Revision{Task: w.t.ID, Number: w.t.Round() + 1, Kind: kind, State: task.RevisionMaking, After: p.Revision, StartedAt: e.Now().UTC()}
-	w.t.Revision, w.t.Failure = r.Number, ""
+	w.t.Revision, w.t.Failure, w.t.Run.Node = r.Number, "", e.Node // where it is made
 	void, err := e.voidReviews(ctx, w, reviews, fmt.Sprintf("revision %d was asked for, which replaces what was reviewed; it takes a new review of that", r.Number))
 	if err != nil {
 		return err
@@ -259,9 +258,10 @@ func (e *Engine) chooseWorkspace(ctx context.Context, w *work, p task.Proposal) 
 			return nil
 		}
 	}
-	commit, err := e.Git.ResultCommit(ctx, gitops.ResultRequest{
-		Repository: w.t.Repository, Task: w.t.ID, Revision: p.Revision, Base: p.BaseCommit, Tree: p.Tree,
-	})
+	if err := e.bring(ctx, &w.t, w.t.Requester, p); err != nil {
+		return err
+	}
+	commit, err := e.Git.ResultCommit(ctx, resultOf(p))
 	if err != nil {
 		return fmt.Errorf("make a commit of what is up for review: %w", err)
 	}

@@ -82,6 +82,9 @@ func (e *Engine) promptOf(ctx context.Context, t *task.Task, c prompt.Convention
 
 // rebase makes the same change on the tip of the base branch. No agent runs for it.
 func (e *Engine) rebase(ctx context.Context, w *work, env manifest.Environment, former task.Proposal) (task.Proposal, error) {
+	if err := e.bring(ctx, &w.t, w.t.Requester, former); err != nil {
+		return task.Proposal{}, err
+	}
 	tip, err := e.tipOf(ctx, w)
 	if err != nil {
 		return task.Proposal{}, err

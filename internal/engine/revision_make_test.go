@@ -47,7 +47,11 @@ func (r rebased) Rebase(_ context.Context, q gitops.RebaseRequest) (gitops.Resul
 	return gitops.Result{Tree: "rebased"}, nil
 }
 func (r rebased) InsertProposal(context.Context, task.Proposal) error { return nil }
-func (r rebased) InTx(_ context.Context, f func(Tx) error) error      { return f(r) }
+func (r rebased) Export(context.Context, gitops.ResultRequest) ([]byte, error) {
+	return []byte("pack"), nil
+}
+func (r rebased) InsertPack(context.Context, task.ID, int, []byte) error { return nil }
+func (r rebased) InTx(_ context.Context, f func(Tx) error) error         { return f(r) }
 
 // Threat 35: what became a secret since the change was made is not published again by a
 // rebase, for which no container is collected.

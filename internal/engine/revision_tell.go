@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/coderflow/coderflow/internal/forge"
-	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/present"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -78,7 +77,7 @@ func (e *Engine) revisionView(ctx context.Context, t *task.Task, r task.Revision
 			v.Former = p
 		}
 	}
-	between, err := e.Git.Compare(ctx, gitops.CompareRequest{Repository: t.Repository, From: v.Former.Tree, To: v.Proposal.Tree})
+	between, err := e.between(ctx, t, t.Requester, v.Former, v.Proposal)
 	if err != nil {
 		return v, fmt.Errorf("compare revision %d with %d: %w", r.Number, r.After, err)
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
@@ -77,7 +78,18 @@ type TaskReader interface {
 	LatestTask(ctx context.Context, repo forge.RepositoryRef, topic forge.Topic) (task.Task, error)
 	// Proposal is the newest revision of the task's proposal that was not dropped.
 	Proposal(ctx context.Context, id task.ID) (task.Proposal, error)
+	PackReader
 	RevisionReader
+}
+
+// PackReader reads what proposals are made of.
+type PackReader interface {
+	// Pack is the pack of a proposal's objects, to be read once; task.ErrNotFound if none is kept.
+	Pack(ctx context.Context, id task.ID, revision int) (io.Reader, error)
+	// ProposalsWithoutPack lists, by task, the revisions of which none is kept, where it can be of use.
+	ProposalsWithoutPack(ctx context.Context) (map[task.ID][]int, error)
+	// KeptUnder lists the approvals that made the commit to be kept.
+	KeptUnder(ctx context.Context, commit string) ([]approval.Record, error)
 }
 
 // Tx is one transaction: what is written here becomes visible together, with
@@ -97,6 +109,8 @@ type Tx interface {
 	VariantTx
 	// InsertProposal stores a revision once; storing it again is no error if the digest is the same.
 	InsertProposal(ctx context.Context, p task.Proposal) error
+	// InsertPack keeps the pack of a proposal's objects; the first one stands.
+	InsertPack(ctx context.Context, id task.ID, revision int, pack []byte) error
 	SetCarrier(ctx context.Context, id task.ID, revision int, commit string) error
 	RevisionTx
 	// InsertApproval stores an approval once by its id. (A revision can have

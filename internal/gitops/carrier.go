@@ -81,7 +81,7 @@ func (g *Git) Carrier(ctx context.Context, req CarrierRequest) (commit string, e
 	if err != nil {
 		return "", fmt.Errorf("make the proposal commit: %w", err)
 	}
-	return commit, q.admit(ctx, req.Base, commit, fmt.Sprintf("%s%s/%d", carrierRefs, req.Task, req.Revision))
+	return commit, q.admit(ctx, req.Base, commit, carrierRef(req.Task, req.Revision))
 }
 
 func (q *quarantine) carrierTree(ctx context.Context, req CarrierRequest) (string, error) {

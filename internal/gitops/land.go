@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -44,6 +45,33 @@ func (g *Git) Commit(ctx context.Context, grant approval.Grant) (commit string, 
 		return "", fmt.Errorf("commit for approval %s: %w", grant.ApprovalID(), err)
 	}
 	return commit, q.admit(ctx, grant.Base(), commit, landingRefs+grant.ApprovalID())
+}
+
+// CommitAgain makes a commit again that an approval made on another server, to be kept there:
+// want is its id, and nothing but that commit is made. Nothing pushes it: [Git.Land] pushes
+// what it makes of a grant.
+func (g *Git) CommitAgain(ctx context.Context, repo forge.RepositoryRef, approvalID string, l Landing, want string) error {
+	if !approvalPattern.MatchString(approvalID) {
+		return fmt.Errorf("approval id %.100q is malformed", approvalID)
+	}
+	m, err := g.openMirror(ctx, repo)
+	if err != nil {
+		return err
+	}
+	q, err := g.newQuarantine(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer q.drop(ctx)
+	l.Committer = g.opts.Committer
+	commit, err := q.writeCommit(ctx, l.text())
+	if err == nil && commit != want {
+		err = fmt.Errorf("it is %s now and was %.80q", commit, want)
+	}
+	if err != nil {
+		return fmt.Errorf("make the commit of approval %s again: %w", approvalID, err)
+	}
+	return q.admit(ctx, l.Parent, commit, landingRefs+approvalID)
 }
 
 // Land pushes the commit that the grant permits to the ref that the grant names,

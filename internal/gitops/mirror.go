@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/task"
 )
 
 // mirror is a bare repository with the objects of one repository at a forge.
@@ -31,6 +32,14 @@ const (
 
 	checkpointRefs = "refs/coderflow/checkpoints/" // + branch: the checkpoint of the audit log that was made last
 )
+
+// treeRef keeps the result tree of a proposal.
+func treeRef(id task.ID, revision int) string { return fmt.Sprintf("%s%s/%d", treeRefs, id, revision) }
+
+// carrierRef keeps its carrier.
+func carrierRef(id task.ID, revision int) string {
+	return fmt.Sprintf("%s%s/%d", carrierRefs, id, revision)
+}
 
 // mirrorConfig is the whole configuration of a mirror. Everything else is said
 // on each command line.

@@ -2,7 +2,6 @@ package gitops
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/coderflow/coderflow/internal/forge"
@@ -29,7 +28,7 @@ func (g *Git) ResultCommit(ctx context.Context, r ResultRequest) (string, error)
 		return "", err
 	}
 	want := g.keeper(r.Base, r.Tree)
-	ref := fmt.Sprintf("%s%s/%d", treeRefs, r.Task, r.Revision)
+	ref := treeRef(r.Task, r.Revision)
 	kept, err := g.output(ctx, invocation{gitDir: m.dir, args: []string{"rev-parse", "--verify", "--quiet", "--end-of-options", ref}})
 	if err == nil && strings.TrimSpace(kept) == want.id() {
 		return want.id(), nil

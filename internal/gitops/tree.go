@@ -97,5 +97,5 @@ func (q *quarantine) admitTree(ctx context.Context, req BuildRequest, tree strin
 	if err != nil {
 		return err
 	}
-	return q.admit(ctx, req.Base, keeper, fmt.Sprintf("%s%s/%d", treeRefs, req.Task, req.Revision))
+	return q.admit(ctx, req.Base, keeper, treeRef(req.Task, req.Revision))
 }

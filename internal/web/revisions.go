@@ -12,8 +12,8 @@ import (
 
 // Comparisons say in what two proposals of a task differ.
 type Comparisons interface {
-	// Between is the diff from one result to the other. It fails with task.ErrNotFound
-	// if this server has not got them, and with ErrDiffTooLong.
+	// Between is the diff from one result to the other, which are brought to this server
+	// first. It fails with task.ErrNotFound if they are nowhere to be had, and with ErrDiffTooLong.
 	Between(ctx context.Context, from, to task.Proposal) ([]byte, error)
 }
 
@@ -65,7 +65,7 @@ func (c *call) between(from, to task.Proposal) ([]byte, error) {
 	diff, err := c.s.API.Comparisons.Between(c.Request().Context(), from, to)
 	switch {
 	case errors.Is(err, task.ErrNotFound):
-		return nil, &apiError{status: http.StatusNotFound, text: "the results of these revisions are on another server than the one that answers: " + c.task.Run.Node}
+		return nil, &apiError{status: http.StatusNotFound, text: "the results of these revisions are not to be had: they were made by another server before such results were kept in the database, or their base is not at the forge any more"}
 	case errors.Is(err, ErrDiffTooLong):
 		return nil, &apiError{status: http.StatusRequestEntityTooLarge, text: ErrDiffTooLong.Error()}
 	}
