@@ -25,6 +25,7 @@ import (
 	"github.com/coderflow/coderflow/internal/sandbox/docker"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
+	"github.com/coderflow/coderflow/internal/telemetry/otlp"
 	"github.com/coderflow/coderflow/internal/web"
 )
 
@@ -35,6 +36,7 @@ type house struct {
 	queue   *queue.Queue
 	runner  *docker.Runner
 	witness *witness
+	spans   *otlp.Exporter // nil: nothing is traced
 	closers []io.Closer
 }
 
@@ -65,6 +67,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.closers = append(h.closers, lock)
+	log = log.With("node", node)
 	db, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -82,7 +85,10 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.closers = append(h.closers, h.runner)
-	hub, err := newForges(cfg, log)
+	figures := newFigures(db, log)
+	watch := &observer{figures: figures.work, tracer: h.traced(cfg.Tracing, node, figures.work, log)}
+	figures.watch = watch
+	hub, err := newObservedForges(cfg, log, watch)
 	if err != nil {
 		return err
 	}
@@ -101,8 +107,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		Freezes: freezes, Forge: hub, Ledger: db, Policies: gateRules{rules}, Read: command.ParseReview, Armory: rules, Now: time.Now,
 		Restored: restored,
 	}
-	figures := newFigures(db, log)
-	figures.registry.MustRegister(freezeFigures{freezes})
+	figures.registry.MustRegister(freezeFigures{freezes}, containerFigures(h.runner, log))
 	models, err := newModels(cfg, db, figures, log, out)
 	if err != nil {
 		return err
@@ -111,13 +116,13 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	kept := newPurse(cfg, db, models.vault, log)
 	h.engine = engine.New(engine.Options{
 		People: kept.people(), OwnFallback: kept != nil && cfg.GitHub.OAuth.GitFallback,
-		Store: engineStore{db}, Forge: hub, Git: git, Committer: committer, Sandbox: h.runner, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
+		Store: engineStore{db}, Forge: hub, Git: observedGit{git, watch}, Committer: committer, Sandbox: observedSandbox{h.runner, watch}, Storage: h.runner, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
 		Bases:   sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
 		Freezes: freezes, Pauser: h.runner, OpenWays: openWays{models}, Tokens: hub,
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
-		Deployer: &deploy.Executor{Containers: h.runner, Pipelines: hub.pipelines(), Image: cfg.Sandbox.Image},
+		Deployer: &deploy.Executor{Containers: observedContainers{h.runner, watch}, Pipelines: hub.pipelines(), Image: cfg.Sandbox.Image},
 		Admins:   cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL, PagesURL: pagesURL(cfg),
-		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
+		Observer: watch, MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
 	})
 	gate.History = h.engine.History()
 	if _, err := db.ReleaseAll(ctx, node); err != nil {
@@ -125,7 +130,9 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	}
 	h.queue, err = queue.New(queue.Options{
 		DB: db.DB(), Dialect: db.Dialect(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
-		Handlers: map[queue.Kind]queue.Handler{queue.Deliver: h.engine.Deliver, queue.Advance: h.engine.Advance, queue.Merge: h.engine.Merged},
+		Handlers: map[queue.Kind]queue.Handler{
+			queue.Deliver: watch.job(queue.Deliver, h.engine.Deliver), queue.Advance: watch.job(queue.Advance, h.engine.Advance), queue.Merge: watch.job(queue.Merge, h.engine.Merged),
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("make the job queue: %w", err)
@@ -136,11 +143,11 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	}
 	api := newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness)
 	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
-	h.handler = web.New(web.Options{
+	h.handler = watch.webhooks(web.New(web.Options{
 		Inbox: h.engine, GitHub: onGitHub, AzureDevOps: onAzure, Audit: h.witness, Logger: log, Now: time.Now,
 		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
 		API: api,
-	})
+	}))
 	return nil
 }
 

@@ -26,16 +26,20 @@ type forges struct{ forge.Hosts }
 
 // newForges makes the adapters that are configured. It talks to no forge.
 func newForges(cfg config.Config, log *slog.Logger) (forges, error) {
+	return newObservedForges(cfg, log, nil)
+}
+
+func newObservedForges(cfg config.Config, log *slog.Logger, watch *observer) (forges, error) {
 	f := forges{forge.Hosts{}}
 	if cfg.GitHub != nil {
-		hub, err := newGitHub(*cfg.GitHub, log)
+		hub, err := newGitHub(*cfg.GitHub, log, watch)
 		if err != nil {
 			return f, err
 		}
 		f.Hosts[forge.GitHub] = hub
 	}
 	if cfg.AzureDevOps != nil {
-		azure, err := newAzureDevOps(*cfg.AzureDevOps, log)
+		azure, err := newAzureDevOps(*cfg.AzureDevOps, log, watch)
 		if err != nil {
 			return f, err
 		}
@@ -55,10 +59,10 @@ func (f forges) pipelines() deploy.Pipelines {
 	return nil
 }
 
-func newGitHub(c config.GitHub, log *slog.Logger) (*github.Adapter, error) {
+func newGitHub(c config.GitHub, log *slog.Logger, watch *observer) (*github.Adapter, error) {
 	return github.New(github.Config{
 		APIURL: c.APIURL, GraphQLURL: c.GraphQLURL, GitURL: c.GitURL,
-		AppID: c.AppID, PrivateKey: []byte(c.PrivateKey.Reveal()), Logger: log,
+		AppID: c.AppID, PrivateKey: []byte(c.PrivateKey.Reveal()), Logger: log, Observe: watch.called(forge.GitHub),
 	})
 }
 

@@ -74,6 +74,7 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	if err := h.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(fmt.Errorf("start the job queue: %w", err), listener.Close())
 	}
+	defer h.export(ctx)()
 	defer h.followFreezes(ctx)()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace) })

@@ -52,8 +52,11 @@ var table = []row{
 	{"internal/manifest", "environments, profiles and bindings as they are applied",
 		[]string{"internal/agent", "internal/approval", "internal/deploy", "internal/forge", "internal/gitops", "internal/guestproto",
 			"internal/policy", "internal/sandbox", "internal/strictyaml"}, nil},
-	{"internal/config", "coderflow.yaml", []string{"internal/forge", "internal/strictyaml"}, nil},
+	{"internal/config", "coderflow.yaml", []string{"internal/forge", "internal/strictyaml"}, []string{"golang.org/x/net/http/httpguts"}},
 	{"internal/strictyaml", "YAML with every problem at its place", nil, yaml},
+
+	{"internal/telemetry", "what work is about, in log lines and spans", nil, nil},
+	{"internal/telemetry/otlp", "spans for a collector", []string{"internal/telemetry"}, []string{"go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"}},
 
 	{"internal/forge/wire", "what every request of an adapter passes", nil, nil},
 	{"internal/forge/github", "adapter of GitHub", []string{"internal/forge", "internal/forge/wire"},
