@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,6 +36,7 @@ type house struct {
 	runner  *docker.Runner
 	witness *witness
 	spans   *otlp.Exporter // nil: nothing is traced
+	parked  chan struct{}  // closed once no step goes on
 	closers []io.Closer
 }
 
@@ -54,7 +54,7 @@ func build(ctx context.Context, cfg config.Config, log *slog.Logger, out outside
 	if cfg.GitHub == nil && cfg.AzureDevOps == nil {
 		return nil, errNoForge
 	}
-	h := &house{}
+	h := &house{parked: make(chan struct{})}
 	if err := h.wire(ctx, cfg, log, out); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
@@ -85,7 +85,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return err
 	}
 	h.closers = append(h.closers, h.runner)
-	figures := newFigures(db, log)
+	figures := newFigures(db, h.runner, log)
 	watch := &observer{figures: figures.work, tracer: h.traced(cfg.Tracing, node, figures.work, log)}
 	figures.watch = watch
 	hub, err := newObservedForges(cfg, log, watch)
@@ -107,7 +107,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		Freezes: freezes, Forge: hub, Ledger: db, Policies: gateRules{rules}, Read: command.ParseReview, Armory: rules, Now: time.Now,
 		Restored: restored,
 	}
-	figures.registry.MustRegister(freezeFigures{freezes}, containerFigures(h.runner, log))
+	figures.registry.MustRegister(freezeFigures{freezes})
 	models, err := newModels(cfg, db, figures, log, out)
 	if err != nil {
 		return err
@@ -145,33 +145,9 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
 	h.handler = watch.webhooks(web.New(web.Options{
 		Inbox: h.engine, GitHub: onGitHub, AzureDevOps: onAzure, Audit: h.witness, Logger: log, Now: time.Now,
-		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
+		Probes: probes(db, h.queue, h.runner, hub, cfg.DataDir, guestPath(cfg)), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
 		API: api,
 	}))
-	return nil
-}
-
-func probes(db *store.Store, runner *docker.Runner, hub forges, dataDir string) []web.Probe {
-	return slices.Concat([]web.Probe{
-		{Name: "database", Check: db.Ping, Fix: "the database cannot be written to: see the server's log"},
-		{Name: "docker", Check: runner.Ping, Fix: "the Docker engine does not answer: start it or check docker.host"},
-	}, hub.probes(), []web.Probe{
-		{Name: "disk", Check: func(context.Context) error { return roomIn(dataDir) }, Fix: "the data directory is full: make room on its disk; nothing is lost, and what waits goes on by itself"},
-	})
-}
-
-// leastRoom is how many bytes of the data directory's disk a server needs free to
-// write down what it does.
-const leastRoom = 32 << 20
-
-func roomIn(dir string) error {
-	var about syscall.Statfs_t
-	if err := syscall.Statfs(dir, &about); err != nil {
-		return fmt.Errorf("look at the disk of %s: %w", dir, err)
-	}
-	if free := about.Bavail * uint64(about.Bsize); free < leastRoom { //nolint:gosec // a block has a size above zero
-		return fmt.Errorf("%s has %d MiB free, which is less than %d", dir, free>>20, leastRoom>>20)
-	}
 	return nil
 }
 
@@ -191,14 +167,7 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store
 }
 
 func newRunner(cfg config.Config, node string, log *slog.Logger) (*docker.Runner, error) {
-	guest := cfg.Sandbox.Guest
-	if guest == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find the guest helper: %w", err)
-		}
-		guest = filepath.Join(filepath.Dir(self), "coderflow-guest")
-	}
+	guest := guestPath(cfg)
 	if _, err := os.Stat(guest); err != nil {
 		return nil, fmt.Errorf("the guest helper is missing: %w; `make build` makes bin/coderflow-guest, sandbox.guest says where it is", err)
 	}

@@ -97,9 +97,13 @@ func (f forges) RevokeTokens(ctx context.Context, covers func(forge.RepositoryRe
 
 // probes tell whether each forge answers. The one of a single forge is called forge.
 func (f forges) probes() []web.Probe {
+	causes := map[string]string{
+		forge.GitHub:      "the forge does not answer or refuses the App",
+		forge.AzureDevOps: "the forge does not answer or refuses the credential",
+	}
 	fixes := map[string]string{
-		forge.GitHub:      "the forge does not answer or refuses the App: check github.apiURL, appID and the key",
-		forge.AzureDevOps: "the forge does not answer or refuses the credential: check azureDevOps.organizationURL and the token or service principal; coderflow doctor says more",
+		forge.GitHub:      "check github.apiURL, appID and the key; coderflow doctor says more",
+		forge.AzureDevOps: "check azureDevOps.organizationURL and the token or service principal; coderflow doctor says more",
 	}
 	var probes []web.Probe
 	for _, host := range []string{forge.GitHub, forge.AzureDevOps} {
@@ -111,7 +115,7 @@ func (f forges) probes() []web.Probe {
 		if len(f.Hosts) > 1 {
 			name += "-" + host
 		}
-		probes = append(probes, web.Probe{Name: name, Check: of.Ping, Fix: fixes[host]})
+		probes = append(probes, web.Probe{Name: name, Check: of.Ping, Cause: causes[host], Fix: fixes[host]})
 	}
 	return probes
 }

@@ -77,7 +77,7 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 	defer h.export(ctx)()
 	defer h.followFreezes(ctx)()
 	work, ctx := errgroup.WithContext(ctx)
-	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace) })
+	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace, h.parked) })
 	work.Go(func() error {
 		return every(ctx, log, min(sweepInterval, cfg.Reconcile.Interval), "sweep", h.engine.Sweep)
 	})

@@ -47,3 +47,10 @@ func Waits(ctx context.Context, db *sql.DB, d Dialect) (waits []Wait, err error)
 	}
 	return waits, nil
 }
+
+// Free is how many more jobs this process could work now.
+func (q *Queue) Free() int {
+	q.running.mu.Lock()
+	defer q.running.mu.Unlock()
+	return max(q.options.Workers-len(q.running.ids), 0)
+}
