@@ -29,7 +29,8 @@ type figures struct {
 	watch *observer
 }
 
-func newFigures(db *store.Store, log *slog.Logger) *figures {
+// newFigures reads containers of a node, too; nil: there is none here.
+func newFigures(db *store.Store, node containerLister, log *slog.Logger) *figures {
 	f := &figures{
 		registry: prometheus.NewRegistry(), work: newWorkFigures(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -55,7 +56,7 @@ func newFigures(db *store.Store, log *slog.Logger) *figures {
 	f.registry.MustRegister(f.requests, f.tokens, f.cost, f.redacted, f.firstByte, info, openTasks{db, log}, canaries{db, log}, differences{db, log},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	f.work.register(f.registry)
-	f.registry.MustRegister(sharedFigures(db, log)...)
+	f.registry.MustRegister(newLooked(db, node, log))
 	for name, pool := range db.Pools() {
 		f.registry.MustRegister(collectors.NewDBStatsCollector(pool, name))
 	}
