@@ -26,7 +26,7 @@ var table = []row{
 	{"cmd/guest", "the helper inside containers", []string{"internal/guestproto"}, []string{"golang.org/x/sys"}},
 
 	{"internal/web", "webhooks, API, pages: thin handlers",
-		plus(domain, "internal/agent/activity", "internal/console", "internal/engine", "internal/judge", "internal/manifest", "internal/queue", "internal/receipt", "internal/secret", "internal/signin", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
+		plus(domain, "internal/agent/activity", "internal/console", "internal/engine", "internal/judge", "internal/manifest", "internal/queue", "internal/receipt", "internal/secret", "internal/signin", "internal/telemetry", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
 	{"internal/engine", "the steps, the reconciler, the ports they need",
 		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/judge", "internal/manifest",
 			"internal/present", "internal/prompt", "internal/queue", "internal/receipt", "internal/sandbox", "internal/secret"), []string{"golang.org/x/sync"}},
