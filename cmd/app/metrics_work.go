@@ -77,6 +77,15 @@ func gauged(name, help string, labels ...string) *prometheus.GaugeVec {
 	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 }
 
+// serves has the figures of a forge there from the start.
+func (f *workFigures) serves(forge string) {
+	f.retries.WithLabelValues(forge)
+	f.limited.WithLabelValues(forge)
+	for _, outcome := range webhookOutcomes {
+		f.webhooks.WithLabelValues(forge, outcome)
+	}
+}
+
 // called counts a request to a forge.
 func (f *workFigures) called(forge string, c wire.Call) {
 	f.calls.WithLabelValues(forge, c.Operation, callOutcome(c)).Inc()

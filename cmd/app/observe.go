@@ -171,6 +171,7 @@ func (o *observer) called(host string) func(context.Context, wire.Call) {
 	if o == nil {
 		return nil
 	}
+	o.figures.serves(host)
 	return func(ctx context.Context, c wire.Call) {
 		o.figures.called(host, c)
 		o.tracer.Done(ctx, telemetry.Span{

@@ -134,16 +134,27 @@ func (o *observer) webhooks(next http.Handler) http.Handler {
 	})
 }
 
+// What a forge's request was answered with.
+const (
+	webhookAccepted  = "accepted"
+	webhookRefused   = "refused"
+	webhookMalformed = "malformed"
+	webhookFailed    = "failed"
+	webhookUnserved  = "unserved"
+)
+
+var webhookOutcomes = []string{webhookAccepted, webhookRefused, webhookMalformed, webhookFailed}
+
 func webhookOutcome(status int) string {
 	switch {
 	case status == http.StatusUnauthorized:
-		return "refused"
+		return webhookRefused
 	case status == http.StatusNotFound:
-		return "unserved"
+		return webhookUnserved
 	case status >= http.StatusInternalServerError:
-		return "failed"
+		return webhookFailed
 	case status >= http.StatusBadRequest:
-		return "malformed"
+		return webhookMalformed
 	}
-	return "accepted"
+	return webhookAccepted
 }

@@ -256,7 +256,7 @@ func (w *world) counts(shown string, secrets ...string) {
 }
 
 // A collector that takes the connection and never answers costs spans and no time: the
-// story ends, and what could not be sent is counted.
+// story ends, at the other forge too, and what could not be sent is counted.
 func TestAHangingTraceCollectorHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	hang, reached := make(chan struct{}), make(chan struct{}, 100)
@@ -266,7 +266,7 @@ func TestAHangingTraceCollectorHoldsNothingUp(t *testing.T) {
 	}))
 	t.Cleanup(silent.Close)
 	t.Cleanup(func() { close(hang) })
-	w := newWorld(t, traced(t, silent.URL))
+	w := newWorld(t, onAzure, traced(t, silent.URL))
 	issue := w.run(maria)
 	proposed := w.taskOf(issue.Number, task.Proposed)
 	w.approve(tom, proposed.PullRequest, "")
@@ -275,4 +275,10 @@ func TestAHangingTraceCollectorHoldsNothingUp(t *testing.T) {
 	w.wait("lost spans", func(context.Context) (bool, error) {
 		return total(figuresAreWell(t, w.metrics()), "coderflow_spans_total", "outcome=lost") > 0, nil
 	})
+	figures := figuresAreWell(t, w.metrics())
+	for _, operation := range []string{"git/repositories/pullrequests", "wit/workitems"} {
+		if total(figures, "coderflow_forge_requests_total", "forge=azuredevops", "operation="+operation, "outcome=answered") == 0 {
+			t.Errorf("no requests %s are counted", operation)
+		}
+	}
 }
