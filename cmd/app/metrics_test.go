@@ -146,7 +146,7 @@ func total(families map[string]*dto.MetricFamily, name string, labels ...string)
 	return sum
 }
 
-// labelsAreKnownWords: every value of a label is one of those that this story can have.
+// labelValues are all values of labels of figures of our own.
 func labelValues(families map[string]*dto.MetricFamily) []string {
 	values := map[string]bool{}
 	for name, family := range families {
@@ -162,7 +162,7 @@ func labelValues(families map[string]*dto.MetricFamily) []string {
 	return slices.Sorted(maps.Keys(values))
 }
 
-// without is a text whose every line lacks the words; it names those that do not.
+// without: none of the words is in the text.
 func without(t *testing.T, what string, text []byte, words ...string) {
 	t.Helper()
 	for _, word := range words {

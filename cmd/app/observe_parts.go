@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/coderflow/coderflow/internal/approval"
 	"github.com/coderflow/coderflow/internal/deploy"
 	"github.com/coderflow/coderflow/internal/engine"
@@ -128,11 +126,26 @@ func (o *observer) webhooks(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		began, answer := time.Now(), echo.NewResponse(w, nil)
+		began, answer := time.Now(), &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(answer, r)
-		o.figures.webhooks.WithLabelValues(host, webhookOutcome(answer.Status)).Observe(time.Since(began).Seconds())
+		o.figures.webhooks.WithLabelValues(host, webhookOutcome(answer.status)).Observe(time.Since(began).Seconds())
 	})
 }
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // What a forge's request was answered with.
 const (

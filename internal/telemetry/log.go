@@ -1,8 +1,10 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 )
 
@@ -25,7 +27,9 @@ type Handler struct {
 }
 
 // NewHandler adds to the lines of next.
-func NewHandler(next slog.Handler) *Handler { return &Handler{next: next} }
+func NewHandler(next slog.Handler) *Handler {
+	return &Handler{next: next, has: map[string]string{}}
+}
 
 // Enabled implements slog.Handler.
 func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -37,10 +41,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	if h.grouped {
 		return h.next.Handle(ctx, r)
 	}
-	said := map[string]string{}
-	for name, value := range h.has {
-		said[name] = value
-	}
+	said := maps.Clone(h.has)
 	r.Attrs(func(a slog.Attr) bool {
 		if slices.Contains(ours, a.Key) {
 			said[a.Key] = a.Value.String()
@@ -49,10 +50,8 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	})
 	about := Of(ctx)
 	known := map[string]string{taskAttr: about.Task, deliveryAttr: about.Delivery, deploymentAttr: about.Deployment}
-	if said[taskAttr] != "" {
-		known[traceAttr] = TraceOf(said[taskAttr]).String()
-	} else if about.Task != "" {
-		known[traceAttr] = TraceOf(about.Task).String()
+	if task := cmp.Or(said[taskAttr], about.Task); task != "" {
+		known[traceAttr] = TraceOf(task).String()
 	}
 	r = r.Clone()
 	for _, name := range ours {
@@ -68,10 +67,7 @@ var ours = []string{taskAttr, deliveryAttr, deploymentAttr, traceAttr}
 
 // WithAttrs implements slog.Handler.
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	next := &Handler{next: h.next.WithAttrs(attrs), has: map[string]string{}, grouped: h.grouped}
-	for name, value := range h.has {
-		next.has[name] = value
-	}
+	next := &Handler{next: h.next.WithAttrs(attrs), has: maps.Clone(h.has), grouped: h.grouped}
 	for _, a := range attrs {
 		if !h.grouped && slices.Contains(ours, a.Key) {
 			next.has[a.Key] = a.Value.String()

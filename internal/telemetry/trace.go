@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -125,7 +126,9 @@ func (s *Scope) Concerns(task string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tasks = append(s.tasks, task)
+	if !slices.Contains(s.tasks, task) {
+		s.tasks = append(s.tasks, task)
+	}
 }
 
 // Add keeps a span that ended within the scope, below the scope's own.
