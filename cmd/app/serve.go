@@ -67,6 +67,7 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
+	log = h.engine.Logger // which names the node
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; is another server running there?", cfg.Listen, err)
