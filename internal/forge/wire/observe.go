@@ -80,7 +80,7 @@ func (w *Wire) observe(req *http.Request, res *http.Response, started time.Time)
 var words = []string{
 	"app", "installations", "access_tokens", "installation", "graphql", "user", "users", "orgs", "teams", "memberships", "collaborators", "permission",
 	"issues", "comments", "reactions", "labels", "timeline", "events", "pulls", "reviews", "requested_reviewers", "check-runs", "check-suites",
-	"deployments", "statuses", "git", "refs", "commits", "contents", "compare", "branches", "merges", "hooks", "deliveries", "token", "meta",
+	"deployments", "statuses", "git", "ref", "refs", "matching-refs", "commits", "contents", "compare", "branches", "merges", "hooks", "deliveries", "token", "meta",
 	"wit", "workitems", "workitemsbatch", "wiql", "pullrequests", "pullrequestquery", "threads", "iterations", "reviewers", "repositories", "items", "pushes",
 	"identities", "connectiondata", "projects", "properties", "subscriptions", "publishers", "accesscontrolentries", "accesscontrollists",
 	"permissions", "pipelines", "runs", "builds", "logs", "timelines", "oauth2", "graph", "descriptors", "policy", "evaluations",
@@ -118,4 +118,4 @@ func Operation(path string) string {
 }
 
 // free are followed by names that somebody gave.
-var free = []string{"refs", "contents", "compare", "branches", "commits", "labels", "items", "orgs", "users", "teams"}
+var free = []string{"ref", "refs", "matching-refs", "contents", "compare", "branches", "commits", "labels", "items", "orgs", "users", "teams"}

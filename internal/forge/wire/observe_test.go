@@ -26,6 +26,7 @@ func TestOperationsHaveWordsOfAFixedList(t *testing.T) {
 		"/api/v3/repos/acme/shop/pulls/7/reviews":                      "pulls/reviews",
 		"/repos/acme/shop/commits/main/check-runs":                     "commits",
 		"/repos/acme/shop/contents/pulls/reviews":                      "contents",
+		"/repos/acme/shop/git/ref/heads/issues":                        "git/ref",
 		"/repos/acme/shop/git/refs/heads/issues":                       "git/refs",
 		"/app/installations/5/access_tokens":                           "app/installations",
 		"/graphql":                                                     "graphql",
