@@ -32,7 +32,7 @@ const (
 	sendEvery   = 2 * time.Second
 	sendTimeout = 10 * time.Second
 	attempts    = 3
-	lastSend    = 3 * time.Second // for what waits when the server stops
+	lastSend    = time.Second // for what waits when the server stops, which has little time
 )
 
 // Outcome is what became of spans.
@@ -98,7 +98,7 @@ func (e *Exporter) Start(ctx context.Context) {
 	e.sending.Go(func() { e.run(ctx) })
 }
 
-// Stop sends what waits, for a few seconds at most, and ends.
+// Stop sends what waits, for a second at most, and ends.
 func (e *Exporter) Stop() {
 	e.stop()
 	e.sending.Wait()
