@@ -21,6 +21,7 @@ import (
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
+	"github.com/coderflow/coderflow/internal/telemetry"
 	"github.com/coderflow/coderflow/internal/web"
 )
 
@@ -247,9 +248,9 @@ func bootstrap(ctx context.Context, db *store.Store, dir string, log *slog.Logge
 func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.Level}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(telemetry.NewHandler(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(telemetry.NewHandler(slog.NewTextHandler(w, options)))
 }
 
 // operator names who runs a command on the server's machine, for the audit log.

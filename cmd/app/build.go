@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/coderflow/coderflow/internal/sandbox/docker"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
+	"github.com/coderflow/coderflow/internal/telemetry/otlp"
 	"github.com/coderflow/coderflow/internal/web"
 )
 
@@ -35,6 +35,8 @@ type house struct {
 	queue   *queue.Queue
 	runner  *docker.Runner // nil: this process runs no containers
 	witness *witness       // nil: this process answers no requests
+	spans   *otlp.Exporter // nil: nothing is traced
+	parked  chan struct{}  // closed once no step goes on
 	closers []io.Closer
 }
 
@@ -52,7 +54,7 @@ func build(ctx context.Context, cfg config.Config, r role, log *slog.Logger, out
 	if cfg.GitHub == nil && cfg.AzureDevOps == nil {
 		return nil, errNoForge
 	}
-	h := &house{}
+	h := &house{parked: make(chan struct{})}
 	if err := h.wire(ctx, cfg, r, log, out); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
@@ -65,6 +67,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 		return err
 	}
 	h.closers = append(h.closers, lock)
+	log = log.With("node", node)
 	db, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -86,7 +89,10 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 		}
 		h.closers = append(h.closers, h.runner)
 	}
-	hub, err := newForges(cfg, log)
+	figures := newFigures(db, h.runner, log)
+	watch := &observer{figures: figures.work, tracer: h.traced(cfg.Tracing, node, figures.work, log)}
+	figures.watch = watch
+	hub, err := newObservedForges(cfg, log, watch)
 	if err != nil {
 		return err
 	}
@@ -107,7 +113,6 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 		Freezes: freezes, Forge: hub, Ledger: db, Policies: gateRules{rules}, Read: command.ParseReview, Armory: rules, Now: time.Now,
 		Restored: restored,
 	}
-	figures := newFigures(db, log)
 	figures.registry.MustRegister(freezeFigures{freezes})
 	models, err := newModels(cfg, db, figures, log, out)
 	if err != nil {
@@ -117,17 +122,17 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 	kept := newPurse(cfg, db, models.vault, log)
 	options := engine.Options{
 		People: kept.people(), OwnFallback: kept != nil && cfg.GitHub.OAuth.GitFallback,
-		Store: engineStore{db}, Forge: hub, Git: git, Committer: committer, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
+		Store: engineStore{db}, Forge: hub, Git: observedGit{git, watch}, Committer: committer, Models: modelsOf{models}, Ways: models, Secrets: models.vault,
 		Bases:   sandbox.EvictPolicy{MaxAge: cfg.Sandbox.BaseAge, MaxBytes: cfg.Sandbox.BaseSize, Keep: 1},
 		Freezes: freezes, OpenWays: openWays{models}, Tokens: hub,
 		Manifests: rules, Gate: gate, Teams: rules.teams, GitCredentials: cfg.GitCredentials,
 		Admins: cfg.Admins, Logger: log, Now: time.Now, Node: node, DataDir: cfg.DataDir, PublicURL: cfg.PublicURL, PagesURL: pagesURL(cfg),
-		MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
+		Observer: watch, MaxRunning: cfg.Worker.Concurrency, Failpoint: failpoint(os.Getenv("CODERFLOW_FAILPOINT")),
 		Self: selfOf(cfg, r), LostAfter: cfg.Worker.LostAfter, Engineless: h.runner == nil,
 	}
 	if h.runner != nil { // an interface that holds a nil runner would be none that is nil
-		options.Sandbox, options.Storage, options.Pauser = h.runner, h.runner, h.runner
-		options.Deployer = &deploy.Executor{Containers: h.runner, Pipelines: hub.pipelines(), Image: cfg.Sandbox.Image}
+		options.Sandbox, options.Storage, options.Pauser = observedSandbox{h.runner, watch}, h.runner, h.runner
+		options.Deployer = &deploy.Executor{Containers: observedContainers{h.runner, watch}, Pipelines: hub.pipelines(), Image: cfg.Sandbox.Image}
 	}
 	h.engine = engine.New(options)
 	gate.History = h.engine.History()
@@ -136,13 +141,15 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 	}
 	h.queue, err = queue.New(queue.Options{
 		DB: db.DB(), Dialect: db.Dialect(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
-		Handlers: map[queue.Kind]queue.Handler{queue.Deliver: h.engine.Deliver, queue.Advance: h.engine.Advance, queue.Merge: h.engine.Merged},
-		Queues:   queuesOf(cfg, node),
+		Handlers: map[queue.Kind]queue.Handler{
+			queue.Deliver: watch.job(queue.Deliver, h.engine.Deliver), queue.Advance: watch.job(queue.Advance, h.engine.Advance), queue.Merge: watch.job(queue.Merge, h.engine.Merged),
+		},
+		Queues: queuesOf(cfg, node),
 	})
 	if err != nil {
 		return fmt.Errorf("make the job queue: %w", err)
 	}
-	shown := web.Options{Logger: log, Now: time.Now, Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler()}
+	shown := web.Options{Logger: log, Now: time.Now, Probes: probes(db, h.queue, h.runner, hub, cfg.DataDir, guestPath(cfg)), Metrics: figures.handler()}
 	if !r.serves {
 		h.handler = web.New(shown)
 		return nil
@@ -153,32 +160,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 	api := newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness)
 	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
 	shown.Inbox, shown.Audit, shown.SignIn, shown.API = h.engine, h.witness, newSignIn(cfg, db, rules, kept, log), api
-	h.handler = web.New(shown)
-	return nil
-}
-
-func probes(db *store.Store, runner *docker.Runner, hub forges, dataDir string) []web.Probe {
-	parts := []web.Probe{{Name: "database", Check: db.Ping, Fix: "the database cannot be written to: see the server's log"}}
-	if runner != nil {
-		parts = append(parts, web.Probe{Name: "docker", Check: runner.Ping, Fix: "the Docker engine does not answer: start it or check docker.host"})
-	}
-	return slices.Concat(parts, hub.probes(), []web.Probe{
-		{Name: "disk", Check: func(context.Context) error { return roomIn(dataDir) }, Fix: "the data directory is full: make room on its disk; nothing is lost, and what waits goes on by itself"},
-	})
-}
-
-// leastRoom is how many bytes of the data directory's disk a server needs free to
-// write down what it does.
-const leastRoom = 32 << 20
-
-func roomIn(dir string) error {
-	var about syscall.Statfs_t
-	if err := syscall.Statfs(dir, &about); err != nil {
-		return fmt.Errorf("look at the disk of %s: %w", dir, err)
-	}
-	if free := about.Bavail * uint64(about.Bsize); free < leastRoom { //nolint:gosec // a block has a size above zero
-		return fmt.Errorf("%s has %d MiB free, which is less than %d", dir, free>>20, leastRoom>>20)
-	}
+	h.handler = watch.webhooks(web.New(shown))
 	return nil
 }
 
@@ -198,14 +180,7 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (*store
 }
 
 func newRunner(cfg config.Config, node string, log *slog.Logger) (*docker.Runner, error) {
-	guest := cfg.Sandbox.Guest
-	if guest == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find the guest helper: %w", err)
-		}
-		guest = filepath.Join(filepath.Dir(self), "coderflow-guest")
-	}
+	guest := guestPath(cfg)
 	if _, err := os.Stat(guest); err != nil {
 		return nil, fmt.Errorf("the guest helper is missing: %w; `make build` makes bin/coderflow-guest, sandbox.guest says where it is", err)
 	}

@@ -123,7 +123,7 @@ func doctorOptions(cfg config.Config, configErr error, from string) (doctor.Opti
 		options.Sandbox, closers = box, append(closers, closeBox)
 	}
 	if cfg.GitHub != nil {
-		hub, err := newGitHub(*cfg.GitHub, slog.New(slog.DiscardHandler))
+		hub, err := newGitHub(*cfg.GitHub, slog.New(slog.DiscardHandler), nil)
 		if err != nil {
 			options.AppErr = err
 		} else {
@@ -131,7 +131,7 @@ func doctorOptions(cfg config.Config, configErr error, from string) (doctor.Opti
 		}
 	}
 	if cfg.AzureDevOps != nil {
-		azure, err := newAzureDevOps(*cfg.AzureDevOps, slog.New(slog.DiscardHandler))
+		azure, err := newAzureDevOps(*cfg.AzureDevOps, slog.New(slog.DiscardHandler), nil)
 		if err != nil {
 			options.OrganizationErr = err
 		} else {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -12,8 +13,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -75,6 +78,24 @@ func (w *world) fill(leave int64) (free func()) {
 	}
 }
 
+// fillDatabase writes until nothing fits: a log of the database that has room takes writes
+// even when the disk has none.
+func (w *world) fillDatabase() {
+	w.t.Helper()
+	db, filler := w.db(), strings.Repeat("x", 16<<10)
+	n := 0
+	w.wait("a database that takes no write", func(ctx context.Context) (bool, error) {
+		for range 100 {
+			n++
+			err := db.InTx(ctx, func(tx *store.Tx) error { return tx.SetCursor(ctx, fmt.Sprintf("filler:%d:%s", n, filler), time.Now()) })
+			if err != nil && containsAny(err.Error(), "full", "no space", "disk I/O") {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+}
+
 func containsAny(text string, words ...string) bool {
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
@@ -118,6 +139,7 @@ func TestFault26AFullDiskStopsAndLosesNothing(t *testing.T) {
 	})
 	w.step("Fault26AtTheAuditLog", func() {
 		free := w.fill(0)
+		w.fillDatabase()
 		w.unready("database", "disk")
 		w.approve(tom, w.taskOf(issue, task.Proposed).PullRequest, "")
 		if d := w.lastDelivery("pull_request_review"); d.Status != http.StatusServiceUnavailable {

@@ -26,16 +26,20 @@ type forges struct{ forge.Hosts }
 
 // newForges makes the adapters that are configured. It talks to no forge.
 func newForges(cfg config.Config, log *slog.Logger) (forges, error) {
+	return newObservedForges(cfg, log, nil)
+}
+
+func newObservedForges(cfg config.Config, log *slog.Logger, watch *observer) (forges, error) {
 	f := forges{forge.Hosts{}}
 	if cfg.GitHub != nil {
-		hub, err := newGitHub(*cfg.GitHub, log)
+		hub, err := newGitHub(*cfg.GitHub, log, watch)
 		if err != nil {
 			return f, err
 		}
 		f.Hosts[forge.GitHub] = hub
 	}
 	if cfg.AzureDevOps != nil {
-		azure, err := newAzureDevOps(*cfg.AzureDevOps, log)
+		azure, err := newAzureDevOps(*cfg.AzureDevOps, log, watch)
 		if err != nil {
 			return f, err
 		}
@@ -55,10 +59,10 @@ func (f forges) pipelines() deploy.Pipelines {
 	return nil
 }
 
-func newGitHub(c config.GitHub, log *slog.Logger) (*github.Adapter, error) {
+func newGitHub(c config.GitHub, log *slog.Logger, watch *observer) (*github.Adapter, error) {
 	return github.New(github.Config{
 		APIURL: c.APIURL, GraphQLURL: c.GraphQLURL, GitURL: c.GitURL,
-		AppID: c.AppID, PrivateKey: []byte(c.PrivateKey.Reveal()), Logger: log,
+		AppID: c.AppID, PrivateKey: []byte(c.PrivateKey.Reveal()), Logger: log, Observe: watch.called(forge.GitHub),
 	})
 }
 
@@ -93,9 +97,13 @@ func (f forges) RevokeTokens(ctx context.Context, covers func(forge.RepositoryRe
 
 // probes tell whether each forge answers. The one of a single forge is called forge.
 func (f forges) probes() []web.Probe {
+	causes := map[string]string{
+		forge.GitHub:      "the forge does not answer or refuses the App",
+		forge.AzureDevOps: "the forge does not answer or refuses the credential",
+	}
 	fixes := map[string]string{
-		forge.GitHub:      "the forge does not answer or refuses the App: check github.apiURL, appID and the key",
-		forge.AzureDevOps: "the forge does not answer or refuses the credential: check azureDevOps.organizationURL and the token or service principal; coderflow doctor says more",
+		forge.GitHub:      "check github.apiURL, appID and the key; coderflow doctor says more",
+		forge.AzureDevOps: "check azureDevOps.organizationURL and the token or service principal; coderflow doctor says more",
 	}
 	var probes []web.Probe
 	for _, host := range []string{forge.GitHub, forge.AzureDevOps} {
@@ -107,7 +115,7 @@ func (f forges) probes() []web.Probe {
 		if len(f.Hosts) > 1 {
 			name += "-" + host
 		}
-		probes = append(probes, web.Probe{Name: name, Check: of.Ping, Fix: fixes[host]})
+		probes = append(probes, web.Probe{Name: name, Check: of.Ping, Cause: causes[host], Fix: fixes[host]})
 	}
 	return probes
 }

@@ -13,11 +13,12 @@ import (
 )
 
 // newAzureDevOps makes the adapter. It talks to no organization.
-func newAzureDevOps(c config.AzureDevOps, log *slog.Logger) (azureForge, error) {
+func newAzureDevOps(c config.AzureDevOps, log *slog.Logger, watch *observer) (azureForge, error) {
 	options := azuredevops.Config{
 		OrganizationURL: c.OrganizationURL, Credential: azuredevops.Credential{Token: c.Token}, GitCredential: c.TokenForGit,
 		// The configuration allows plain http for this machine, and elsewhere only where somebody said so.
 		AllowHTTP: c.AllowHTTP || strings.HasPrefix(c.OrganizationURL, "http:"), IsDirective: command.HasDirective, Logger: log,
+		Observe: watch.called(forge.AzureDevOps),
 	}
 	if e := c.Entra; e != nil {
 		options.Credential.Entra = &azuredevops.ServicePrincipal{

@@ -154,7 +154,7 @@ func (s *azureSetup) connect() (err error) {
 	if u := s.want.OrganizationURL; strings.HasPrefix(u, "http:") && !s.want.AllowHTTP && !config.OnThisMachine(u) {
 		return usage("--organization-url: want https: the token would travel in the clear; --allow-http is for a test forge")
 	}
-	own, err := newAzureDevOps(s.want, slog.New(slog.DiscardHandler))
+	own, err := newAzureDevOps(s.want, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (s *azureSetup) connect() (err error) {
 	if admin.Token, err = config.ReadSecret(c.AdminTokenFile); err != nil {
 		return err
 	}
-	theirs, err := newAzureDevOps(admin, slog.New(slog.DiscardHandler))
+	theirs, err := newAzureDevOps(admin, slog.New(slog.DiscardHandler), nil)
 	s.admin = theirs.Adapter
 	return err
 }

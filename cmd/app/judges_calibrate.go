@@ -103,7 +103,7 @@ func landedTasks(ctx context.Context, db *store.Store, environment string, most 
 // calibrate makes an engine of this process's own: nothing of it is in a queue.
 func (n node) calibrate(ctx context.Context, c engine.Calibration) ([]judge.Measured, error) {
 	log := slog.New(slog.DiscardHandler)
-	models, err := newModels(n.cfg, n.db, newFigures(n.db, log), log, outside{})
+	models, err := newModels(n.cfg, n.db, newFigures(n.db, nil, log), log, outside{})
 	if err != nil {
 		return nil, err
 	}

@@ -24,11 +24,15 @@ type figures struct {
 	cost      *prometheus.CounterVec
 	redacted  *prometheus.CounterVec
 	firstByte *prometheus.HistogramVec
+	work      *workFigures
+	// watch is told of requests to models, too; nil: nobody is.
+	watch *observer
 }
 
-func newFigures(db *store.Store, log *slog.Logger) *figures {
+// newFigures reads containers of a node, too; nil: there is none here.
+func newFigures(db *store.Store, node containerLister, log *slog.Logger) *figures {
 	f := &figures{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), work: newWorkFigures(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "coderflow_model_requests_total", Help: "Requests of agents to models: answered, failed upstream, or refused by the gateway.",
 		}, []string{"environment", "provider", "outcome"}),
@@ -49,8 +53,13 @@ func newFigures(db *store.Store, log *slog.Logger) *figures {
 	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "coderflow_build_info", Help: "Always 1; the version is a label.", ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
-	f.registry.MustRegister(f.requests, f.tokens, f.cost, f.redacted, f.firstByte, info, openTasks{db, log}, nodeFigures{db, log}, canaries{db, log}, differences{db, log},
+	f.registry.MustRegister(f.requests, f.tokens, f.cost, f.redacted, f.firstByte, info, openTasks{db, log}, canaries{db, log}, differences{db, log},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	f.work.register(f.registry)
+	f.registry.MustRegister(newLooked(db, node, log))
+	for name, pool := range db.Pools() {
+		f.registry.MustRegister(collectors.NewDBStatsCollector(pool, name))
+	}
 	return f
 }
 
@@ -76,6 +85,7 @@ func (f *figures) exchange(r task.ModelRequest) {
 	}
 	f.cost.WithLabelValues(r.Environment, r.Provider).Add(float64(max(r.Usage.Cost, 0)) / 1e6)
 	f.redacted.WithLabelValues(r.Environment).Add(float64(max(r.Usage.Redactions, 0)))
+	f.watch.exchanged(r)
 	if r.FirstByte > 0 && r.Refused == "" {
 		f.firstByte.WithLabelValues(r.Provider).Observe(r.FirstByte.Seconds())
 	}

@@ -2,73 +2,54 @@ package main
 
 import (
 	"context"
-	"log/slog"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	nodes "github.com/coderflow/coderflow/internal/node"
 	"github.com/coderflow/coderflow/internal/store"
-)
 
-// nodeFigures show the processes of the installation when somebody looks. Each process
-// shows all of them, so that one that is gone is seen too.
-type nodeFigures struct {
-	db  *store.Store
-	log *slog.Logger
-}
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 var (
-	nodesDesc = prometheus.NewDesc("coderflow_nodes", "Processes of the installation, by state: ready, draining or lost.", []string{"state"}, nil)
-	slotsDesc = prometheus.NewDesc("coderflow_node_slots", "Agents that a node runs at once.", []string{"node", "name"}, nil)
-	usedDesc  = prometheus.NewDesc("coderflow_node_running", "Agents that run on a node.", []string{"node", "name"}, nil)
-	lineDesc  = prometheus.NewDesc("coderflow_line_waiting", "Tasks that wait for a place on a node, by environment.", []string{"environment"}, nil)
+	nodesDesc = desc("coderflow_nodes", "Processes of the installation, by state: ready, draining or lost.", "state")
+	slotsDesc = desc("coderflow_node_slots", "Agents that a node runs at once.", "node", "name")
+	usedDesc  = desc("coderflow_node_running", "Agents that run on a node.", "node", "name")
+	lineDesc  = desc("coderflow_line_waiting", "Tasks that wait for a place on a node, by environment.", "environment")
 )
 
-// Describe implements prometheus.Collector.
-func (f nodeFigures) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{nodesDesc, slotsDesc, usedDesc, lineDesc} {
-		to <- desc
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (f nodeFigures) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	all, err := f.db.Nodes(ctx)
-	if err != nil {
-		f.log.WarnContext(ctx, "nodes not counted", "error", err)
-		return
-	}
-	line, err := f.db.Line(ctx)
-	if err != nil {
-		f.log.WarnContext(ctx, "the line is not counted", "error", err)
-		return
-	}
-	busy, waiting := map[string]int{}, map[string]int{}
-	for _, p := range line {
-		if p.Waits() {
-			waiting[p.Environment]++
-		} else {
-			busy[p.Node]++
+// nodeFigures are the processes of the installation. Each process shows all of them, so that
+// one that is gone is seen too.
+func nodeFigures(db *store.Store) part {
+	return part{"nodes", []*prometheus.Desc{nodesDesc, slotsDesc, usedDesc, lineDesc}, func(ctx context.Context, show show) error {
+		all, err := db.Nodes(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	gauge := func(desc *prometheus.Desc, value int, labels ...string) {
-		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), labels...)
-	}
-	states := map[nodes.State]int{nodes.Ready: 0, nodes.Draining: 0, nodes.Lost: 0}
-	for _, n := range all {
-		states[n.State()]++
-		if n.Works() {
-			gauge(slotsDesc, n.Slots, n.ID, n.Name)
-			gauge(usedDesc, busy[n.ID], n.ID, n.Name)
+		line, err := db.Line(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	for state, count := range states {
-		gauge(nodesDesc, count, string(state))
-	}
-	for environment, count := range waiting {
-		gauge(lineDesc, count, environment)
-	}
+		busy, waiting := map[string]int{}, map[string]int{}
+		for _, p := range line {
+			if p.Waits() {
+				waiting[p.Environment]++
+			} else {
+				busy[p.Node]++
+			}
+		}
+		states := map[nodes.State]int{nodes.Ready: 0, nodes.Draining: 0, nodes.Lost: 0}
+		for _, n := range all {
+			states[n.State()]++
+			if n.Works() {
+				show(slotsDesc, float64(n.Slots), n.ID, n.Name)
+				show(usedDesc, float64(busy[n.ID]), n.ID, n.Name)
+			}
+		}
+		for state, count := range states {
+			show(nodesDesc, float64(count), string(state))
+		}
+		for environment, count := range waiting {
+			show(lineDesc, float64(count), environment)
+		}
+		return nil
+	}}
 }

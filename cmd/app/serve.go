@@ -92,7 +92,9 @@ func runAs(ctx context.Context, cfg config.Config, r role, log *slog.Logger, out
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if err := h.engine.Beat(ctx); err != nil { // before the first job: who sends one here must know that this node is there
+	log = h.engine.Logger // which names the node
+	// Before the first job: who sends one here must know that this node is there.
+	if err := h.engine.Beat(ctx); err != nil {
 		return fmt.Errorf("say that this node is there: %w", err)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
@@ -102,15 +104,16 @@ func runAs(ctx context.Context, cfg config.Config, r role, log *slog.Logger, out
 	if err := h.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(fmt.Errorf("start the job queue: %w", err), listener.Close())
 	}
+	defer h.export(ctx)()
 	defer h.followFreezes(ctx)()
 	work, ctx := errgroup.WithContext(ctx)
-	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace) })
+	work.Go(func() error { return web.Serve(ctx, listener, h.handler, stopGrace, h.parked) })
 	for _, c := range h.chores(cfg, r, log) {
 		work.Go(func() error { return every(ctx, log, c.interval, c.name, c.do) })
 	}
 	work.Go(func() error { return h.follow(ctx) })
 	work.Go(func() error { return h.park(ctx, log) })
-	log.InfoContext(ctx, "coderflow "+r.verb(), "address", listener.Addr().String(), "version", version, "node", h.engine.Node, "name", cfg.Worker.Name, "containers", cfg.Worker.Enabled)
+	log.InfoContext(ctx, "coderflow "+r.verb(), "address", listener.Addr().String(), "version", version, "name", cfg.Worker.Name, "containers", cfg.Worker.Enabled)
 	if ready != nil {
 		ready(listener.Addr().String())
 	}

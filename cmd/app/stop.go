@@ -16,6 +16,7 @@ const lastSign = 3 * time.Second
 // looks again at the next start and does what is missing. No step begins any more.
 func (h *house) park(ctx context.Context, log *slog.Logger) error {
 	<-ctx.Done()
+	defer close(h.parked)
 	log.InfoContext(ctx, "coderflow stops: steps under way finish, containers go on by themselves; a second signal ends it at once", "within", stopGrace)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()

@@ -55,6 +55,10 @@ func TestASignalFinishesOrParksWhatIsUnderWay(t *testing.T) {
 		w.approve(tom, proposed[1].PullRequest, "")
 		<-pushing
 		w.signalHeard()
+		var answer struct{ Status string }
+		if status, err := w.get("/readyz", &answer); status != http.StatusServiceUnavailable || answer.Status != "stopping" {
+			w.t.Errorf("a server that stops says %d %q, %v", status, answer.Status, err)
+		}
 		w.freezes()
 		select {
 		case <-ended:

@@ -26,7 +26,7 @@ var table = []row{
 	{"cmd/guest", "the helper inside containers", []string{"internal/guestproto"}, []string{"golang.org/x/sys"}},
 
 	{"internal/web", "webhooks, API, pages: thin handlers",
-		plus(domain, "internal/agent/activity", "internal/console", "internal/engine", "internal/judge", "internal/manifest", "internal/queue", "internal/receipt", "internal/secret", "internal/signin", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
+		plus(domain, "internal/agent/activity", "internal/console", "internal/engine", "internal/judge", "internal/manifest", "internal/queue", "internal/receipt", "internal/secret", "internal/signin", "internal/telemetry", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
 	{"internal/engine", "the steps, the reconciler, the ports they need",
 		plus(domain, "internal/agent", "internal/agent/activity", "internal/command", "internal/gitops", "internal/guestproto", "internal/judge", "internal/manifest",
 			"internal/present", "internal/prompt", "internal/queue", "internal/receipt", "internal/sandbox", "internal/secret"), []string{"golang.org/x/sync"}},
@@ -53,8 +53,11 @@ var table = []row{
 	{"internal/manifest", "environments, profiles and bindings as they are applied",
 		[]string{"internal/agent", "internal/approval", "internal/deploy", "internal/forge", "internal/gitops", "internal/guestproto",
 			"internal/node", "internal/policy", "internal/sandbox", "internal/strictyaml"}, nil},
-	{"internal/config", "coderflow.yaml", []string{"internal/forge", "internal/node", "internal/strictyaml"}, nil},
+	{"internal/config", "coderflow.yaml", []string{"internal/forge", "internal/node", "internal/strictyaml"}, []string{"golang.org/x/net/http/httpguts"}},
 	{"internal/strictyaml", "YAML with every problem at its place", nil, yaml},
+
+	{"internal/telemetry", "what work is about, in log lines and spans", nil, nil},
+	{"internal/telemetry/otlp", "spans for a collector", []string{"internal/telemetry"}, []string{"go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"}},
 
 	{"internal/forge/wire", "what every request of an adapter passes", nil, nil},
 	{"internal/forge/github", "adapter of GitHub", []string{"internal/forge", "internal/forge/wire"},

@@ -52,6 +52,7 @@ func (l *loader) check(raw file) Config {
 		l.publishable(c)
 	}
 	c.Log = l.log(raw.Log)
+	c.Tracing = l.tracing(raw.Tracing)
 	c.Models = l.models(raw.Models)
 	c.GitCredentials = l.gitCredentials(raw.GitCredentials)
 	c.OIDC = l.oidc(raw.OIDC)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -30,6 +31,15 @@ type Config struct {
 	OIDC           []OIDC // by name
 	// Publish is where checkpoints of the audit log are published; nil: nowhere.
 	Publish *Publish
+	// Tracing is where traces are sent; nil: nowhere.
+	Tracing *Tracing
+}
+
+// Tracing is a collector of traces that speaks OTLP over HTTP.
+type Tracing struct {
+	Endpoint    string      // base address, without a slash at the end
+	Headers     http.Header // that go with each request, a secret
+	SampleRatio float64     // share of tasks that are traced, above 0 and up to 1
 }
 
 // Publish is a branch for checkpoints of the audit log.

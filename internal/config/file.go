@@ -26,6 +26,15 @@ type file struct {
 	OIDC map[string]oidcFile `yaml:"oidc"`
 	// Audit is where checkpoints of the audit log go.
 	Audit auditFile `yaml:"audit"`
+	// Tracing is where traces are sent.
+	Tracing tracingFile `yaml:"tracing"`
+}
+
+type tracingFile struct {
+	Endpoint    string  `yaml:"endpoint"`
+	AllowHTTP   bool    `yaml:"allowHTTP"`
+	HeadersFile string  `yaml:"headersFile"`
+	SampleRatio float64 `yaml:"sampleRatio"`
 }
 
 type auditFile struct {

@@ -42,6 +42,7 @@ func Salvage(path string, environ []string) (Config, error) {
 		Docker: dockerFile{Host: "unix:///var/run/docker.sock"},
 		Worker: workerFile{Enabled: true, Concurrency: 2, LostAfter: sy.Duration(defaultLostAfter)}, Reconcile: reconcileKey{Interval: sy.Duration(defaultInterval), Evidence: sy.Duration(defaultEvidence)},
 		Log:     logFile{Level: "info", Format: "text"},
+		Tracing: tracingFile{SampleRatio: 1},
 		Sandbox: sandboxFile{Image: defaultImage, Workspaces: "auto", BaseAge: sy.Duration(defaultBaseAge), BaseSize: defaultBaseSize},
 	}
 	if path != "" {

@@ -286,6 +286,7 @@ func (e *Engine) endRun(ctx context.Context, w *work, run *deploy.Run) error {
 		return err
 	}
 	e.Failpoint(DeploymentEnded)
+	e.Observer.DeploymentEnded(ctx, *run)
 	return e.mirrorDeployment(ctx, w, run)
 }
 

@@ -63,6 +63,8 @@ type Options struct {
 	OpenWays OpenWays
 	Tokens   TokenRevoker
 	Deployer *deploy.Executor
+	// Observer is told what happens; nil: nobody is.
+	Observer Observer
 	// GitCredentials are what git providers name.
 	GitCredentials GitCredentials
 	// People have tokens of their own; nil: none is kept.
@@ -130,6 +132,9 @@ func New(o Options) *Engine {
 	if o.Freezes == nil {
 		o.Freezes = neverFrozen()
 	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
 	return &Engine{Options: o}
 }
 
@@ -164,6 +169,8 @@ func (e *Engine) Advance(ctx context.Context, key string) error {
 // step does the next missing thing and tells whether the state changed.
 func (e *Engine) step(ctx context.Context, w *work) (moved bool, err error) {
 	before := w.t.State
+	ctx, stepped := e.Observer.Stepping(ctx, w.t)
+	defer func() { stepped(w.t, err) }()
 	if step, ok := e.steps()[before]; ok {
 		err = step(ctx, w)
 	}
@@ -287,6 +294,7 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 	}
 	w.t, w.stored = next, next
 	e.Logger.InfoContext(ctx, "task moved", "task", w.t.ID, "from", from, "to", to)
+	e.Observer.Moved(ctx, from, w.t)
 	e.Failpoint(Moved(to))
 	if reachesOut(from) && !reachesOut(to) {
 		e.scheduleSoon(ctx)

@@ -213,6 +213,7 @@ func (e *Engine) endExamination(ctx context.Context, kind examiner, o *examined,
 		return err
 	}
 	e.Logger.InfoContext(ctx, "examination ended", "task", x.Task, "kind", x.Kind, "name", x.Name, "state", x.State)
+	e.Observer.ExaminationEnded(ctx, x)
 	e.clearExamination(ctx, x)
 	return nil
 }

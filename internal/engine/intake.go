@@ -19,8 +19,9 @@ func (e *Engine) Accept(ctx context.Context, d Delivery) error {
 		return nil
 	}
 	e.Failpoint(DeliveryReceived(d.Event))
-	err := e.Store.InTx(ctx, func(tx Tx) error {
-		fresh, err := tx.InsertDelivery(ctx, d)
+	fresh := false
+	err := e.Store.InTx(ctx, func(tx Tx) (err error) {
+		fresh, err = tx.InsertDelivery(ctx, d)
 		if err != nil || !fresh {
 			return err
 		}
@@ -37,11 +38,12 @@ func (e *Engine) Accept(ctx context.Context, d Delivery) error {
 		return err
 	}
 	e.Failpoint(DeliveryStored(d.Event))
+	e.Observer.Accepted(ctx, d, fresh)
 	return nil
 }
 
 // Deliver handles an accepted delivery. It is the handler of queue.Deliver jobs.
-func (e *Engine) Deliver(ctx context.Context, id string) error {
+func (e *Engine) Deliver(ctx context.Context, id string) (err error) {
 	d, err := e.Store.Delivery(ctx, id)
 	if err != nil {
 		return fmt.Errorf("read delivery %s: %w", id, err)
@@ -49,6 +51,8 @@ func (e *Engine) Deliver(ctx context.Context, id string) error {
 	if d.Outcome != "" {
 		return nil
 	}
+	ctx, handled := e.Observer.Delivering(ctx, d)
+	defer func() { handled(err) }()
 	for _, told := range d.Events {
 		events, err := e.Forge.Complete(ctx, told)
 		if err != nil {
@@ -94,6 +98,7 @@ func (e *Engine) wake(ctx context.Context, event forge.Event) error {
 	if err != nil {
 		return fmt.Errorf("read task %s: %w", id, err)
 	}
+	e.Observer.Reached(ctx, t.ID)
 	if err := e.pullWasClosed(ctx, t, event); err != nil {
 		return err
 	}
@@ -173,6 +178,7 @@ func (e *Engine) create(ctx context.Context, tx Tx, t task.Task, decision any) e
 	if err != nil || !fresh {
 		return err
 	}
+	e.Observer.Reached(ctx, t.ID)
 	detail := map[string]any{
 		"trigger": t.TriggerKey, "url": t.TriggerURL, "repository": t.Repository.Key(), "issue": t.Issue, "decision": decision,
 		"text": t.Snapshot.Digest(),

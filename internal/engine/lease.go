@@ -109,6 +109,7 @@ func (e *Engine) renew(ctx context.Context, id task.ID, owner string, cancel con
 		case <-tick.C:
 			if err := e.Store.Renew(ctx, id, owner, leaseTime); err != nil && ctx.Err() == nil {
 				e.Logger.WarnContext(ctx, "lease lost", "task", id, "error", err)
+				e.Observer.LeaseLost(ctx, id)
 				cancel(fmt.Errorf("lost the lease of task %s: %w", id, err))
 				return
 			}

@@ -71,6 +71,20 @@ func (e *Engine) Beat(ctx context.Context) error {
 	return e.lose(ctx)
 }
 
+// selfNow is this node as the database has it now: nothing begins on it any more once
+// somebody was told that it is drained.
+func (e *Engine) selfNow(ctx context.Context) (node.Node, error) {
+	all, err := e.Store.Nodes(ctx)
+	if err != nil {
+		return node.Node{}, err
+	}
+	stored, _ := node.Find(all, e.Node)
+	e.peers.mu.Lock()
+	e.peers.me = stored
+	e.peers.mu.Unlock()
+	return e.self(), nil
+}
+
 // see notes who gave a sign of life since the last look.
 func (e *Engine) see(all []node.Node, me node.Node) {
 	p := &e.peers

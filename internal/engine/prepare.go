@@ -30,8 +30,12 @@ func (e *Engine) admit(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
+	me, err := e.selfNow(ctx)
+	if err != nil {
+		return err
+	}
 	if !back {
-		if !slices.Contains(l.next(e.self()), w.t.ID) {
+		if !slices.Contains(l.next(me), w.t.ID) {
 			return nil // [Engine.Schedule] looks again, here and on other nodes
 		}
 		if best, some := l.best(e.lively(), w.t.Environment); some && best.ID != e.Node {
@@ -43,7 +47,7 @@ func (e *Engine) admit(ctx context.Context, w *work) error {
 		if back {
 			return nil
 		}
-		return e.takePlace(ctx, tx, w.t.ID, l.set, e.self())
+		return e.takePlace(ctx, tx, w.t.ID, l.set, me)
 	})
 	if errors.Is(err, errNotYet) {
 		w.t = w.stored

@@ -119,7 +119,7 @@ func (t *tripped) tell(ctx context.Context, s *session) {
 		return
 	}
 	if err := s.gateway.o.Journal.Trip(ctx, s.task, t.canary, t.where); err != nil {
-		s.gateway.o.Logger.ErrorContext(ctx, "a canary was not recorded; the session stays shut", "task", s.task, "canary", t.canary, "error", err)
+		s.log().ErrorContext(ctx, "a canary was not recorded; the session stays shut", "canary", t.canary, "error", err)
 		return
 	}
 	t.told = true

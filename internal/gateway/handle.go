@@ -229,7 +229,7 @@ func (s *session) reserve(ctx context.Context, x *exchange, most amount) *wire.R
 	reserved, spent, err := s.gateway.budgets.reserve(ctx, x.terms, most, x.At.UTC())
 	switch {
 	case err != nil:
-		s.gateway.o.Logger.ErrorContext(ctx, "a budget could not be read", "task", s.task, "error", err)
+		s.log().ErrorContext(ctx, "a budget could not be read", "error", err)
 		return &wire.Refusal{Status: http.StatusServiceUnavailable, Reason: "ledger", Message: "what was spent cannot be read now"}
 	case spent != nil:
 		s.journal.once(AuditBudget, spent.name, map[string]any{"bound": spent.name, "limit": spent.limit, "spent": spent.spent})

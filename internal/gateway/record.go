@@ -47,7 +47,7 @@ func (s *session) record(ctx context.Context, x *exchange) {
 	if s.keeps(x) {
 		err := s.gateway.o.Ledger.Record(ctx, x.Exchange)
 		if err != nil {
-			s.gateway.o.Logger.ErrorContext(ctx, "an exchange was not recorded; it counts in memory", "task", s.task, "exchange", x.ID, "error", err)
+			s.log().ErrorContext(ctx, "an exchange was not recorded; it counts in memory", "exchange", x.ID, "error", err)
 		}
 		if x.reserved != nil {
 			lost := amount{}
@@ -109,7 +109,7 @@ func (s *session) transcribe(ctx context.Context, x *exchange) {
 		err = s.gateway.o.Journal.Transcript(ctx, x.Task, text)
 	}
 	if err != nil {
-		s.gateway.o.Logger.ErrorContext(ctx, "a line of the transcript was not written", "task", s.task, "exchange", x.ID, "error", err)
+		s.log().ErrorContext(ctx, "a line of the transcript was not written", "exchange", x.ID, "error", err)
 	}
 }
 

@@ -64,7 +64,7 @@ func (s *session) forward(ctx context.Context, w http.ResponseWriter, r *http.Re
 // administrator: it may name addresses that are none of the agent's business.
 func (s *session) unreachable(ctx context.Context, x *exchange, err error) *wire.Refusal {
 	if ctx.Err() == nil {
-		s.gateway.o.Logger.WarnContext(ctx, "a model provider did not answer", "task", s.task, "provider", x.Provider, "error", err)
+		s.log().WarnContext(ctx, "a model provider did not answer", "provider", x.Provider, "error", err)
 	}
 	return &wire.Refusal{Status: http.StatusBadGateway, Reason: "unreachable", Message: "the model provider did not answer"}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -139,11 +140,20 @@ type quiet struct{}
 
 func (quiet) Write(p []byte) (int, error) { return len(p), nil }
 
+// log names whose session it is: a task's has the task's id, and any other a word, a slash
+// and an id.
+func (s *session) log() *slog.Logger {
+	if strings.Contains(s.task, "/") {
+		return s.gateway.o.Logger.With("session", s.task)
+	}
+	return s.gateway.o.Logger.With("task", s.task)
+}
+
 func (s *session) serve(l net.Listener) {
 	go func() {
 		defer close(s.done)
 		if err := s.server.Serve(newLimited(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
-			s.gateway.o.Logger.Error("the gateway of a task ended", "task", s.task, "error", err)
+			s.log().Error("the gateway of a task ended", "error", err)
 		}
 	}()
 }

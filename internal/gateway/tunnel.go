@@ -54,7 +54,7 @@ func (s *session) connect(w http.ResponseWriter, r *http.Request, t *terms) {
 		return
 	}
 	if err != nil {
-		s.gateway.o.Logger.WarnContext(ctx, "an allowed host was not reached", "task", s.task, "host", target.String(), "error", err)
+		s.log().WarnContext(ctx, "an allowed host was not reached", "host", target.String(), "error", err)
 		s.refuse(w, x, &wire.Refusal{Status: http.StatusBadGateway, Reason: "unreachable", Message: "the host " + target.String() + " was not reached"})
 		return
 	}

@@ -221,7 +221,7 @@ func TestStoppingEndsFollowing(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, l, w.handler, 10*time.Second) }()
+	go func() { served <- Serve(ctx, l, w.handler, 10*time.Second, nil) }()
 	time.AfterFunc(100*time.Millisecond, stop)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+"/api/v1/tasks/"+string(here)+"/log?follow=true&offset=13", nil)
 	if err != nil {

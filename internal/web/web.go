@@ -29,15 +29,6 @@ type Webhook interface {
 	Delivery(header http.Header, body []byte) (forge.Delivery, error)
 }
 
-// Probe is one thing that must work for the server to be ready.
-type Probe struct {
-	Name string
-	// Check returns nil if it works now. It is called with a short deadline.
-	Check func(ctx context.Context) error
-	// Fix says what to do if it does not.
-	Fix string
-}
-
 // Options are the parts of a server.
 type Options struct {
 	Inbox  Inbox
@@ -119,6 +110,7 @@ type server struct {
 	changes, allChanges *seats
 	comparisons         *turns
 	limits              Limits
+	last                probed
 }
 
 func newServer(o Options) *server {
@@ -188,9 +180,10 @@ func (s *server) fail(err error, c echo.Context) {
 	}
 }
 
-// Serve runs the server on the listener until ctx ends, then lets requests in
-// flight finish for at most grace.
-func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration) error {
+// Serve runs the server on the listener until ctx ends. Then it goes on answering until
+// parked is closed, /readyz with 503, and lets requests in flight finish, all that for at
+// most grace. Where parked is nil, it answers nothing new.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration, parked <-chan struct{}) error {
 	server := &http.Server{
 		BaseContext: func(net.Listener) context.Context { return withStop(context.WithoutCancel(ctx), ctx.Done()) },
 		Handler:     h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
@@ -203,7 +196,15 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, grace time.Durat
 		return err
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	began := time.Now()
+	if parked != nil {
+		select {
+		case <-parked:
+		case <-time.After(grace):
+		}
+	}
+	// What came last has a second at least.
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(grace-time.Since(began), time.Second))
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {
 		return errors.Join(err, server.Close())

@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,7 +170,9 @@ func TestReadyNamesThePartThatFails(t *testing.T) {
 	t.Parallel()
 	probes := []Probe{
 		{Name: "database", Check: func(context.Context) error { return nil }},
-		{Name: "docker", Check: func(context.Context) error { return errors.New("socket /var/run/x") }, Fix: "start it"},
+		{Name: "docker", Check: func(context.Context) error { return errors.New("socket /var/run/x") }, Cause: "it is away", Fix: "start it"},
+		{Name: "containers", Check: func(context.Context) error { return errors.New("no engine") }, Cause: "unknown", Needs: "docker"},
+		{Name: "queue", Check: func(context.Context) error { return fmt.Errorf("look: %w", Unready("2 jobs wait")) }, Cause: "unknown", Fix: "look"},
 	}
 	answer := serve(t, Options{Probes: probes}, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	var body struct {
@@ -176,8 +182,11 @@ func TestReadyNamesThePartThatFails(t *testing.T) {
 	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil {
 		t.Fatal(err)
 	}
-	if answer.Code != 503 || body.Status != "not ready" || !body.Parts[0].OK || body.Parts[1].OK || body.Parts[1].Fix != "start it" {
+	if answer.Code != 503 || body.Status != "not ready" || !body.Parts[0].OK || body.Parts[1] != (finding{"docker", false, "it is away", "start it"}) {
 		t.Errorf("%d %+v", answer.Code, body)
+	}
+	if len(body.Parts) != 3 || body.Parts[2] != (finding{"queue", false, "2 jobs wait", "look"}) {
+		t.Errorf("the part that needs docker is told of, or the queue's own words are not: %+v", body.Parts)
 	}
 	if strings.Contains(answer.Body.String(), "/var/run") {
 		t.Errorf("internals are given away: %s", answer.Body)
@@ -195,6 +204,67 @@ func TestReadyHasADeadline(t *testing.T) {
 	answer := serve(t, Options{Probes: []Probe{hanging}}, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	if answer.Code != 503 {
 		t.Errorf("status %d, want 503", answer.Code)
+	}
+}
+
+// Many who ask at once are one who asks.
+func TestReadyAsksThePartsOnceForMany(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	slow := Probe{Name: "docker", Check: func(context.Context) error { asked.Add(1); return nil }}
+	handler := New(Options{Probes: []Probe{slow}, Logger: slog.New(slog.DiscardHandler)})
+	began := time.Now()
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+			if answer.Code != http.StatusOK {
+				t.Errorf("status %d", answer.Code)
+			}
+		})
+	}
+	all.Wait()
+	if most := 1 + int32(time.Since(began)/probeKept); asked.Load() > most {
+		t.Errorf("the part was asked %d times, want at most %d", asked.Load(), most)
+	}
+}
+
+// A server that stops says so for as long as it answers, which is until its steps are done.
+func TestReadyIsNotWhileTheServerStops(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := New(Options{Logger: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(t.Context())
+	parked, served := make(chan struct{}), make(chan error, 1)
+	go func() { served <- Serve(ctx, l, handler, time.Minute, parked) }()
+	get := func(path string) (int, string) {
+		response, err := http.Get("http://" + l.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err := errors.Join(err, response.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(body)
+	}
+	if status, body := get("/readyz"); status != http.StatusOK {
+		t.Errorf("before: %d %s", status, body)
+	}
+	stop()
+	if status, body := get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, `"stopping"`) || !strings.Contains(body, endingFinding.Cause) {
+		t.Errorf("while it stops: %d %s", status, body)
+	}
+	if status, _ := get("/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz is %d while the server stops", status)
+	}
+	close(parked)
+	if err := <-served; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -244,7 +314,7 @@ func TestServeFinishesRequestsBeforeItStops(t *testing.T) {
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, l, handler, 10*time.Second) }()
+	go func() { served <- Serve(ctx, l, handler, 10*time.Second, nil) }()
 	status := make(chan int, 1)
 	go func() {
 		response, err := http.Get("http://" + l.Addr().String())

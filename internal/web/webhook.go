@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/coderflow/coderflow/internal/telemetry"
 )
 
 // maxDelivery is the largest body a forge sends: GitHub caps payloads at 25 MB,
@@ -69,6 +71,8 @@ func (s *server) webhook(w source) echo.HandlerFunc {
 			return echo.NewHTTPError(http.StatusBadRequest, "the delivery is not what the forge documents")
 		}
 		d.ReceivedAt = s.Now().UTC()
+		r = r.WithContext(telemetry.With(r.Context(), telemetry.About{Delivery: d.ID}))
+		c.SetRequest(r) // so that the log names it whatever becomes of it
 		ctx, cancel := context.WithTimeout(r.Context(), acceptTime)
 		defer cancel()
 		if err := s.Inbox.Accept(ctx, d); err != nil {

@@ -17,6 +17,7 @@
 package azuredevops
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +65,8 @@ type Config struct {
 	Transport http.RoundTripper
 	Clock     func() time.Time // nil is time.Now
 	Logger    *slog.Logger     // nil is silence
+	// Observe, if set, is told of every request that was sent.
+	Observe func(ctx context.Context, c wire.Call)
 	// Sleep waits before a repetition; nil waits that long or until the request ends.
 	Sleep func(request *http.Request, wait time.Duration) error
 }
@@ -136,7 +139,7 @@ func New(c Config) (*Adapter, error) {
 	if base == nil {
 		base = wire.Transport(CallTimeout)
 	}
-	a.wire = &wire.Wire{Next: base, Log: a.log, Origins: a.origins, MaxAnswer: maxAnswer}
+	a.wire = &wire.Wire{Next: base, Log: a.log, Origins: a.origins, MaxAnswer: maxAnswer, Observe: c.Observe}
 	if a.credential, err = newCredential(c, base, a.clock); err != nil {
 		return nil, err
 	}

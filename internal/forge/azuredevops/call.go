@@ -61,6 +61,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 			req.Body = body
 		}
+		ctx = wire.Repeated(ctx)
 	}
 }
 

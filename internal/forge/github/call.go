@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/forge/wire"
 )
 
 // call is the transport of one operation on one repository: it waits where asked,
@@ -57,7 +58,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errors.Join(err, res.Body.Close())
 	}
 	_ = res.Body.Close() // the second answer replaces it
-	return c.send(again, fresh)
+	return c.send(again.WithContext(wire.Repeated(again.Context())), fresh)
 }
 
 // send leaves the credential out of the request that the answer (and with it a

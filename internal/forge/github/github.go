@@ -14,6 +14,7 @@
 package github
 
 import (
+	"context"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ type Config struct {
 	Transport http.RoundTripper
 	Clock     func() time.Time // nil is time.Now
 	Logger    *slog.Logger     // nil is silence
+	// Observe, if set, is told of every request that was sent.
+	Observe func(ctx context.Context, c wire.Call)
 }
 
 // Adapter implements [forge.Forge]. It is safe for concurrent use.
@@ -108,7 +111,7 @@ func New(c Config) (*Adapter, error) {
 	if next == nil {
 		next = wire.Transport(CallTimeout)
 	}
-	a.wire = &wire.Wire{Next: next, Log: a.log, Origins: []*url.URL{api, graphql}, MaxAnswer: maxAnswer}
+	a.wire = &wire.Wire{Next: next, Log: a.log, Origins: []*url.URL{api, graphql}, MaxAnswer: maxAnswer, Observe: c.Observe}
 	a.tokens = newMinter(a, key)
 	return a, nil
 }

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,8 @@ type Wire struct {
 	Origins []*url.URL
 	// MaxAnswer bounds one answer, in bytes after decompression.
 	MaxAnswer int64
+	// Observe, if set, is told of every request that was sent.
+	Observe func(ctx context.Context, c Call)
 }
 
 // Transport is what carries requests where nothing else is given. An answer has to begin
@@ -56,6 +59,7 @@ func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	start := time.Now()
 	res, err := w.Next.RoundTrip(req)
+	w.observe(req, res, start)
 	if err != nil {
 		w.Log.DebugContext(req.Context(), "forge call failed", "method", req.Method, "path", req.URL.Path, "error", err)
 		return nil, err
