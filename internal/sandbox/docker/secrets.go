@@ -71,7 +71,7 @@ func (r *Runner) writeSecrets(ctx context.Context, spec sandbox.Spec, digest str
 	if err != nil {
 		return "", fmt.Errorf("writing secrets: %w", err)
 	}
-	defer os.RemoveAll(temporary)
+	defer removeTree(temporary)
 	for _, value := range spec.Secrets {
 		path := filepath.Join(temporary, value.Name())
 		if err := writeInput(path, input{bytes.NewReader(value.Reveal()), 0o400}); err != nil {
@@ -145,7 +145,7 @@ func (r *Runner) ForgetSecrets(name string) error {
 	if err != nil {
 		return nil //nolint:nilerr // where none can be, none are
 	}
-	if err := os.RemoveAll(root); err != nil {
+	if err := removeTree(root); err != nil {
 		return fmt.Errorf("removing the secrets of container %s: %w", name, err)
 	}
 	return nil
