@@ -138,7 +138,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
 	h.handler = web.New(web.Options{
 		Inbox: h.engine, GitHub: onGitHub, AzureDevOps: onAzure, Audit: h.witness, Logger: log, Now: time.Now,
-		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
+		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), MetricsFrom: cfg.MetricsFrom, SignIn: newSignIn(cfg, db, rules, kept, log),
 		API: api,
 	})
 	return nil

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -30,6 +31,8 @@ type Config struct {
 	OIDC           []OIDC // by name
 	// Publish is where checkpoints of the audit log are published; nil: nowhere.
 	Publish *Publish
+	// MetricsFrom are the networks beside this machine that may read the metrics.
+	MetricsFrom []netip.Prefix
 }
 
 // Publish is a branch for checkpoints of the audit log.

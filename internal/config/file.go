@@ -25,7 +25,12 @@ type file struct {
 	// OIDC are the OpenID Connect providers by the name that subjects have.
 	OIDC map[string]oidcFile `yaml:"oidc"`
 	// Audit is where checkpoints of the audit log go.
-	Audit auditFile `yaml:"audit"`
+	Audit   auditFile   `yaml:"audit"`
+	Metrics metricsFile `yaml:"metrics"`
+}
+
+type metricsFile struct {
+	From []string `yaml:"from"`
 }
 
 type auditFile struct {
