@@ -1,6 +1,6 @@
-# The image of CoderFlow itself: server and worker. Build the programs first, they are static:
+# The image of CoderFlow itself: server and worker. It takes the programs as they are in a release, or after make build:
 #
-#   make build && docker build --tag coderflow .
+#   docker build --tag coderflow .
 #
 # BASE is any Debian with git, bash and certificates, or one whose package lists can be had; `make setup` makes
 # coderflow/sandbox-base:bookworm, with which nothing is fetched. docs/deploy.md tells how to run it: which mounts, which group,

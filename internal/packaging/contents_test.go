@@ -91,7 +91,7 @@ func sameBill(t *testing.T, bill []byte, dir string) {
 	}
 	licences := string(content(t, dir, "THIRD-PARTY-LICENCES.txt"))
 	for _, name := range []string{"coderflow", "coderflow-guest"} {
-		text := content(t, dir, name)
+		text := content(t, dir, "bin", name)
 		sum := sha256.Sum256(text)
 		if said[name] != hex.EncodeToString(sum[:]) {
 			t.Errorf("%s has another hash than %q", name, said[name])

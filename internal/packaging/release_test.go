@@ -41,7 +41,7 @@ func newCheckout(t *testing.T) checkout {
 // copySource copies what belongs to the source: nothing that was built, and nothing hidden but what its own rules need.
 func copySource(t *testing.T, from, to string) {
 	t.Helper()
-	top := []string{"cmd", "docs", "images", "internal", "manifests", "scripts", "LICENSE", "Makefile", "README.md", "app.yml", "go.mod", "go.sum", ".gitignore"}
+	top := []string{"cmd", "docs", "images", "internal", "manifests", "scripts", "Dockerfile", "LICENSE", "Makefile", "README.md", "app.yml", "go.mod", "go.sum", ".gitignore"}
 	for _, name := range top {
 		err := filepath.WalkDir(filepath.Join(from, name), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
@@ -159,7 +159,7 @@ func TestAReleaseIsTheSameWhereverItIsMade(t *testing.T) {
 	verify(t, a, key+".pub", len(names)-2)
 	unpacked := unpack(t, content(t, a, base+".tar.gz"), base)
 	sameBill(t, content(t, a, base+".cdx.json"), unpacked)
-	tellsItsVersion(t, filepath.Join(unpacked, "coderflow"), first.must("git", "rev-parse", "HEAD"))
+	tellsItsVersion(t, filepath.Join(unpacked, "bin", "coderflow"), first.must("git", "rev-parse", "HEAD"))
 }
 
 // verify does what docs/releases.md says to whoever downloads a release.

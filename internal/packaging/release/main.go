@@ -65,7 +65,7 @@ func run(args []string, modules io.Reader) error {
 	}
 	items = append(items, packaging.Item{Name: "sbom.cdx.json", Content: sbom.Bytes()}, packaging.Item{Name: "THIRD-PARTY-LICENCES.txt", Content: licences.Bytes()})
 	for _, p := range built {
-		items = append(items, packaging.Item{Name: p.Name, Content: p.Content, Executable: true})
+		items = append(items, packaging.Item{Name: "bin/" + p.Name, Content: p.Content, Executable: true})
 	}
 	return write(r, *out, items, sbom.Bytes())
 }
@@ -111,7 +111,7 @@ func sourcesOf(programs []packaging.Program, modules io.Reader, goroot string) (
 
 // contents are the files of the source that go into an archive.
 func contents(root string) ([]packaging.Item, error) {
-	names := []string{"LICENSE", "README.md", "app.yml"}
+	names := []string{"LICENSE", "README.md", "app.yml", "Dockerfile", "images/sandbox/Dockerfile"}
 	err := fs.WalkDir(os.DirFS(root), "manifests", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:

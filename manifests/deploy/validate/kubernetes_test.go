@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -188,7 +189,7 @@ func TestPoliciesSelectWhatThereIs(t *testing.T) {
 func TestWhatPodsReferToExists(t *testing.T) {
 	t.Parallel()
 	all := built(t)
-	secrets := map[string]bool{"coderflow-secrets": true, "coderflow-keys": true, "coderflow-database": true}
+	secrets := map[string]bool{"coderflow-secrets": true, "coderflow-keys": true, "coderflow-database": true, "coderflow-registry": true}
 	for name, pod := range pods(t, all) {
 		namespace := map[string]string{"server": "coderflow", "worker": "coderflow-workers"}[name]
 		get[*corev1.ServiceAccount](t, all, "ServiceAccount "+namespace+"/"+pod.ServiceAccountName)
@@ -200,13 +201,16 @@ func TestWhatPodsReferToExists(t *testing.T) {
 				if data["coderflow.yaml"] == "" || data["environments.yaml"] == "" {
 					t.Errorf("%s: the configuration has %v", name, data)
 				}
+				if name == "worker" {
+					imagesAreFetched(t, data)
+				}
 			}
 			if v.Secret != nil && (!secrets[v.Secret.SecretName] || *v.Secret.DefaultMode != 0o440) {
 				t.Errorf("%s: secret %+v", name, v.Secret)
 			}
 		}
 		for _, c := range append(pod.InitContainers, pod.Containers...) {
-			if !strings.Contains(c.Image, "/coderflow:") && c.Name != "engine" {
+			if !strings.Contains(c.Image, "/coderflow:") && c.Image != "docker:28-dind" {
 				t.Errorf("%s runs the image %s", c.Name, c.Image)
 			}
 			for _, m := range c.VolumeMounts {
@@ -220,5 +224,24 @@ func TestWhatPodsReferToExists(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// imagesAreFetched: an engine in a pod has none but those in the list, and CoderFlow fetches none.
+func imagesAreFetched(t *testing.T, data map[string]string) {
+	t.Helper()
+	var wanted []string
+	for _, text := range []string{data["coderflow.yaml"], data["environments.yaml"]} {
+		for _, found := range regexp.MustCompile(`\bimage: ([^\s,}]+)`).FindAllStringSubmatch(text, -1) {
+			wanted = append(wanted, found[1])
+		}
+	}
+	for _, image := range wanted {
+		if !strings.Contains(data["images"], "\n"+image+"\n") {
+			t.Errorf("nobody fetches %s", image)
+		}
+	}
+	if len(wanted) != 2 {
+		t.Errorf("%v are named", wanted)
 	}
 }
