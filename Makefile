@@ -83,7 +83,7 @@ lint-all: lint ## As lint, and golangci-lint (takes minutes to build)
 release: ## Make the release VERSION=vX.Y.Z of this commit, which has that tag, in dist/ (RELEASE_SNAPSHOT=1: any tree)
 	@scripts/release $(VERSION)
 
-release-check: ## Build this commit twice, in two places from nothing, and compare every byte (minutes)
+release-check: ## Build this commit twice, in two places, once from nothing, and compare every byte (minutes)
 	@scripts/release --check
 
 clean: ## Remove what build and release made
