@@ -7,7 +7,9 @@ MAKEFLAGS += --no-print-directory
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO      ?= go
-LDFLAGS := -s -w -X main.version=$(VERSION)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE    ?= $(shell TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
 # Everything but the race detector does without C, and is built with the same flags, so that it is compiled once: the
 # dependencies take minutes.
@@ -17,10 +19,10 @@ export GOFLAGS     := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build setup setup-test images demo test race test-agents soak bench vet lint lint-all clean
+.PHONY: help build setup setup-test images demo test race test-agents soak bench vet lint lint-all release release-check clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/coderflow and bin/coderflow-guest (static)
 	@mkdir -p bin
@@ -78,5 +80,11 @@ lint: vet ## As vet, and staticcheck (minutes the first time: it reads every dep
 lint-all: lint ## As lint, and golangci-lint (takes minutes to build)
 	@$(GO) run $(GOLANGCI) run ./...
 
-clean: ## Remove what build made
-	@rm -rf bin
+release: ## Make the release VERSION=vX.Y.Z of this commit, which has that tag, in dist/ (RELEASE_SNAPSHOT=1: any tree)
+	@scripts/release $(VERSION)
+
+release-check: ## Build this commit twice, in two places, once from nothing, and compare every byte (minutes)
+	@scripts/release --check
+
+clean: ## Remove what build and release made
+	@rm -rf bin dist

@@ -108,7 +108,7 @@ func (c auditChangeKeyCmd) Run(ctx context.Context, s streams) (err error) {
 				return fmt.Errorf("keep the former key: %w", err)
 			}
 		}
-		text, err := makeAuditKey(cfg, path)
+		text, err := makeAuditKey(cfg.PublicURL, path)
 		if err != nil {
 			return err
 		}

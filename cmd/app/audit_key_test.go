@@ -149,7 +149,7 @@ func TestAChangedKeyIsInTheLogAndFormerCheckpointsHold(t *testing.T) {
 		if err := errors.Join(writeEntry(t.Context(), s), w.Sign(t.Context()), os.Remove(filepath.Join(cfg.DataDir, auditKeyFile))); err != nil {
 			t.Fatal(err)
 		}
-		text, err := makeAuditKey(cfg, filepath.Join(cfg.DataDir, auditKeyFile))
+		text, err := makeAuditKey(cfg.PublicURL, filepath.Join(cfg.DataDir, auditKeyFile))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -149,7 +149,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 	if err != nil {
 		return fmt.Errorf("make the job queue: %w", err)
 	}
-	shown := web.Options{Logger: log, Now: time.Now, Probes: probes(db, h.queue, h.runner, hub, cfg.DataDir, guestPath(cfg)), Metrics: figures.handler()}
+	shown := web.Options{Logger: log, Now: time.Now, Probes: probes(db, h.queue, h.runner, hub, cfg.DataDir, guestPath(cfg)), Metrics: figures.handler(), MetricsFrom: cfg.MetricsFrom}
 	if !r.serves {
 		h.handler = web.New(shown)
 		return nil

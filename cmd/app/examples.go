@@ -86,7 +86,8 @@ func (sandboxShellCmd) Help() string {
 
 // Help implements kong.HelpProvider.
 func (versionCmd) Help() string {
-	return `Example:
+	return `Examples:
 
-  coderflow version`
+  coderflow version
+  coderflow version -o json   (with commit, date, Go, platform and the schema of the database)`
 }

@@ -10,6 +10,7 @@ import (
 type initCmd struct {
 	Github initGitHubCmd `cmd:"" help:"Register the GitHub App in your browser and write its key and secrets (mode 0600)."`
 	Azure  initAzureCmd  `cmd:"" name:"azure-devops" help:"Look at an organization of Azure DevOps: credential, rights, service hooks; make what is missing (mode 0600)."`
+	Keys   initKeysCmd   `cmd:"" help:"Make the keys that all processes on one database share: of the audit log, and for secrets (mode 0600)."`
 }
 
 type initGitHubCmd struct {

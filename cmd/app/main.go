@@ -12,9 +12,6 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// version is set by the linker.
-var version = "dev"
-
 // cli is the whole command line.
 type cli struct {
 	Serve       serveCmd       `cmd:"" help:"Run the server: webhooks, the steps of tasks, and the search for lost deliveries."`
@@ -120,12 +117,4 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		return statusOf(err)
 	}
 	return 0
-}
-
-type versionCmd struct{}
-
-// Run prints the version.
-func (versionCmd) Run(s streams) error {
-	_, err := fmt.Fprintln(s.out, "coderflow", version)
-	return err
 }

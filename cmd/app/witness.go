@@ -58,7 +58,7 @@ func openWitness(ctx context.Context, cfg config.Config, db *store.Store, server
 	case errors.Is(err, os.ErrNotExist) && len(publics) > 0:
 		return nil, &foreignKeyError{path: path, want: publics[0]}
 	case errors.Is(err, os.ErrNotExist) && server:
-		text, err = makeAuditKey(cfg, path)
+		text, err = makeAuditKey(cfg.PublicURL, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the key of the audit log: %w", err)
@@ -80,9 +80,10 @@ func openWitness(ctx context.Context, cfg config.Config, db *store.Store, server
 	return w, w.ownKey()
 }
 
-func makeAuditKey(cfg config.Config, path string) ([]byte, error) {
+// makeAuditKey makes a key that is named after the server's public address.
+func makeAuditKey(address, path string) ([]byte, error) {
 	name := "coderflow"
-	if u, err := url.Parse(cfg.PublicURL); err == nil && u.Host != "" {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		name = u.Host
 	}
 	private, err := audit.NewKey(name + "/audit")

@@ -45,7 +45,7 @@ func TestThreat54AnotherKeyThanTheLogsSignsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		other := served(t, "")
-		text, err := makeAuditKey(other, filepath.Join(other.DataDir, auditKeyFile))
+		text, err := makeAuditKey(other.PublicURL, filepath.Join(other.DataDir, auditKeyFile))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -103,6 +103,8 @@ var table = []row{
 	{"internal/deploy", "profiles, parameters, runs",
 		[]string{"internal/approval", "internal/forge", "internal/sandbox", "internal/secret", "internal/task"}, nil},
 	{"internal/backup", "the form of a backup file", nil, nil},
+	{"internal/packaging", "archives, bills of materials and licences of a release", nil, []string{"github.com/CycloneDX/cyclonedx-go", "github.com/google/uuid"}},
+	{"internal/packaging/release", "packs the programs of one platform", []string{"internal/packaging"}, nil},
 	{"internal/queue", "durable jobs", nil, []string{river}},
 	{"internal/store", "both databases",
 		plus(domain, "internal/backup", "internal/engine", "internal/judge", "internal/manifest", "internal/queue", "internal/secret", "internal/signin", "internal/token"),

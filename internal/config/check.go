@@ -51,6 +51,7 @@ func (l *loader) check(raw file) Config {
 		c.Publish = l.publish(*raw.Audit.Publish)
 		l.publishable(c)
 	}
+	c.MetricsFrom = l.metricsFrom(raw.Metrics.From)
 	c.Log = l.log(raw.Log)
 	c.Tracing = l.tracing(raw.Tracing)
 	c.Models = l.models(raw.Models)

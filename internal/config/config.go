@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -31,6 +32,8 @@ type Config struct {
 	OIDC           []OIDC // by name
 	// Publish is where checkpoints of the audit log are published; nil: nowhere.
 	Publish *Publish
+	// MetricsFrom are the networks beside this machine that may read the metrics.
+	MetricsFrom []netip.Prefix
 	// Tracing is where traces are sent; nil: nowhere.
 	Tracing *Tracing
 }

@@ -28,6 +28,7 @@ type file struct {
 	Audit auditFile `yaml:"audit"`
 	// Tracing is where traces are sent.
 	Tracing tracingFile `yaml:"tracing"`
+	Metrics metricsFile `yaml:"metrics"`
 }
 
 type tracingFile struct {
@@ -35,6 +36,10 @@ type tracingFile struct {
 	AllowHTTP   bool    `yaml:"allowHTTP"`
 	HeadersFile string  `yaml:"headersFile"`
 	SampleRatio float64 `yaml:"sampleRatio"`
+}
+
+type metricsFile struct {
+	From []string `yaml:"from"`
 }
 
 type auditFile struct {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/coderflow/coderflow/internal/forge"
 	sy "github.com/coderflow/coderflow/internal/strictyaml"
@@ -159,7 +160,7 @@ func readSecret(path string) (string, error) {
 	switch {
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("%s is not a regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
+	case tooOpen(info, os.Geteuid()):
 		return "", fmt.Errorf("others than its owner can read or change %s (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
 	case info.Size() > maxSecret:
 		return "", fmt.Errorf("%s is larger than %s, which no secret is", path, sy.Size(maxSecret))
@@ -173,6 +174,17 @@ func readSecret(path string) (string, error) {
 		return "", fmt.Errorf("%s %w", path, errEmptySecret)
 	}
 	return text, nil
+}
+
+// tooOpen reports whether others than the process, whose user is self, can read or change a secret file. One of root's may
+// be readable by its group: that is how service managers hand a secret to a process of another user (systemd's
+// credentials, Kubernetes' volumes with an fsGroup). PostgreSQL has the same rule for its key.
+func tooOpen(info fs.FileInfo, self int) bool {
+	const root = 0
+	if about, is := info.Sys().(*syscall.Stat_t); is && about.Uid == root && self != root {
+		return info.Mode().Perm()&0o037 != 0
+	}
+	return info.Mode().Perm()&0o077 != 0
 }
 
 // trimNewline removes the one line end that editors and echo leave behind.

@@ -45,6 +45,9 @@ func TestEveryVersionMigratesUpWithItsRows(t *testing.T) {
 				if err != nil || found != known || known != versions[len(versions)-1] {
 					t.Errorf("version %d of %d, %v", found, known, err)
 				}
+				if brought, err := store.KnownSchema(); err != nil || brought != known {
+					t.Errorf("the program says that it brings version %d, and brings %d: %v", brought, known, err)
+				}
 				insertTask(t, s, newTask())
 			})
 		}

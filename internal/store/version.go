@@ -3,7 +3,18 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"github.com/coderflow/coderflow/internal/queue"
 )
+
+// KnownSchema returns CoderFlow's own schema version that this program brings; it is the same for both databases.
+func KnownSchema() (int, error) {
+	list, err := knownMigrations(queue.SQLite)
+	if err != nil {
+		return 0, err
+	}
+	return list[len(list)-1].version, nil
+}
 
 // SchemaVersion returns CoderFlow's own schema version as the database has it, 0 for a database that nobody has
 // migrated, and the one that this program brings. It changes nothing.

@@ -1,8 +1,8 @@
 package web
 
 import (
-	"net"
 	"net/http"
+	"net/netip"
 
 	"github.com/labstack/echo/v4"
 )
@@ -11,13 +11,13 @@ import (
 // elsewhere, whatever its last hop is.
 var forwarded = []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}
 
-// metrics answers this machine only: the figures name environments and tell
-// what they spend. A collector elsewhere reads them through a tunnel or an
-// agent on this machine.
+// metrics answers this machine and the networks that an admin named: the figures
+// name environments and tell what they spend. A collector elsewhere reads them
+// through a tunnel or an agent on this machine.
 func (s *server) metrics(c echo.Context) error {
 	r := c.Request()
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil || !net.ParseIP(host).IsLoopback() {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !s.mayReadMetrics(from.Addr().Unmap()) {
 		return echo.NewHTTPError(http.StatusForbidden, "metrics are for this machine only")
 	}
 	for _, name := range forwarded {
@@ -27,4 +27,13 @@ func (s *server) metrics(c echo.Context) error {
 	}
 	s.Metrics.ServeHTTP(c.Response(), r)
 	return nil
+}
+
+func (s *server) mayReadMetrics(from netip.Addr) bool {
+	for _, network := range s.MetricsFrom {
+		if network.Contains(from) {
+			return true
+		}
+	}
+	return from.IsLoopback()
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -38,6 +39,8 @@ type Options struct {
 	Probes      []Probe
 	// Metrics writes the figures of the process; nil: there are none.
 	Metrics http.Handler
+	// MetricsFrom are the networks beside this machine that may read them.
+	MetricsFrom []netip.Prefix
 	// Audit is what everybody may see of the audit log; nil: nothing.
 	Audit AuditLog
 	// API are the parts of /api/v1; nil: there is none.

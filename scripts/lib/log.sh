@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# Messages of the set-up: one line a step, errors with what to do next.
+# Messages of the scripts: one line a step, errors with what to do next. They begin with $speaker.
 
 say() {
-	printf 'setup: %s\n' "$*"
+	printf '%s: %s\n' "${speaker:-setup}" "$*"
 }
 
-# die MESSAGE [ADVICE…]: ends the set-up; every further argument is a line of advice.
+# die MESSAGE [ADVICE…]: ends the script; every further argument is a line of advice.
 die() {
-	printf 'setup: error: %s\n' "$1" >&2
+	printf '%s: error: %s\n' "${speaker:-setup}" "$1" >&2
 	shift
 	if (($#)); then
 		printf '       %s\n' "$@" >&2

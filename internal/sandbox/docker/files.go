@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,7 +104,7 @@ func writeInputs(directory string, in inputs) error {
 	if err != nil {
 		return fmt.Errorf("writing inputs: %w", err)
 	}
-	defer os.RemoveAll(temporary)
+	defer removeTree(temporary)
 	// The mount point of the helper, which lies elsewhere.
 	in.files[filepath.Base(guestproto.GuestPath)] = input{bytes.NewReader(nil), 0o555}
 	for file, input := range in.files {
@@ -118,6 +119,23 @@ func writeInputs(directory string, in inputs) error {
 		return fmt.Errorf("writing inputs: %w", err)
 	}
 	return nil
+}
+
+// removeTree removes a directory, of which the ones below may be read-only or have been given to the containers' user. That
+// stops nobody who is root; a server of another user takes them back first, which for given ones takes CAP_CHOWN.
+func removeTree(root string) error {
+	err := os.RemoveAll(root)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error { // what fails is seen below
+		if err == nil && entry.IsDir() {
+			_ = os.Lchown(path, os.Geteuid(), os.Getegid())
+			_ = os.Chmod(path, 0o700) //nolint:gosec // a directory
+		}
+		return nil
+	})
+	return os.RemoveAll(root)
 }
 
 func writeInput(path string, in input) error {

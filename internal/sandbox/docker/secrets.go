@@ -20,18 +20,20 @@ import (
 	"github.com/coderflow/coderflow/internal/sandbox"
 )
 
-// Where secrets lie while a container has them: the first of these that is in memory.
+// Where secrets lie while a container has them: the first of these that is in memory and where the server may write. In /run
+// only root may.
 var memoryDirs = []string{"/run", "/dev/shm"}
 
-// memoryDir finds a directory that no disk has.
+// memoryDir finds a directory that no disk has and where this process may make others.
 func memoryDir(candidates ...string) (string, error) {
 	for _, dir := range candidates {
 		var about unix.Statfs_t
-		if unix.Statfs(dir, &about) == nil && (about.Type == unix.TMPFS_MAGIC || about.Type == unix.RAMFS_MAGIC) {
+		if unix.Statfs(dir, &about) == nil && (about.Type == unix.TMPFS_MAGIC || about.Type == unix.RAMFS_MAGIC) &&
+			unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("secrets are kept in memory only, and none of %s is a tmpfs: mount one", strings.Join(candidates, ", "))
+	return "", fmt.Errorf("secrets are kept in memory only, and none of %s is a tmpfs where the server may write: mount one", strings.Join(candidates, ", "))
 }
 
 // SecretsDir is the directory below which secrets lie, in memory.
@@ -71,7 +73,7 @@ func (r *Runner) writeSecrets(ctx context.Context, spec sandbox.Spec, digest str
 	if err != nil {
 		return "", fmt.Errorf("writing secrets: %w", err)
 	}
-	defer os.RemoveAll(temporary)
+	defer removeTree(temporary)
 	for _, value := range spec.Secrets {
 		path := filepath.Join(temporary, value.Name())
 		if err := writeInput(path, input{bytes.NewReader(value.Reveal()), 0o400}); err != nil {
@@ -145,7 +147,7 @@ func (r *Runner) ForgetSecrets(name string) error {
 	if err != nil {
 		return nil //nolint:nilerr // where none can be, none are
 	}
-	if err := os.RemoveAll(root); err != nil {
+	if err := removeTree(root); err != nil {
 		return fmt.Errorf("removing the secrets of container %s: %w", name, err)
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -95,7 +94,7 @@ func (r *Runner) Remove(caller context.Context, name string) error {
 	if err := r.ForgetSecrets(name); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(r.inputsRoot(name)); err != nil {
+	if err := removeTree(r.inputsRoot(name)); err != nil {
 		return fmt.Errorf("removing the inputs of container %s: %w", name, err)
 	}
 	return nil
