@@ -110,7 +110,7 @@ func doctorOptions(cfg config.Config, configErr error, from string) (doctor.Opti
 		Database: func(ctx context.Context) doctor.DatabaseFacts { return lookAtDatabase(ctx, cfg) },
 	}
 	var closers []func() error
-	engine, err := docker.Dial(cfg.Docker.Host)
+	engine, err := docker.Dial(endpointOf(cfg))
 	if err != nil {
 		options.Engine = noEngine{err}
 	} else {

@@ -95,6 +95,7 @@ func serveTo(ctx context.Context, cfg config.Config, log *slog.Logger, out outsi
 		})
 	}
 	work.Go(func() error { return h.follow(ctx) })
+	work.Go(func() error { return h.runner.Relay(ctx) })
 	work.Go(func() error { return h.park(ctx, log) })
 	log.InfoContext(ctx, "coderflow serves", "address", listener.Addr().String(), "version", version)
 	if ready != nil {

@@ -39,7 +39,7 @@ func Salvage(path string, environ []string) (Config, error) {
 	l := &loader{set: map[string]string{}}
 	raw := file{
 		Listen: defaultListen, DataDir: "/var/lib/coderflow", Database: "sqlite",
-		Docker: dockerFile{Host: "unix:///var/run/docker.sock"},
+		Docker: dockerFile{Host: "unix:///var/run/docker.sock", Files: "auto"},
 		Worker: workerFile{Concurrency: 2}, Reconcile: reconcileKey{Interval: sy.Duration(defaultInterval), Evidence: sy.Duration(defaultEvidence)},
 		Log:     logFile{Level: "info", Format: "text"},
 		Sandbox: sandboxFile{Image: defaultImage, Workspaces: "auto", BaseAge: sy.Duration(defaultBaseAge), BaseSize: defaultBaseSize},
