@@ -1,10 +1,15 @@
 package docker_test
 
 import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
@@ -18,12 +23,43 @@ import (
 func TestAnEngineElsewhere(t *testing.T) {
 	t.Parallel()
 	engine := dockertest.StartElsewhere(t)
-	for name, at := range map[string]docker.Endpoint{"tls": engine.TLS, "ssh": engine.SSH} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); flowElsewhere(t, engine.World(t, at)) })
+	for name, test := range map[string]func(*testing.T, *dockertest.Elsewhere){
+		"the flow over TLS": func(t *testing.T, e *dockertest.Elsewhere) { flowElsewhere(t, e.World(t, e.TLS)) },
+		"the flow over SSH": func(t *testing.T, e *dockertest.Elsewhere) { flowElsewhere(t, e.World(t, e.SSH)) },
+		"copied workspaces": func(t *testing.T, e *dockertest.Elsewhere) {
+			flowElsewhere(t, e.World(t, e.TLS, func(c *docker.Config) { c.Workspaces = "copy" }))
+		},
+		"no way out":             confinedElsewhere,
+		"files are not bound":    unboundElsewhere,
+		"secrets are on no disk": secretsElsewhere,
+		"secrets that went":      secretsGoneElsewhere,
+		"the socket is who asks": socketsElsewhere,
+		"a killed holder":        holderElsewhere,
+		"another process":        restartElsewhere,
+		"who is not known":       strangersElsewhere,
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, engine) })
 	}
 }
 
-// flowElsewhere is the central flow: files, secret, gateway, changes.
+// The wire to an engine breaks while an agent works there: it goes on, and so does what it asks its gateway.
+func TestAnEngineThatCannotBeReachedForAWhile(t *testing.T) {
+	t.Parallel()
+	engine := dockertest.StartElsewhere(t)
+	for name, c := range map[string]struct {
+		at   docker.Endpoint
+		wire *dockertest.Wire
+	}{"tls": {engine.TLS, engine.Wire}, "ssh": {engine.SSH, engine.SSHWire}} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); outage(t, engine.World(t, c.at), c.wire) })
+	}
+}
+
+func plain(t *testing.T, world *dockertest.World) {
+	t.Helper()
+	world.Workspace(t, "ws", map[string]dockertest.File{"README": {Content: "hello\n"}})
+}
+
+// flowElsewhere is the central flow: files, secret, gateway, changes. Nothing of it is left.
 func flowElsewhere(t *testing.T, world *dockertest.World) {
 	world.Workspace(t, "ws", map[string]dockertest.File{"kept": {Content: "kept\n"}, "gone": {Content: "x"}, "dir/deep": {Content: "deep\n"}})
 	gateway := newGatewaySocket(t)
@@ -41,16 +77,272 @@ func flowElsewhere(t *testing.T, world *dockertest.World) {
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("collected %q, %v\nwant %q", got, err, want)
 	}
-	if err := world.Remove(world.Context(t), "task"); err != nil {
+	ctx := world.Context(t)
+	if err := errors.Join(world.Remove(ctx, "task"), world.RemoveVolume(ctx, "ws")); err != nil {
 		t.Error(err)
 	}
+	if _, err := world.EvictBases(ctx, sandbox.EvictPolicy{MaxBytes: 1}); err != nil {
+		t.Error(err)
+	}
+	if err := world.Clear(ctx); err != nil {
+		t.Error(err)
+	}
+	if left := leftOf(t, world); len(left) > 0 {
+		t.Errorf("left on the engine: %q", left)
+	}
+}
+
+// leftOf are the volumes and containers of a world.
+func leftOf(t *testing.T, world *dockertest.World) (names []string) {
+	t.Helper()
 	volumes, err := world.Engine.VolumeList(world.Context(t), volume.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range volumes.Volumes {
-		if strings.HasPrefix(v.Name, world.EngineName("task.")) {
-			t.Errorf("%s is left on the engine", v.Name)
+		names = append(names, v.Name)
+	}
+	containers, err := world.Engine.ContainerList(world.Context(t), container.ListOptions{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range containers {
+		names = append(names, c.Names...)
+	}
+	var mine []string
+	for _, name := range names {
+		if strings.HasPrefix(strings.TrimPrefix(name, "/"), world.EngineName("")) {
+			mine = append(mine, name)
 		}
+	}
+	return mine
+}
+
+// A container there is as confined as one here, and its files as unchangeable.
+func confinedElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	world := e.World(t, e.TLS)
+	hostileWorkspace(t, world)
+	got := attempts(runChanged(t, world, dockertest.Spec("net", "ws", "./hostile network 192.0.2.1:80 nobody; ./hostile privileges"), nil))
+	expect(t, got, map[string]string{
+		"tcp": unreachable, "udp": unreachable, "metadata": unreachable, "dns": "no answer", "abstract": refused,
+		"vsock": notPermitted, "loopback": ok, "Uid": "10001 10001 10001 10001", "CapEff": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2",
+	})
+	gateway := newGatewaySocket(t)
+	spec := gatewaySpec("files", gateway.dir, `for f in /coderflow/guest /coderflow/bin/guest /coderflow/prompt.md /coderflow/spec.json /run/secrets/TOKEN; do
+			chmod 777 $f; echo x >> $f; rm -f $f; done 2>&1 | grep -vcE 'Read-only file system|Permission denied'
+		touch /coderflow/new /coderflow/bin/new /run/coderflow/new /run/secrets/new 2>&1 | grep -c 'Read-only file system'; cat /coderflow/prompt.md`)
+	spec.Inputs.Prompt, spec.Secrets = []byte("prompt\n"), []secret.Value{secretValue(t, "TOKEN", "open sesame")}
+	if _, output := world.Run(t, spec); output != "0\n4\nprompt\n" {
+		t.Errorf("the files can be changed: %q", output)
+	}
+}
+
+// Where files were to be bound and the engine does not have them, it is said, and what to do.
+func unboundElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	world := e.World(t, e.TLS, func(c *docker.Config) { c.Files = "bind" })
+	_, err := world.Probe(world.Context(t), dockertest.Image, "")
+	if !errors.Is(err, sandbox.ErrFilesNotShared) || !strings.Contains(err.Error(), "docker.files: copy") {
+		t.Errorf("%v", err)
+	}
+	copied := e.World(t, e.TLS)
+	if result, err := copied.Probe(copied.Context(t), dockertest.Image, ""); err != nil || result.NoNewPrivs != "1" {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// What is secret lies in the memory of the engine's machine as long as the container runs, and nowhere on its disk.
+func secretsElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	world := e.World(t, e.TLS)
+	plain(t, world)
+	const password, prompt = "correct horse battery staple", "what the disk may have"
+	spec := dockertest.Spec("task", "ws", `sha256sum < /run/secrets/PASSWORD | cut -c1-8; grep ' /run/secrets ' /proc/mounts | cut -d' ' -f3,4 | cut -d, -f1; ls -l /run/secrets | tail -1 | cut -d' ' -f1,3; sleep 300`)
+	spec.Secrets, spec.Inputs.Prompt = []secret.Value{secretValue(t, "PASSWORD", password)}, []byte(prompt)
+	ctx := world.Context(t)
+	if _, err := world.Start(ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	awaitSaid(t, world, "task", fmt.Sprintf("%.4x\n", sha256.Sum256([]byte(password)))+"tmpfs ro\n-r-------- coder\n")
+	if !e.OnDisk(t, prompt) {
+		t.Error("looking at the engine's disk finds nothing at all")
+	}
+	if e.OnDisk(t, password) || strings.Contains(world.Describe(t, "task"), password) {
+		t.Error("the engine has the secret on its disk, or in what it says")
+	}
+	if err := world.Stop(ctx, "task"); err != nil {
+		t.Fatal(err)
+	}
+	if err := world.ForgetSecrets("task"); err != nil {
+		t.Fatal(err)
+	}
+	if left := strings.Join(leftOf(t, world), " "); strings.Contains(left, "hold-") {
+		t.Errorf("the secrets are held after the end: %s", left)
+	}
+}
+
+func awaitSaid(t *testing.T, world *dockertest.World, name, want string) {
+	t.Helper()
+	for ctx := world.Context(t); !strings.Contains(world.Output(t, name), want); time.Sleep(100 * time.Millisecond) {
+		if ctx.Err() != nil {
+			t.Fatalf("%q was not said, but %q", want, world.Output(t, name))
+		}
+	}
+}
+
+// A deployment that was prepared is not started without its secrets, if they went meanwhile; a start that has them
+// brings them again.
+func secretsGoneElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	world := e.World(t, e.TLS)
+	plain(t, world)
+	spec := dockertest.Spec("task", "ws", "cat /run/secrets/TOKEN")
+	spec.Secrets = []secret.Value{secretValue(t, "TOKEN", "open sesame")}
+	ctx := world.Context(t)
+	if _, err := world.Create(ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := world.Engine.ContainerKill(ctx, world.EngineName("hold-task"), "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	if err := world.StartCreated(ctx, "task"); err == nil || !strings.Contains(err.Error(), "secrets that were brought") {
+		t.Errorf("it was started without: %v", err)
+	}
+	if status, output := world.Run(t, spec); status.Reason != sandbox.ReasonOK || output != "open sesame" {
+		t.Errorf("%+v\n%s", status, output)
+	}
+}
+
+// Each container reaches its own gateway and no other's, and one without has none.
+func socketsElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	world := e.World(t, e.TLS)
+	for _, name := range []string{"a", "b"} {
+		world.Workspace(t, "ws-"+name, map[string]dockertest.File{"README": {Content: name}})
+		gateway := newGatewaySocket(t)
+		gateway.answer(t, "gateway of "+name)
+		spec := gatewaySpec(name, gateway.dir, `ask me; ls /run/coderflow`)
+		spec.Workspace.Volume = "ws-" + name
+		if _, err := world.Start(world.Context(t), spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		if _, err := world.Wait(world.Context(t), name); err != nil {
+			t.Fatal(err)
+		}
+		if output := world.Output(t, name); output != "gateway of "+name+" me\ngateway.sock\n" {
+			t.Errorf("%s heard %q", name, output)
+		}
+	}
+	none := gatewaySpec("none", "", "ask me; ls /run/coderflow")
+	none.Workspace.Volume = "ws-a"
+	if _, output := world.Run(t, none); !strings.Contains(output, "Connection refused") || strings.Contains(output, "gateway") {
+		t.Errorf("a container without a gateway heard %q", output)
+	}
+}
+
+// A holder that is killed leads nowhere while it is away, and is made to work again.
+func holderElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	world := e.World(t, e.SSH)
+	plain(t, world)
+	gateway := newGatewaySocket(t)
+	gateway.answer(t, "heard")
+	ctx := world.Context(t)
+	if _, err := world.Start(ctx, gatewaySpec("task", gateway.dir, `ask a; until [ -e go ]; do sleep .1; done; ask b`)); err != nil {
+		t.Fatal(err)
+	}
+	awaitSaid(t, world, "task", "heard a")
+	if err := world.Engine.ContainerKill(ctx, world.EngineName("hold-task"), "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	letGo(t, world, "task")
+	awaitSaid(t, world, "task", "heard b")
+}
+
+// letGo tells a waiting script to go on.
+func letGo(t *testing.T, world *dockertest.World, name string) {
+	t.Helper()
+	made, err := world.Engine.ContainerExecCreate(world.Context(t), world.EngineName(name), container.ExecOptions{
+		User: "10001", WorkingDir: "/workspace", Cmd: []string{"touch", "go"},
+	})
+	if err == nil {
+		err = world.Engine.ContainerExecStart(world.Context(t), made.ID, container.ExecStartOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The server's process ends and another one begins: what the agent asks is answered again.
+func restartElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	world := e.World(t, e.TLS)
+	plain(t, world)
+	gateway := newGatewaySocket(t)
+	gateway.answer(t, "heard")
+	if _, err := world.Start(world.Context(t), gatewaySpec("task", gateway.dir, `ask a; until [ -e go ]; do sleep .1; done; ask b`)); err != nil {
+		t.Fatal(err)
+	}
+	awaitSaid(t, world, "task", "heard a")
+	world.StopRelay()
+	letGo(t, world, "task")
+	time.Sleep(2 * time.Second) // it is asked while nobody is there
+	if output := world.Output(t, "task"); strings.Contains(output, "heard b") {
+		t.Errorf("somebody else answered: %s", output)
+	}
+	next, err := docker.New(world.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = next.Close() })
+	t.Cleanup(dockertest.Relay(next))
+	awaitSaid(t, world, "task", "heard b")
+}
+
+// Neither side takes anybody for the other.
+func strangersElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	for name, c := range map[string]struct {
+		at  docker.Endpoint
+		say string
+	}{
+		"wrong CA":            {e.WithOtherCA(t), "unknown authority"},
+		"unknown client":      {e.WithOtherClient(t), "certificate"},
+		"expired client":      {e.WithClient(t, -time.Hour), "certificate"},
+		"other server name":   {e.WithName("localhost"), "but wanted to match localhost"},
+		"expired server":      {e.WithExpiredServer(t), "expired"},
+		"wrong host key":      {e.WithOtherHostKey(t), "does not list"},
+		"unknown ssh client":  {e.WithOtherIdentity(t), "unable to authenticate"},
+		"no socket over ssh":  {e.WithSocket("/nowhere/docker.sock"), "does not lead to /nowhere"},
+		"TLS without TLS":     {docker.Endpoint{Host: e.TLS.Host}, "HTTP"},
+		"machine without key": {e.WithNoKnownHost(t), "has no key of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine, err := docker.Dial(c.at)
+			if err == nil {
+				defer engine.Close()
+				_, err = engine.Facts(t.Context())
+			}
+			if err == nil || !strings.Contains(err.Error(), c.say) {
+				t.Errorf("%v, want %q", err, c.say)
+			}
+		})
+	}
+}
+
+func outage(t *testing.T, world *dockertest.World, wire *dockertest.Wire) {
+	plain(t, world)
+	gateway := newGatewaySocket(t)
+	gateway.answer(t, "heard")
+	spec := gatewaySpec("task", gateway.dir, `ask a; until [ -e go ]; do sleep .1; done; ask b; echo done`)
+	if _, err := world.Start(world.Context(t), spec); err != nil {
+		t.Fatal(err)
+	}
+	awaitSaid(t, world, "task", "heard a")
+	wire.Cut()
+	if err := world.Ping(t.Context()); !errors.Is(err, sandbox.ErrEngineUnavailable) {
+		t.Errorf("the engine answers through a cut wire: %v", err)
+	}
+	letGo(t, world, "task")
+	time.Sleep(time.Second)
+	wire.Mend()
+	status, err := world.Wait(world.Context(t), "task")
+	if output := world.Output(t, "task"); err != nil || status.Reason != sandbox.ReasonOK || output != "heard a\nheard b\ndone\n" {
+		t.Errorf("%+v, %v\n%s", status, err, output)
 	}
 }

@@ -31,6 +31,8 @@ type World struct {
 	*docker.Runner
 	Config docker.Config
 	Engine *client.Client // for looking behind the runner
+	// StopRelay ends what a server does for containers on an engine elsewhere.
+	StopRelay func()
 }
 
 // New makes a world and removes its containers and volumes at the end of the test. Options change its configuration.
@@ -71,10 +73,9 @@ func newWorld(t testing.TB, host string, options ...func(*docker.Config)) *World
 	if err != nil {
 		t.Fatalf("making a runner: %v", err)
 	}
-	world := &World{Runner: runner, Config: config, Engine: engine}
-	stopRelay := relay(runner)
+	world := &World{Runner: runner, Config: config, Engine: engine, StopRelay: Relay(runner)}
 	t.Cleanup(func() {
-		stopRelay()
+		world.StopRelay()
 		world.removeAll(t)
 		_ = os.RemoveAll(world.SecretsRoot())
 		_ = runner.Close()
@@ -82,8 +83,8 @@ func newWorld(t testing.TB, host string, options ...func(*docker.Config)) *World
 	return world
 }
 
-// relay does what a server does beside its steps.
-func relay(runner *docker.Runner) (stop func()) {
+// Relay does what a server does beside its steps.
+func Relay(runner *docker.Runner) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

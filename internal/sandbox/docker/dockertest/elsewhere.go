@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox/docker"
 )
 
@@ -19,9 +20,10 @@ import (
 type Elsewhere struct {
 	TLS, SSH docker.Endpoint
 	PKI      PKI
-	Wire     *Wire // to the engine's TLS port
-	SSHWire  *Wire // to the machine's sshd
-	behind   string
+	Wire     *Wire  // to the engine's TLS port
+	SSHWire  *Wire  // to the machine's sshd
+	behind   string // the engine's own socket
+	dir      string // of everything that is the engine's
 }
 
 // StartElsewhere runs one for the length of a test.
@@ -45,7 +47,7 @@ func StartElsewhere(t testing.TB) *Elsewhere {
 	engine := SecondEngine{Elsewhere: true, listen: file, tls: files}
 	process, said := engine.launch(t, dir)
 	_, _ = file.Close(), listener.Close()
-	e := &Elsewhere{PKI: pki, behind: "unix://" + filepath.Join(dir, "sock")}
+	e := &Elsewhere{PKI: pki, behind: "unix://" + filepath.Join(dir, "sock"), dir: dir}
 	engine.await(t, e.behind, process, said)
 	e.Wire = newWire(t, listener.Addr().String())
 	own := t.TempDir()
@@ -61,7 +63,8 @@ func StartElsewhere(t testing.TB) *Elsewhere {
 func (e *Elsewhere) World(t testing.TB, at docker.Endpoint, options ...func(*docker.Config)) *World {
 	t.Helper()
 	return newWorld(t, e.behind, append([]func(*docker.Config){func(c *docker.Config) {
-		c.Endpoint, c.Files = at, "copy" // the address is this machine's, the files are not
+		c.Endpoint, c.Files = at, "copy"            // the address is this machine's, the files are not
+		c.Floor = guestproto.Floor{Bytes: 64 << 20} // the disk is this machine's, too
 	}}, options...)...)
 }
 
@@ -85,7 +88,6 @@ func (e *Elsewhere) startSSH(t testing.TB, dir, socket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
 	public, err := os.ReadFile(path("identity.pub"))
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +107,6 @@ func (e *Elsewhere) startSSH(t testing.TB, dir, socket string) {
 	write("sshd_config", "HostKey "+path("host")+"\nAuthorizedKeysFile "+path("authorized")+"\nStrictModes no\nUsePAM no\n"+
 		"PermitRootLogin prohibit-password\nPasswordAuthentication no\nAllowStreamLocalForwarding yes\nPidFile none\n")
 	_ = os.MkdirAll("/run/sshd", 0o755) // where it confines itself
-	_ = port
 	serveSSH(t, listener, program, path("sshd_config"))
 	e.SSH = docker.Endpoint{Host: "ssh://root@" + e.SSHWire.Address + socket, SSH: docker.SSH{
 		IdentityFile: path("identity"), KnownHostsFile: path("known"),
