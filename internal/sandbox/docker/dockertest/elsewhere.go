@@ -1,6 +1,7 @@
 package dockertest
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox/docker"
 )
 
@@ -23,7 +23,7 @@ type Elsewhere struct {
 	Wire     *Wire  // to the engine's TLS port
 	SSHWire  *Wire  // to the machine's sshd
 	behind   string // the engine's own socket
-	dir      string // of everything that is the engine's
+	data     string // of everything that is on the engine's disk, as this machine can see it
 }
 
 // StartElsewhere runs one for the length of a test.
@@ -47,7 +47,7 @@ func StartElsewhere(t testing.TB) *Elsewhere {
 	engine := SecondEngine{Elsewhere: true, listen: file, tls: files}
 	process, said := engine.launch(t, dir)
 	_, _ = file.Close(), listener.Close()
-	e := &Elsewhere{PKI: pki, behind: "unix://" + filepath.Join(dir, "sock"), dir: dir}
+	e := &Elsewhere{PKI: pki, behind: "unix://" + filepath.Join(dir, "sock"), data: fmt.Sprintf("/proc/%d/root%s/data", process.command.Process.Pid, dir)}
 	engine.await(t, e.behind, process, said)
 	e.Wire = newWire(t, listener.Addr().String())
 	own := t.TempDir()
@@ -63,8 +63,7 @@ func StartElsewhere(t testing.TB) *Elsewhere {
 func (e *Elsewhere) World(t testing.TB, at docker.Endpoint, options ...func(*docker.Config)) *World {
 	t.Helper()
 	return newWorld(t, e.behind, append([]func(*docker.Config){func(c *docker.Config) {
-		c.Endpoint, c.Files = at, "copy"            // the address is this machine's, the files are not
-		c.Floor = guestproto.Floor{Bytes: 64 << 20} // the disk is this machine's, too
+		c.Endpoint, c.Files = at, "copy" // the address is this machine's, the files are not
 	}}, options...)...)
 }
 
@@ -215,4 +214,31 @@ func (w *Wire) pass(from net.Conn, address string) {
 	defer w.mu.Unlock()
 	delete(w.conns, from)
 	delete(w.conns, to)
+}
+
+// Exec runs shell text in the running container whose name has a part, in its workspace, as its user.
+func (e *Elsewhere) Exec(t testing.TB, part, script string) {
+	t.Helper()
+	output, err := e.docker("ps", "-q", "--filter", "name="+part, "--filter", "label=dev.coderflow.purpose=task").Output()
+	id := strings.TrimSpace(string(output))
+	if err != nil || id == "" || strings.Contains(id, "\n") {
+		t.Fatalf("the container of %s: %q, %v", part, output, err)
+	}
+	if output, err := e.docker("exec", "-w", "/workspace", id, "sh", "-c", script).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+}
+
+// Holders are the containers that hold something for another one.
+func (e *Elsewhere) Holders(t testing.TB) []string {
+	t.Helper()
+	output, err := e.docker("ps", "-a", "--format", "{{.Names}}", "--filter", "label=dev.coderflow.purpose=hold").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(output))
+}
+
+func (e *Elsewhere) docker(arguments ...string) *exec.Cmd {
+	return exec.Command("docker", append([]string{"--host", e.behind}, arguments...)...)
 }

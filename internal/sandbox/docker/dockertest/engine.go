@@ -112,7 +112,9 @@ func (e SecondEngine) launch(t testing.TB, dir string) (*daemon, *bytes.Buffer) 
 	if e.Elsewhere {
 		temporary := os.TempDir()
 		prepare += "mount -t tmpfs tmpfs /run && mkdir /run/own && mount --bind " + dir + " /run/own && mount -t tmpfs tmpfs " + temporary +
-			" && mkdir -p " + dir + " && mount --bind /run/own " + dir + " && mount -t tmpfs tmpfs /dev/shm && "
+			" && mkdir -p " + dir + " && mount --bind /run/own " + dir + " && mount -t tmpfs tmpfs /dev/shm && " +
+			// A disk of its own, too: how full this machine's is does not matter there.
+			"mkdir -p " + path("data") + " && mount -t tmpfs -o size=8g,mode=0711 tmpfs " + path("data") + " && "
 	}
 	if e.listen != nil {
 		prepare += "export LISTEN_FDS=1 LISTEN_PID=$$ && "

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/coderflow/coderflow/internal/sandbox/docker"
 )
 
@@ -136,13 +138,22 @@ func (e *Elsewhere) WithExpiredServer(t testing.TB) docker.Endpoint {
 // OnDisk reports whether a file of the engine's, of any name, has the text. What the engine has in memory is not there.
 func (e *Elsewhere) OnDisk(t testing.TB, text string) bool {
 	t.Helper()
+	var disk unix.Stat_t
+	if err := unix.Lstat(e.data, &disk); err != nil {
+		t.Fatal(err)
+	}
 	found := false
-	err := filepath.WalkDir(filepath.Join(e.dir, "data"), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || found || !entry.Type().IsRegular() || strings.Contains(path, "/overlay2/") && strings.Contains(path, "/usr/") {
-			return nil //nolint:nilerr // what goes away meanwhile; the image's programs
+	err := filepath.WalkDir(e.data, func(path string, entry fs.DirEntry, err error) error {
+		var about unix.Stat_t
+		switch {
+		case err != nil || found || unix.Lstat(path, &about) != nil: // gone meanwhile
+			return nil //nolint:nilerr // see above
+		case entry.IsDir() && (about.Dev != disk.Dev || entry.Name() == "usr"): // a mount; the image's programs
+			return fs.SkipDir
+		case entry.Type().IsRegular():
+			content, err := os.ReadFile(path)
+			found = err == nil && bytes.Contains(content, []byte(text))
 		}
-		content, err := os.ReadFile(path)
-		found = err == nil && bytes.Contains(content, []byte(text))
 		return nil
 	})
 	if err != nil {
