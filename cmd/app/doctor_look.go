@@ -33,6 +33,11 @@ func (n noEngine) Facts(context.Context) (sandbox.EngineFacts, error) {
 // HasImage implements doctor.Engine.
 func (n noEngine) HasImage(context.Context, string) error { return n.err }
 
+// Connection implements doctor.Engine.
+func (n noEngine) Connection(context.Context) (sandbox.Connection, error) {
+	return sandbox.Connection{}, n.err
+}
+
 // doctorSandbox makes containers as the server does, under a name of its own.
 type doctorSandbox struct{ *docker.Runner }
 

@@ -37,6 +37,7 @@ func TestAnEngineElsewhere(t *testing.T) {
 		"a killed holder":        holderElsewhere,
 		"another process":        restartElsewhere,
 		"who is not known":       strangersElsewhere,
+		"what doctor sees":       lookedAtElsewhere,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, engine) })
 	}
@@ -344,5 +345,28 @@ func outage(t *testing.T, world *dockertest.World, wire *dockertest.Wire) {
 	status, err := world.Wait(world.Context(t), "task")
 	if output := world.Output(t, "task"); err != nil || status.Reason != sandbox.ReasonOK || output != "heard a\nheard b\ndone\n" {
 		t.Errorf("%+v, %v\n%s", status, err, output)
+	}
+}
+
+// What doctor asks of an engine there is told from there.
+func lookedAtElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	for at, way := range map[docker.Endpoint]string{e.TLS: "TLS 1.3", e.SSH: "SSH"} {
+		engine, err := docker.Dial(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := engine.Connection(t.Context())
+		if err != nil || !strings.Contains(c.Way, way) || c.Latency == 0 || c.Engine.After(time.Now()) != (way == "TLS 1.3") || c.Own.IsZero() != (way == "SSH") {
+			t.Errorf("%s: %+v, %v", way, c, err)
+		}
+		_ = engine.Close()
+	}
+	world := e.World(t, e.TLS)
+	result, err := world.Probe(world.Context(t), dockertest.Image, "")
+	if err != nil || result.DiskFree == 0 || result.DiskFree > 8<<30 {
+		t.Errorf("its disk of 8 GiB: %+v, %v", result, err)
+	}
+	if dir, err := world.SecretsDir(); dir != "" || err != nil {
+		t.Errorf("secrets are to lie in %q here, %v", dir, err)
 	}
 }
