@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -43,7 +42,7 @@ func (e *Engine) Connection(caller context.Context) (sandbox.Connection, error) 
 
 // certificates opens a connection to read what both sides show.
 func (e *Engine) certificates(ctx context.Context) (c sandbox.Connection, err error) {
-	config, err := e.at.TLS.config()
+	dial, err := e.at.TLS.dialer()
 	if err != nil {
 		return c, err
 	}
@@ -55,7 +54,7 @@ func (e *Engine) certificates(ctx context.Context) (c sandbox.Connection, err er
 	if err != nil {
 		return c, fmt.Errorf("docker.host: %w", err)
 	}
-	conn, err := (&tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTime}, Config: config}).DialContext(ctx, "tcp", u.Host)
+	conn, err := dial(ctx, "tcp", u.Host)
 	if err != nil {
 		return c, err
 	}

@@ -60,6 +60,7 @@ func (c Config) copies() (bool, error) {
 }
 
 func inputsVolume(name string) string { return name + ".inputs" }
+func fillerName(name string) string   { return "fill-" + name }
 
 // guestVolume names the helper's content, as the path of the installed helper does.
 func (r *Runner) guestVolume() string {
@@ -154,7 +155,7 @@ func (r *Runner) containerVolume(ctx context.Context, name, volume, kind string,
 
 // fill copies files into a volume, in a container that is made with it and never started.
 func (r *Runner) fill(ctx context.Context, name, imageID string, mounts []mount.Mount, path string, write func(*tar.Writer) error) error {
-	filler := "fill-" + name
+	filler := fillerName(name)
 	if err := r.removeContainer(ctx, filler); err != nil {
 		return err
 	}
@@ -236,6 +237,11 @@ func (r *Runner) removeCopies(ctx context.Context, name string) error {
 	list, err := r.volumesWith(ctx, labelContainer, name)
 	if err != nil {
 		return err
+	}
+	if len(list) > 0 { // a killed step's, which has them
+		if err := r.removeContainer(ctx, fillerName(name)); err != nil {
+			return err
+		}
 	}
 	held := func(v *volume.Volume) bool { return v.Labels[labelKind] != volumeInputs }
 	if _, noted := r.holding(name); noted || slices.ContainsFunc(list, held) {

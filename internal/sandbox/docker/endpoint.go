@@ -1,11 +1,15 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/client"
 )
@@ -41,30 +45,44 @@ func loopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// client makes a client of the engine and does not talk to it yet. close ends what the client's own Close leaves open.
-func (e Endpoint) client() (engine *client.Client, closeAll func() error, err error) {
-	options := []client.Opt{client.FromEnv, client.WithHost(e.Host)}
-	closeAll = func() error { return engine.Close() }
+// client makes a client of the engine and does not talk to it yet, and what closes it.
+func (e Endpoint) client() (engine *client.Client, closeEngine func() error, err error) {
 	switch {
-	case e.Host == "":
-		options = options[:1]
 	case strings.HasPrefix(e.Host, "ssh://"):
 		tunnel, err := e.SSH.tunnel(e.Host)
 		if err != nil {
 			return nil, nil, err
 		}
-		// Of the address only the way matters, which is the tunnel's: there is no name to look up and no TLS inside.
-		options = []client.Opt{client.WithHost("http://engine.invalid"), client.WithDialContext(tunnel.DialContext)}
-		closeAll = func() error { return errors.Join(engine.Close(), tunnel.Close()) }
+		engine, err = through("tcp://"+tunnel.address, tunnel.DialContext)
+		return engine, func() error { return errors.Join(engine.Close(), tunnel.Close()) }, err
 	case e.TLS.given():
-		transport, err := e.TLS.transport()
+		dial, err := e.TLS.dialer()
 		if err != nil {
 			return nil, nil, err
 		}
-		options = []client.Opt{client.WithHTTPClient(transport), client.WithHost(e.Host), client.WithScheme("https")}
+		engine, err = through(e.Host, dial)
+		return engine, func() error { return engine.Close() }, err
 	case e.Elsewhere():
 		return nil, nil, fmt.Errorf("the engine at %s is on another machine and there are no certificates for it: set docker.tls", e.Host)
 	}
-	engine, err = client.NewClientWithOpts(append(options, client.WithAPIVersionNegotiation())...)
-	return engine, closeAll, err
+	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
+	if e.Host != "" {
+		options = append(options, client.WithHost(e.Host))
+	}
+	engine, err = client.NewClientWithOpts(options...)
+	return engine, func() error { return engine.Close() }, err
+}
+
+// dialer opens connections. What is spoken in them is HTTP without TLS: it is the connection that is protected.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// through makes a client whose connections all come from dial, those of streams and requests alike, whatever the
+// environment says about proxies.
+func through(host string, dial dialer) (*client.Client, error) {
+	transport := &http.Transport{MaxIdleConns: 6, IdleConnTimeout: 30 * time.Second}
+	engine, err := client.NewClientWithOpts(
+		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
+		client.WithHost(host), client.WithDialContext(dial), client.WithAPIVersionNegotiation())
+	transport.Proxy = nil // WithHost has set the environment's
+	return engine, err
 }

@@ -1,16 +1,14 @@
 package docker
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"time"
-
-	"github.com/docker/docker/client"
 )
 
 // TLS are the files with which an engine and its client know each other (PEM). There is no way not to check.
@@ -28,19 +26,17 @@ const dialTime = 10 * time.Second
 // liveness finds out within half a minute that the other machine is gone.
 var liveness = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
-// transport reads the files. A certificate that is replaced later is used from the next connection on.
-func (t TLS) transport() (*http.Client, error) {
+// dialer reads the files. A certificate that is replaced later is used from the next connection on.
+func (t TLS) dialer() (dialer, error) {
 	config, err := t.config()
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: dialTime, KeepAliveConfig: liveness}
-	return &http.Client{
-		CheckRedirect: client.CheckRedirect,
-		Transport: &http.Transport{
-			TLSClientConfig: config, TLSHandshakeTimeout: dialTime, DialContext: dialer.DialContext,
-			MaxIdleConns: 6, IdleConnTimeout: 30 * time.Second,
-		},
+	to := &tls.Dialer{NetDialer: &net.Dialer{KeepAliveConfig: liveness}, Config: config}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		return to.DialContext(ctx, network, address)
 	}, nil
 }
 

@@ -80,9 +80,9 @@ func (r *Runner) heldMounts(spec sandbox.Spec) []mount.Mount {
 	return mounts
 }
 
-// hold makes the holder of a container that is not running, with the secrets in it.
+// hold makes the holder of a container that is not running, with the secrets in it, where the engine has copies.
 func (r *Runner) hold(ctx context.Context, spec sandbox.Spec, imageID string) error {
-	if len(spec.Secrets) == 0 && spec.SocketDir == "" {
+	if !r.copies || len(spec.Secrets) == 0 && spec.SocketDir == "" {
 		return nil
 	}
 	if err := r.copyGuest(ctx, imageID); err != nil {

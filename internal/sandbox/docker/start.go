@@ -132,13 +132,9 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 			return err
 		}
 	}
-	if err := r.writeSpecInputs(caller, spec, imageID, w); err != nil {
+	err = together(func() error { return r.writeSpecInputs(caller, spec, imageID, w) }, func() error { return r.hold(caller, spec, imageID) })
+	if err != nil {
 		return err
-	}
-	if r.copies {
-		if err := r.hold(caller, spec, imageID); err != nil {
-			return err
-		}
 	}
 	secrets, err := r.writeSecrets(caller, spec, spec.Digest(imageID))
 	if err != nil {
