@@ -243,8 +243,8 @@ func (r *Runner) removeCopies(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	held := func(v *volume.Volume) bool { return v.Labels[labelKind] != volumeInputs }
-	if _, noted := r.holding(name); noted || slices.ContainsFunc(list, held) {
+	inMemory := func(v *volume.Volume) bool { return v.Labels[labelKind] != volumeInputs }
+	if _, noted := r.holding(name); noted || slices.ContainsFunc(list, inMemory) {
 		if err := r.release(ctx, name); err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -188,12 +190,24 @@ func secretsGoneElsewhere(t *testing.T, e *dockertest.Elsewhere) {
 	if _, err := world.Create(ctx, spec); err != nil {
 		t.Fatal(err)
 	}
+	without := func(how string) {
+		t.Helper()
+		if err := world.StartCreated(ctx, "task"); err == nil || !strings.Contains(err.Error(), "secrets that were brought") {
+			t.Errorf("%s: it was started without: %v", how, err)
+		}
+	}
 	if err := world.Engine.ContainerKill(ctx, world.EngineName("hold-task"), "KILL"); err != nil {
 		t.Fatal(err)
 	}
-	if err := world.StartCreated(ctx, "task"); err == nil || !strings.Contains(err.Error(), "secrets that were brought") {
-		t.Errorf("it was started without: %v", err)
+	without("killed")
+	if err := world.Engine.ContainerStart(ctx, world.EngineName("hold-task"), container.StartOptions{}); err != nil {
+		t.Fatal(err)
 	}
+	without("killed and started")
+	if err := os.Remove(filepath.Join(world.Config.DataDir, "sandbox", "holders", "task.json")); err != nil {
+		t.Fatal(err)
+	}
+	without("not noted")
 	if status, output := world.Run(t, spec); status.Reason != sandbox.ReasonOK || output != "open sesame" {
 		t.Errorf("%+v\n%s", status, output)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -68,6 +69,9 @@ func (r *Runner) writeHolding(name string, h holding) error {
 	return nil
 }
 
+// held reports whether a container needs a holder.
+func held(spec sandbox.Spec) bool { return len(spec.Secrets) > 0 || spec.SocketDir != "" }
+
 // heldMounts are what a container gets from its holder.
 func (r *Runner) heldMounts(spec sandbox.Spec) []mount.Mount {
 	var mounts []mount.Mount
@@ -82,7 +86,7 @@ func (r *Runner) heldMounts(spec sandbox.Spec) []mount.Mount {
 
 // hold makes the holder of a container that is not running, with the secrets in it, where the engine has copies.
 func (r *Runner) hold(ctx context.Context, spec sandbox.Spec, imageID string) error {
-	if !r.copies || len(spec.Secrets) == 0 && spec.SocketDir == "" {
+	if !r.copies || !held(spec) {
 		return nil
 	}
 	if err := r.copyGuest(ctx, imageID); err != nil {
@@ -194,22 +198,30 @@ func secretsTar(spec sandbox.Spec) func(*tar.Writer) error {
 }
 
 // errHolderGone says that what a container was to find in memory is not there any more.
-var errHolderGone = errors.New("the secrets that were brought for it went when the engine or their holder ended")
+var errHolderGone = errors.New("the secrets that were brought for it went when the engine or their holder ended, or the way to its gateway did")
 
-// stillHeld checks that the holder of a container lives since it was filled.
+// stillHeld checks that what a container needs from a holder is there: where it has secrets, that the holder lives since
+// it was filled. What is not noted here is not there.
 func (r *Runner) stillHeld(ctx context.Context, name string) error {
-	h, ok := r.holding(name)
-	if !r.copies || !ok || !h.Secrets {
+	h, noted := r.holding(name)
+	if noted && !h.Secrets {
 		return nil // a relay is made again whenever it is needed
 	}
 	found, err := r.inspect(ctx, holderName(name))
 	if err != nil && !errors.Is(err, sandbox.ErrNotFound) {
 		return err
 	}
-	if err != nil || found.ID != h.Holder || found.State.Status != container.StateRunning || !engineTime(found.State.StartedAt).Equal(h.Started) {
+	if !noted || err != nil || found.ID != h.Holder || found.State.Status != container.StateRunning || !engineTime(found.State.StartedAt).Equal(h.Started) {
 		return fmt.Errorf("container %s: %w", name, errHolderGone)
 	}
 	return nil
+}
+
+// needsHolder reports whether a container was made to find something in a holder's volumes.
+func needsHolder(found container.InspectResponse) bool {
+	return slices.ContainsFunc(found.Mounts, func(m container.MountPoint) bool {
+		return m.Type == mount.TypeVolume && (m.Destination == guestproto.SecretsDir || m.Destination == guestproto.SocketDir)
+	})
 }
 
 // release ends the holder of a container, and with it what it holds, unless the container runs.

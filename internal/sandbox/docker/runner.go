@@ -41,7 +41,7 @@ const (
 // Config is what a runner needs to know.
 type Config struct {
 	Endpoint
-	// Files is "auto" (or empty), "bind" or "copy": how files come into containers. See Runner.copies.
+	// Files is "auto" (or empty), "bind" or "copy": how files come into containers. See copies.go.
 	Files     string
 	DataDir   string // absolute: guest helper, inputs, markers. With binds the engine has to see it at the same place.
 	GuestPath string // the built guest helper (make build: bin/coderflow-guest)
@@ -119,7 +119,8 @@ func New(config Config) (*Runner, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{
-		engine: engine, closeEngine: closeEngine, copies: copies, relays: newRelays(), dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
+		engine: engine, closeEngine: closeEngine, copies: copies, relays: newRelays(),
+		dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
 		workspaces: config.Workspaces, overlayOptions: overlayOptions, floor: config.floor(), now: config.clock(),
 	}, nil
 }

@@ -57,8 +57,10 @@ func (r *Runner) StartCreated(ctx context.Context, name string) error {
 	if err != nil || found.State.Status != container.StateCreated {
 		return err
 	}
-	if err := r.stillHeld(ctx, name); err != nil {
-		return err
+	if needsHolder(found) {
+		if err := r.stillHeld(ctx, name); err != nil {
+			return err
+		}
 	}
 	return r.startContainer(ctx, found.ID)
 }
@@ -201,6 +203,9 @@ func (r *Runner) taskContainer(spec sandbox.Spec, imageID string, w workspace) (
 func (r *Runner) restoreInputs(ctx context.Context, spec sandbox.Spec, made sandbox.Container) error {
 	if r.copies {
 		// Its files lie in a volume that stays as long as the container does. What is held may be gone.
+		if !held(spec) {
+			return nil
+		}
 		if err := r.stillHeld(ctx, spec.Name); err == nil || !errors.Is(err, errHolderGone) {
 			return err
 		}
