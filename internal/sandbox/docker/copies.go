@@ -64,7 +64,7 @@ func fillerName(name string) string   { return "fill-" + name }
 
 // guestVolume names the helper's content, as the path of the installed helper does.
 func (r *Runner) guestVolume() string {
-	return "guest-" + filepath.Base(filepath.Dir(r.guest))[:16]
+	return "guest-" + filepath.Base(filepath.Dir(r.guest))
 }
 
 // copiedMounts are inputMounts where the engine has copies.

@@ -96,20 +96,18 @@ func (r *Runner) hold(ctx context.Context, spec sandbox.Spec, imageID string) er
 	if err := errors.Join(r.forgetHolding(spec.Name), r.removeContainer(ctx, name)); err != nil {
 		return err
 	}
-	mounts, err := r.memory(ctx, spec)
-	if err != nil {
+	if err := r.memory(ctx, spec); err != nil {
 		return err
 	}
-	config := hardenedConfig(imageID, "hold", nil, r.labels(name, sandbox.Labels{Task: spec.Labels.Task, Purpose: "hold"}))
-	config.Labels[labelHelper], config.Labels[labelContainer] = "yes", spec.Name
-	id, err := r.createContainer(ctx, name, config, r.hardenedHost(holderLimits(), mounts))
+	config, host := r.holderContainer(spec, imageID)
+	id, err := r.createContainer(ctx, name, config, host)
 	if err != nil {
 		return err
 	}
 	if err := r.startContainer(ctx, id); err != nil {
 		return err
 	}
-	if err := r.checkMemory(ctx, name, mounts[1:]); err != nil {
+	if err := r.checkMemory(ctx, name, r.heldMounts(spec)); err != nil {
 		return err
 	}
 	if len(spec.Secrets) > 0 {
@@ -136,33 +134,38 @@ func holderLimits() sandbox.Limits {
 	return limits
 }
 
-// memory makes the volumes in memory, and returns what the holder mounts. They belong to the containers' user as the
-// engine's machine knows it.
-func (r *Runner) memory(ctx context.Context, spec sandbox.Spec) ([]mount.Mount, error) {
+// holderContainer is the whole create call of a holder.
+func (r *Runner) holderContainer(spec sandbox.Spec, imageID string) (*container.Config, *container.HostConfig) {
 	mounts := []mount.Mount{layerMount(r.engineName(r.guestVolume()), guestproto.Dir)}
+	for _, m := range r.heldMounts(spec) {
+		mounts = append(mounts, writableMount(m.Source, m.Target))
+	}
+	labels := r.labels(holderName(spec.Name), sandbox.Labels{Task: spec.Labels.Task, Purpose: "hold"})
+	labels[labelHelper], labels[labelContainer] = "yes", spec.Name
+	return hardenedConfig(imageID, "hold", nil, labels), r.hardenedHost(holderLimits(), mounts)
+}
+
+// memory makes the volumes in memory. They belong to the containers' user as the engine's machine knows it.
+func (r *Runner) memory(ctx context.Context, spec sandbox.Spec) error {
 	owner, err := r.hostUser(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	add := func(volume, kind, target string, size int, mode string) error {
-		options := map[string]string{
+	add := func(volume, kind string, size int, mode string) error {
+		return r.containerVolume(ctx, spec.Name, volume, kind, map[string]string{
 			"type": "tmpfs", "device": "tmpfs",
 			"o": fmt.Sprintf("size=%d,mode=%s,uid=%d,gid=%d,nosuid,nodev,noexec", size, mode, owner, owner),
-		}
-		mounts = append(mounts, writableMount(r.engineName(volume), target))
-		return r.containerVolume(ctx, spec.Name, volume, kind, options)
+		})
 	}
 	if spec.SocketDir != "" {
-		if err := add(socketVolume(spec.Name), volumeSocket, guestproto.SocketDir, socketSize, "0755"); err != nil {
-			return nil, err
+		if err := add(socketVolume(spec.Name), volumeSocket, socketSize, "0755"); err != nil {
+			return err
 		}
 	}
 	if len(spec.Secrets) > 0 {
-		if err := add(secretsVolume(spec.Name), volumeSecrets, guestproto.SecretsDir, secretsSize, "0500"); err != nil {
-			return nil, err
-		}
+		return add(secretsVolume(spec.Name), volumeSecrets, secretsSize, "0500")
 	}
-	return mounts, nil
+	return nil
 }
 
 // checkMemory asks a program in the holder whether the volumes are what they were made as: not every engine's driver
