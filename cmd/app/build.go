@@ -147,7 +147,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 func probes(db *store.Store, runner *docker.Runner, hub forges, dataDir string) []web.Probe {
 	return slices.Concat([]web.Probe{
 		{Name: "database", Check: db.Ping, Fix: "the database cannot be written to: see the server's log"},
-		{Name: "docker", Check: runner.Ping, Fix: "the Docker engine does not answer: start it or check docker.host"},
+		{Name: "docker", Check: runner.Ready, Fix: "the Docker engine does not answer: start it or check docker.host"},
 	}, hub.probes(), []web.Probe{
 		{Name: "disk", Check: func(context.Context) error { return roomIn(dataDir) }, Fix: "the data directory is full: make room on its disk; nothing is lost, and what waits goes on by itself"},
 	})

@@ -265,10 +265,23 @@ func (r *Runner) Clear(ctx context.Context) error {
 	return errors.Join(r.dropVolume(ctx, r.guestVolume()), r.removeMarker(r.guestVolume()))
 }
 
-// notShared says what is the matter when an engine does not find a file that is there.
-func notShared(err error) error {
-	if err == nil || !strings.Contains(err.Error(), "bind source path does not exist") {
+// sawFiles says what is the matter when an engine does not find a file that is there, and remembers it.
+func (r *Runner) sawFiles(err error) error {
+	if err == nil {
+		r.unshared.Store(false)
+		return nil
+	}
+	if !strings.Contains(err.Error(), "bind source path does not exist") {
 		return err
 	}
+	r.unshared.Store(true)
 	return fmt.Errorf("%w: %w", sandbox.ErrFilesNotShared, err)
+}
+
+// Ready returns nil when the engine answers and, as far as it was seen, finds the files of containers.
+func (r *Runner) Ready(ctx context.Context) error {
+	if r.unshared.Load() {
+		return sandbox.ErrFilesNotShared
+	}
+	return r.Ping(ctx)
 }

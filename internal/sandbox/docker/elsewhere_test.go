@@ -135,8 +135,12 @@ func unboundElsewhere(t *testing.T, e *dockertest.Elsewhere) {
 	if !errors.Is(err, sandbox.ErrFilesNotShared) || !strings.Contains(err.Error(), "docker.files: copy") {
 		t.Errorf("%v", err)
 	}
+	if err := world.Ready(world.Context(t)); !errors.Is(err, sandbox.ErrFilesNotShared) {
+		t.Errorf("it is ready: %v", err)
+	}
 	copied := e.World(t, e.TLS)
-	if result, err := copied.Probe(copied.Context(t), dockertest.Image, ""); err != nil || result.NoNewPrivs != "1" {
+	result, err := copied.Probe(copied.Context(t), dockertest.Image, "")
+	if err = errors.Join(err, copied.Ready(copied.Context(t))); err != nil || result.NoNewPrivs != "1" {
 		t.Errorf("%+v, %v", result, err)
 	}
 }

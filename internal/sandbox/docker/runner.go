@@ -67,6 +67,7 @@ type Runner struct {
 	closeEngine func() error
 	// copies says that files come into containers through the engine's API: it does not see this machine's.
 	copies   bool
+	unshared atomic.Bool // it did not find a file of this machine's the last time
 	relays   *relays
 	dataDir  string
 	instance string

@@ -157,7 +157,7 @@ func (r *Runner) createContainer(caller context.Context, name string, config *co
 		return "", engineError(caller, "creating container "+name, err)
 	}
 	made, err := r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(name))
-	return made.ID, engineError(caller, "creating container "+name, notShared(err))
+	return made.ID, engineError(caller, "creating container "+name, r.sawFiles(err))
 }
 
 // fitEngine bounds the processors by what the engine's machine has, above which the engine refuses a limit, and checks
