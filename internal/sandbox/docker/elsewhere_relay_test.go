@@ -14,14 +14,13 @@ import (
 )
 
 // The wire to an engine breaks while an agent works there: it goes on, and so does what it asks its gateway.
-func TestAnEngineThatCannotBeReachedForAWhile(t *testing.T) {
-	t.Parallel()
-	engine := dockertest.StartElsewhere(t)
+func outageElsewhere(t *testing.T, e *dockertest.Elsewhere) {
+	overTLS, overSSH, wireTLS, wireSSH := e.Apart(t)
 	for name, c := range map[string]struct {
 		at   docker.Endpoint
 		wire *dockertest.Wire
-	}{"tls": {engine.TLS, engine.Wire}, "ssh": {engine.SSH, engine.SSHWire}} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); outage(t, engine.World(t, c.at), c.wire) })
+	}{"tls": {overTLS, wireTLS}, "ssh": {overSSH, wireSSH}} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); outage(t, e.World(t, c.at), c.wire) })
 	}
 }
 

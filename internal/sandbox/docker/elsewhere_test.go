@@ -38,6 +38,7 @@ func TestAnEngineElsewhere(t *testing.T) {
 		"the socket is who asks": socketsElsewhere,
 		"a killed holder":        holderElsewhere,
 		"another process":        restartElsewhere,
+		"a wire that is cut":     outageElsewhere,
 		"who is not known":       strangersElsewhere,
 		"what doctor sees":       lookedAtElsewhere,
 	} {

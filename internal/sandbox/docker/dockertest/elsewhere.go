@@ -20,8 +20,9 @@ import (
 type Elsewhere struct {
 	TLS, SSH docker.Endpoint
 	PKI      PKI
-	Wire     *Wire  // to the engine's TLS port
-	SSHWire  *Wire  // to the machine's sshd
+	wire     *Wire  // to the engine's TLS port
+	sshWire  *Wire  // to the machine's sshd
+	hostKey  string // path of the machine's key
 	behind   string // the engine's own socket
 	data     string // of everything that is on the engine's disk, as this machine can see it
 }
@@ -49,14 +50,24 @@ func StartElsewhere(t testing.TB) *Elsewhere {
 	_, _ = file.Close(), listener.Close()
 	e := &Elsewhere{PKI: pki, behind: "unix://" + filepath.Join(dir, "sock"), data: fmt.Sprintf("/proc/%d/root%s/data", process.command.Process.Pid, dir)}
 	engine.await(t, e.behind, process, said)
-	e.Wire = newWire(t, listener.Addr().String())
+	e.wire = newWire(t, listener.Addr().String())
 	own := t.TempDir()
 	pki.Issue(t, own, "client", "coderflow", time.Hour)
-	e.TLS = docker.Endpoint{Host: "tcp://" + e.Wire.Address, TLS: docker.TLS{
+	e.TLS = docker.Endpoint{Host: "tcp://" + e.wire.Address, TLS: docker.TLS{
 		CAFile: filepath.Join(own, "ca.pem"), CertFile: filepath.Join(own, "client.pem"), KeyFile: filepath.Join(own, "client-key.pem"),
 	}}
 	e.startSSH(t, own, filepath.Join(dir, "sock"))
 	return e
+}
+
+// Apart is an address over TLS and one over SSH, each with a wire of its own to cut.
+func (e *Elsewhere) Apart(t testing.TB) (overTLS, overSSH docker.Endpoint, wireTLS, wireSSH *Wire) {
+	t.Helper()
+	overTLS, overSSH, wireTLS, wireSSH = e.TLS, e.SSH, newWire(t, e.wire.to), newWire(t, e.sshWire.to)
+	overTLS.Host = "tcp://" + wireTLS.Address
+	overSSH.Host = strings.Replace(e.SSH.Host, e.sshWire.Address, wireSSH.Address, 1)
+	overSSH.SSH.KnownHostsFile = e.known(t, wireSSH.Address, e.hostKey)
+	return overTLS, overSSH, wireTLS, wireSSH
 }
 
 // World is one whose runner reaches the engine so.
@@ -95,19 +106,19 @@ func (e *Elsewhere) startSSH(t testing.TB, dir, socket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.SSHWire = newWire(t, listener.Addr().String())
+	e.sshWire, e.hostKey = newWire(t, listener.Addr().String()), path("host")
 	write := func(name, text string) {
 		if err := os.WriteFile(path(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write("authorized", "restrict,port-forwarding "+string(public))
-	write("known", "["+strings.Replace(e.SSHWire.Address, ":", "]:", 1)+" "+string(hostKey))
+	write("known", "["+strings.Replace(e.sshWire.Address, ":", "]:", 1)+" "+string(hostKey))
 	write("sshd_config", "HostKey "+path("host")+"\nAuthorizedKeysFile "+path("authorized")+"\nStrictModes no\nUsePAM no\n"+
 		"PermitRootLogin prohibit-password\nPasswordAuthentication no\nAllowStreamLocalForwarding yes\nPidFile none\n")
 	_ = os.MkdirAll("/run/sshd", 0o755) // where it confines itself
 	serveSSH(t, listener, program, path("sshd_config"))
-	e.SSH = docker.Endpoint{Host: "ssh://root@" + e.SSHWire.Address + socket, SSH: docker.SSH{
+	e.SSH = docker.Endpoint{Host: "ssh://root@" + e.sshWire.Address + socket, SSH: docker.SSH{
 		IdentityFile: path("identity"), KnownHostsFile: path("known"),
 	}}
 }
@@ -140,6 +151,7 @@ func serveSSH(t testing.TB, listener net.Listener, program, config string) {
 // Wire passes connections on to an address, until it is cut.
 type Wire struct {
 	Address string
+	to      string
 	mu      sync.Mutex
 	cut     bool
 	conns   map[net.Conn]bool
@@ -151,7 +163,7 @@ func newWire(t testing.TB, to string) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{Address: listener.Addr().String(), conns: map[net.Conn]bool{}}
+	w := &Wire{Address: listener.Addr().String(), to: to, conns: map[net.Conn]bool{}}
 	t.Cleanup(func() { _ = listener.Close(); w.Cut() })
 	go func() {
 		for {
@@ -159,7 +171,7 @@ func newWire(t testing.TB, to string) *Wire {
 			if err != nil {
 				return
 			}
-			go w.pass(conn, to)
+			go w.pass(conn)
 		}
 	}()
 	return w
@@ -191,9 +203,9 @@ func (w *Wire) hold(conns ...net.Conn) bool {
 	return !w.cut
 }
 
-func (w *Wire) pass(from net.Conn, address string) {
+func (w *Wire) pass(from net.Conn) {
 	defer from.Close()
-	to, err := net.DialTimeout("tcp4", address, 5*time.Second)
+	to, err := net.DialTimeout("tcp4", w.to, 5*time.Second)
 	if err != nil {
 		return
 	}

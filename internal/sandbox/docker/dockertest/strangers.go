@@ -52,7 +52,7 @@ func (e *Elsewhere) client(t testing.TB, pki PKI, life time.Duration) docker.End
 // WithName calls the engine's machine by another name than its certificate does.
 func (e *Elsewhere) WithName(name string) docker.Endpoint {
 	at := e.TLS
-	_, port, _ := net.SplitHostPort(e.Wire.Address)
+	_, port, _ := net.SplitHostPort(e.wire.Address)
 	at.Host = "tcp://" + net.JoinHostPort(name, port)
 	return at
 }
@@ -60,7 +60,7 @@ func (e *Elsewhere) WithName(name string) docker.Endpoint {
 // WithSocket asks for another socket on the engine's machine.
 func (e *Elsewhere) WithSocket(path string) docker.Endpoint {
 	at := e.SSH
-	at.Host = "ssh://root@" + e.SSHWire.Address + path
+	at.Host = "ssh://root@" + e.sshWire.Address + path
 	return at
 }
 
@@ -74,7 +74,7 @@ func (e *Elsewhere) WithOtherIdentity(t testing.TB) docker.Endpoint {
 // WithOtherHostKey knows the machine by another key.
 func (e *Elsewhere) WithOtherHostKey(t testing.TB) docker.Endpoint {
 	at := e.SSH
-	at.SSH.KnownHostsFile = e.known(t, e.SSHWire.Address, sshKey(t))
+	at.SSH.KnownHostsFile = e.known(t, e.sshWire.Address, sshKey(t))
 	return at
 }
 
