@@ -185,9 +185,14 @@ func newRunner(cfg config.Config, node string, log *slog.Logger) (*docker.Runner
 		return nil, fmt.Errorf("the guest helper is missing: %w; `make build` makes bin/coderflow-guest, sandbox.guest says where it is", err)
 	}
 	return docker.New(docker.Config{
-		Host: cfg.Docker.Host, DataDir: filepath.Join(cfg.DataDir, "sandbox"), GuestPath: guest, Instance: node, Log: log,
-		Workspaces: cfg.Sandbox.Workspaces,
+		Endpoint: endpointOf(cfg), Files: cfg.Docker.Files, DataDir: filepath.Join(cfg.DataDir, "sandbox"), GuestPath: guest,
+		Instance: node, Log: log, Workspaces: cfg.Sandbox.Workspaces,
 	})
+}
+
+// endpointOf is how the configured engine is reached.
+func endpointOf(cfg config.Config) docker.Endpoint {
+	return docker.Endpoint{Host: cfg.Docker.Host, TLS: docker.TLS(cfg.Docker.TLS), SSH: docker.SSH(cfg.Docker.SSH)}
 }
 
 func newGit(cfg config.Config, log *slog.Logger) (*gitops.Git, error) {

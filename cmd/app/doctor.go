@@ -110,7 +110,9 @@ func doctorOptions(cfg config.Config, configErr error, from string) (doctor.Opti
 		Database: func(ctx context.Context) doctor.DatabaseFacts { return lookAtDatabase(ctx, cfg) },
 	}
 	var closers []func() error
-	engine, err := docker.Dial(cfg.Docker.Host)
+	at := endpointOf(cfg)
+	options.Elsewhere = cfg.Docker.Files == "copy" || cfg.Docker.Files != "bind" && at.Elsewhere()
+	engine, err := docker.Dial(at)
 	if err != nil {
 		options.Engine = noEngine{err}
 	} else {

@@ -33,6 +33,11 @@ func (n noEngine) Facts(context.Context) (sandbox.EngineFacts, error) {
 // HasImage implements doctor.Engine.
 func (n noEngine) HasImage(context.Context, string) error { return n.err }
 
+// Connection implements doctor.Engine.
+func (n noEngine) Connection(context.Context) (sandbox.Connection, error) {
+	return sandbox.Connection{}, n.err
+}
+
 // doctorSandbox makes containers as the server does, under a name of its own.
 type doctorSandbox struct{ *docker.Runner }
 
@@ -54,13 +59,17 @@ func newDoctorSandbox(cfg config.Config, guest string) (doctor.Sandbox, func() e
 		return nil, nil, fmt.Errorf("make a directory for the probe's files: %w", err)
 	}
 	runner, err := docker.New(docker.Config{
-		Host: cfg.Docker.Host, DataDir: directory, GuestPath: guest, Workspaces: cfg.Sandbox.Workspaces,
+		Endpoint: endpointOf(cfg), Files: cfg.Docker.Files, DataDir: directory, GuestPath: guest, Workspaces: cfg.Sandbox.Workspaces,
 		Instance: "doctor-" + strings.ToLower(rand.Text()[:12]),
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(directory))
 	}
-	return doctorSandbox{runner}, func() error { return errors.Join(runner.Close(), os.RemoveAll(directory)) }, nil
+	return doctorSandbox{runner}, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return errors.Join(runner.Clear(ctx), runner.Close(), os.RemoveAll(directory))
+	}, nil
 }
 
 // lookAtDatabase opens the database without making or migrating it.

@@ -29,18 +29,18 @@ const defaultBase = "coderflow/sandbox:dev"
 
 // with opens the engine and says which base image is meant.
 func (f baseFlag) with(use func(engine *docker.Images, base string) error) error {
-	base, host := defaultBase, ""
+	base, at := defaultBase, docker.Endpoint{}
 	if _, err := os.Stat("coderflow.yaml"); err == nil || f.Config != "" {
 		var cfg config.Config
 		if cfg, err = f.load(); err != nil {
 			return err
 		}
-		base, host = cfg.Sandbox.Image, cfg.Docker.Host
+		base, at = cfg.Sandbox.Image, endpointOf(cfg)
 	}
 	if f.Base != "" {
 		base = f.Base
 	}
-	engine, err := docker.NewImages(host)
+	engine, err := docker.NewImages(at)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func probes(db *store.Store, jobs jobQueue, runner *docker.Runner, hub forges, d
 		return parts
 	}
 	return append(parts,
-		web.Probe{Name: "docker", Check: runner.Ping, Cause: "the Docker engine does not answer", Fix: "start it or check docker.host"},
+		web.Probe{Name: "docker", Check: runner.Ready, Cause: "the Docker engine does not answer", Fix: "start it or check docker.host"},
 		web.Probe{
 			Name: "guest", Check: func(context.Context) error { return guestThere(guest) }, Cause: "the guest helper is gone, so that no container can be started",
 			Fix: "put coderflow-guest of the same version where sandbox.guest says, or beside the server's binary",

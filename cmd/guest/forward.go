@@ -3,16 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/guestproto"
+	"github.com/coderflow/coderflow/internal/mux"
 )
 
 const (
-	// maxConnections bounds what the task can make pid 1 hold open.
-	maxConnections = 64
 	// gatewayPatience is how long a connection waits for a gateway that is away: its server restarts. Agents take a
 	// slow answer for what it is; a refused connection makes some of them give up.
 	gatewayPatience = 45 * time.Second
@@ -27,12 +25,13 @@ func forwardGateway() error {
 	if err != nil {
 		return fmt.Errorf("listening for the model gateway: %w", err)
 	}
-	go accept(listener)
+	go relayAll(listener, dialGateway)
 	return nil
 }
 
-func accept(listener net.Listener) {
-	places := make(chan struct{}, maxConnections)
+// relayAll passes every connection on to one that connect makes for it.
+func relayAll(listener net.Listener, connect func() (net.Conn, error)) {
+	places := make(chan struct{}, mux.MaxStreams)
 	for {
 		places <- struct{}{}
 		client, err := listener.Accept()
@@ -43,34 +42,13 @@ func accept(listener net.Listener) {
 		}
 		go func() {
 			defer func() { <-places }()
-			forward(client)
+			to, err := connect()
+			if err != nil {
+				_ = client.Close()
+				return
+			}
+			mux.Join(client, to)
 		}()
-	}
-}
-
-func forward(client net.Conn) {
-	defer client.Close()
-	gateway, err := dialGateway()
-	if err != nil {
-		return
-	}
-	defer gateway.Close()
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		pass(client, gateway)
-	}()
-	pass(gateway, client)
-	<-answered
-}
-
-// pass copies one direction to its end and says that it ended, so that the other direction can go on.
-func pass(to, from net.Conn) {
-	_, err := io.Copy(to, from)
-	half, ok := to.(interface{ CloseWrite() error })
-	if err != nil || !ok || half.CloseWrite() != nil {
-		_ = to.Close()
-		_ = from.Close()
 	}
 }
 

@@ -7,6 +7,10 @@
 //	guest copy       fills the workspace with a copy of another one
 //	guest collect    writes what differs between the base tree and the workspace to standard output
 //	guest export     writes the workspace as a tar archive to standard output
+//	guest hold       keeps the volumes of its container mounted
+//	guest held DIR…  fails unless the directories are in memory
+//	guest room       prints the free bytes and inodes of the disk that containers lie on
+//	guest relay      carries a task's connections to its gateway in standard input and output
 package main
 
 import (
@@ -19,7 +23,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail("usage: guest init|exec|checkout|copy|collect|export")
+		fail("usage: guest init|exec|checkout|copy|collect|export|hold|held|room|relay")
 	}
 	switch os.Args[1] {
 	case "init":
@@ -38,6 +42,14 @@ func main() {
 	case "export":
 		endSometime()
 		exitWith(export())
+	case "hold":
+		exitWith(hold())
+	case "held":
+		exitWith(held(os.Args[2:]))
+	case "relay":
+		exitWith(relay())
+	case "room":
+		exitWith(room())
 	default:
 		fail("unknown command %q", os.Args[1])
 	}

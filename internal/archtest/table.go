@@ -23,7 +23,7 @@ var (
 // names end in "test") are free, and nothing else may import the latter.
 var table = []row{
 	{"cmd/app", "the binary: commands, configuration, wiring", []string{everything}, nil},
-	{"cmd/guest", "the helper inside containers", []string{"internal/guestproto"}, []string{"golang.org/x/sys"}},
+	{"cmd/guest", "the helper inside containers", []string{"internal/guestproto", "internal/mux"}, []string{"golang.org/x/sys"}},
 
 	{"internal/web", "webhooks, API, pages: thin handlers",
 		plus(domain, "internal/agent/activity", "internal/console", "internal/engine", "internal/judge", "internal/manifest", "internal/queue", "internal/receipt", "internal/secret", "internal/signin", "internal/telemetry", "internal/token"), []string{"github.com/labstack/echo/v4", "github.com/prometheus/client_golang"}},
@@ -79,9 +79,10 @@ var table = []row{
 		[]string{"internal/approval", "internal/backup", "internal/forge", "internal/guestproto", "internal/risk", "internal/task"},
 		[]string{"golang.org/x/text", "github.com/bluekeyes/go-gitdiff"}},
 	{"internal/guestproto", "the protocol of the helper in containers", nil, nil},
+	{"internal/mux", "a container's connections to its gateway as streams in two pipes", nil, []string{"github.com/libp2p/go-yamux/v5"}},
 	{"internal/sandbox", "what a container is", []string{"internal/guestproto", "internal/secret", "internal/task"}, nil},
-	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/sandbox", "internal/task"},
-		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec", "golang.org/x/sys"}},
+	{"internal/sandbox/docker", "containers on a Docker engine", []string{"internal/guestproto", "internal/mux", "internal/sandbox", "internal/task"},
+		[]string{"github.com/docker", "github.com/containerd/errdefs", "github.com/opencontainers/image-spec", "golang.org/x/crypto/ssh", "golang.org/x/sys"}},
 	{"internal/doctor", "what is wrong with an installation, and how to mend it",
 		[]string{"internal/config", "internal/forge", "internal/forge/azuredevops", "internal/forge/github", "internal/sandbox"}, nil},
 	{"internal/agent", "presets: argv, environment, HOME", []string{"internal/agent/activity", "internal/guestproto", "internal/sandbox"}, nil},

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +25,6 @@ const (
 func (l *loader) check(raw file) Config {
 	c := Config{
 		Listen: raw.Listen, DataDir: l.path("dataDir", raw.DataDir), Bootstrap: l.path("bootstrap", raw.Bootstrap),
-		Docker:    Docker{Host: raw.Docker.Host},
 		Reconcile: Reconcile{Interval: time.Duration(raw.Reconcile.Interval), Evidence: time.Duration(raw.Reconcile.Evidence)},
 		Sandbox: Sandbox{
 			Image: raw.Sandbox.Image, Guest: l.path("sandbox.guest", raw.Sandbox.Guest), Workspaces: raw.Sandbox.Workspaces,
@@ -39,7 +37,7 @@ func (l *loader) check(raw file) Config {
 		l.wrong("dataDir", "is required")
 	}
 	c.Database = l.database(raw, c.SQLitePath())
-	l.checkDocker(raw.Docker.Host)
+	c.Docker = l.docker(raw.Docker)
 	if raw.GitHub != nil {
 		c.GitHub = l.github(*raw.GitHub)
 	}
@@ -148,16 +146,6 @@ func (l *loader) database(raw file, sqlite string) Database {
 		l.wrong("database", "holds a password and others than its owner can read this file; run chmod 600 on it, or use a password file (PGPASSFILE)")
 	}
 	return Database{Postgres: true, DSN: forge.Secret(raw.Database)}
-}
-
-func (l *loader) checkDocker(host string) {
-	u, err := url.Parse(host)
-	switch {
-	case err == nil && u.Scheme == "unix" && u.Host == "" && filepath.IsAbs(u.Path):
-	case err == nil && u.Scheme == "tcp" && u.Port() != "" && isLoopback(u.Hostname()):
-	default:
-		l.wrong("docker.host", "want unix:///PATH, or tcp://127.0.0.1:PORT; an engine elsewhere is reached through an SSH tunnel")
-	}
 }
 
 func (l *loader) github(raw githubFile) *GitHub {

@@ -59,10 +59,20 @@ type Database struct {
 	DSN forge.Secret
 }
 
-// Docker says which engine runs containers.
+// Docker says which engine runs containers, and how it is reached.
 type Docker struct {
-	Host string // unix:///path or tcp://loopback:port
+	Host string // unix:///path, tcp://host:port or ssh://user@host[:port][/socket]
+	// Files is "auto", "bind" or "copy": how files come into containers.
+	Files string
+	TLS   DockerTLS
+	SSH   DockerSSH
 }
+
+// DockerTLS are absolute paths of files with PEM; all are empty where the engine is not reached over TLS.
+type DockerTLS struct{ CAFile, CertFile, KeyFile string }
+
+// DockerSSH are absolute paths; both are empty where the engine is not reached over SSH.
+type DockerSSH struct{ IdentityFile, KnownHostsFile string }
 
 // GitHub is the GitHub App.
 type GitHub struct {

@@ -54,7 +54,21 @@ type publishFile struct {
 }
 
 type dockerFile struct {
-	Host string `yaml:"host"`
+	Host  string        `yaml:"host"`
+	Files string        `yaml:"files"`
+	TLS   dockerTLSFile `yaml:"tls"`
+	SSH   dockerSSHFile `yaml:"ssh"`
+}
+
+type dockerTLSFile struct {
+	CAFile   string `yaml:"caFile"`
+	CertFile string `yaml:"certFile"`
+	KeyFile  string `yaml:"keyFile"`
+}
+
+type dockerSSHFile struct {
+	IdentityFile   string `yaml:"identityFile"`
+	KnownHostsFile string `yaml:"knownHostsFile"`
 }
 
 type githubFile struct {
@@ -181,7 +195,7 @@ dataDir: /var/lib/coderflow                # mirrors, database, sockets
 database: sqlite                           # or postgres://user@host/coderflow
 
 docker:
-  host: unix:///var/run/docker.sock
+  host: unix:///var/run/docker.sock        # or tcp:// or ssh://, see docs/engines.md
 
 github:
   apiURL: https://api.github.com/          # raw REST base, any host and path

@@ -40,7 +40,7 @@ func Salvage(path string, environ []string) (Config, error) {
 	l := &loader{set: map[string]string{}}
 	raw := file{
 		Listen: defaultListen, DataDir: "/var/lib/coderflow", Database: "sqlite",
-		Docker: dockerFile{Host: "unix:///var/run/docker.sock"},
+		Docker: dockerFile{Host: "unix:///var/run/docker.sock", Files: "auto"},
 		Worker: workerFile{Enabled: true, Concurrency: 2, LostAfter: sy.Duration(defaultLostAfter)}, Reconcile: reconcileKey{Interval: sy.Duration(defaultInterval), Evidence: sy.Duration(defaultEvidence)},
 		Log:     logFile{Level: "info", Format: "text"},
 		Tracing: tracingFile{SampleRatio: 1},

@@ -19,7 +19,9 @@ type Options struct {
 	ConfigErr error         // every problem of it
 	From      string        // the file that it comes from; empty for none
 
-	Engine     Engine
+	Engine Engine
+	// Elsewhere says that the engine does not see this machine's files.
+	Elsewhere  bool
 	Sandbox    Sandbox
 	SandboxErr error // why there is no Sandbox
 	Guest      string
@@ -51,7 +53,7 @@ type DatabaseFacts struct {
 // Checks are all checks, in the order in which their findings are read.
 func Checks(o Options) []Check {
 	database := &databaseCheck{look: o.Database}
-	engine := &engineChecks{host: o.Config.Docker.Host, engine: o.Engine, packages: o.Packages}
+	engine := &engineChecks{host: o.Config.Docker.Host, elsewhere: o.Elsewhere, engine: o.Engine, packages: o.Packages, now: o.Now}
 	box := &sandboxChecks{
 		engine: engine, sandbox: o.Sandbox, sandboxErr: o.SandboxErr, guest: o.Guest, image: o.Config.Sandbox.Image,
 		environments: database.environments,
@@ -67,13 +69,7 @@ func Checks(o Options) []Check {
 		[]Check{
 			{Name: "data-directory", Run: func(context.Context) Finding { return dataDirectory(o.Config.DataDir) }},
 			{Name: "disk", Run: func(context.Context) Finding { return room("the data directory", o.Config.DataDir) }},
-			{Name: "engine-disk", Run: func(ctx context.Context) Finding {
-				facts, err := engine.ask(ctx)
-				if err != nil {
-					return unknown("a full disk ends tasks")
-				}
-				return room("the engine", facts.Root)
-			}},
+			{Name: "engine-disk", Run: engineRoom(engine, box), Limit: containerTime},
 			{Name: "database", Run: database.finding},
 			{Name: "git", Run: func(ctx context.Context) Finding { return gitVersion(ctx, o.Git, o.Packages) }},
 		},

@@ -197,7 +197,7 @@ func TestFault22AnEngineThatIsDeadOrHangsIsNamedAndTheRestIsLookedAt(t *testing.
 			t.Parallel()
 			o := world(t)
 			o.Config.Docker.Host = c.host
-			engine, err := docker.Dial(c.host)
+			engine, err := docker.Dial(docker.Endpoint{Host: c.host})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,24 +18,31 @@ import (
 type Engine interface {
 	Facts(ctx context.Context) (sandbox.EngineFacts, error)
 	HasImage(ctx context.Context, reference string) error
+	// Connection looks at the way to the engine.
+	Connection(ctx context.Context) (sandbox.Connection, error)
 }
 
 // engineChecks look at one engine. Its facts are asked for once: the checks that need them wait for each other's
 // question, and without an answer they all but one say so shortly.
 type engineChecks struct {
-	host     string
-	engine   Engine
-	packages Packages
-	once     sync.Once
-	facts    sandbox.EngineFacts
-	err      error
+	host      string
+	elsewhere bool // it does not see this machine's files
+	engine    Engine
+	packages  Packages
+	now       func() time.Time
+	once      sync.Once
+	facts     sandbox.EngineFacts
+	asked     time.Time // our time when it answered
+	err       error
 }
 
 func (e *engineChecks) ask(ctx context.Context) (sandbox.EngineFacts, error) {
 	e.once.Do(func() {
 		ctx, cancel := context.WithTimeout(ctx, askTime)
 		defer cancel()
+		began := e.now()
 		e.facts, e.err = e.engine.Facts(ctx)
+		e.asked = began.Add(e.now().Sub(began) / 2)
 	})
 	return e.facts, e.err
 }
@@ -64,6 +71,8 @@ func (e *engineChecks) given(what string, look func(sandbox.EngineFacts) Finding
 func (e *engineChecks) checks() []Check {
 	return []Check{
 		{Name: "docker-engine", Run: e.reachable},
+		{Name: "engine-connection", Run: e.connection(e.now)},
+		{Name: "engine-clock", Run: e.clock(e.now)},
 		{Name: "docker-version", Run: e.versioned("docker", "the engine may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade docker.io", func(f sandbox.EngineFacts) string { return f.Version })},
 		{Name: "containerd", Run: e.versioned("containerd", "containerd may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade containerd", func(f sandbox.EngineFacts) string { return f.Containerd })},
 		{Name: "runc", Run: e.versioned("runc", "runc may have known vulnerabilities", "apt-get update && apt-get install --only-upgrade runc; where that brings none with the fix, Docker's own packages do (containerd.io)", func(f sandbox.EngineFacts) string { return f.Runc })},
@@ -112,6 +121,10 @@ func (e *engineChecks) unreachable(ctx context.Context, err error) Finding {
 				"install and start one (apt-get install docker.io && systemctl start docker), or set docker.host")
 		}
 		err = dialErr
+	}
+	if e.elsewhere {
+		return problem(fmt.Sprintf("the engine at %s does not answer: %v", e.host, err), why,
+			"on its machine: systemctl status docker; from here: its address, the firewalls in between, and the keys and certificates of docs/engines.md")
 	}
 	return problem(fmt.Sprintf("the engine at %s does not answer: %v", e.host, err), why,
 		"start it (systemctl start docker), or set docker.host to where it is")

@@ -108,9 +108,12 @@ func TestADatabaseIsJudgedWithoutBeingTouched(t *testing.T) {
 
 // fakeEngine has facts and images.
 type fakeEngine struct {
-	facts  sandbox.EngineFacts
-	images []string
+	facts      sandbox.EngineFacts
+	images     []string
+	connection sandbox.Connection
 }
+
+func (f fakeEngine) Connection(context.Context) (sandbox.Connection, error) { return f.connection, nil }
 
 func (f fakeEngine) Facts(context.Context) (sandbox.EngineFacts, error) { return f.facts, nil }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/coderflow/coderflow/internal/sandbox"
 )
@@ -18,7 +19,7 @@ type Sandbox interface {
 	Probe(ctx context.Context, image, runtime string) (sandbox.ProbeResult, error)
 	// Workspaces says how workspaces are made, and why.
 	Workspaces(ctx context.Context) (mode, why string, err error)
-	// SecretsDir is where secrets lie in memory, or why they cannot.
+	// SecretsDir is where secrets lie in memory, or why they cannot; empty for the engine's machine's.
 	SecretsDir() (string, error)
 }
 
@@ -33,6 +34,16 @@ type sandboxChecks struct {
 	guest        string
 	image        string // where an environment names none
 	environments func(ctx context.Context) ([]Environment, error)
+
+	once   sync.Once
+	result sandbox.ProbeResult
+	failed error
+}
+
+// probed runs the one probe that several checks look at.
+func (s *sandboxChecks) probed(ctx context.Context) (sandbox.ProbeResult, error) {
+	s.once.Do(func() { s.result, s.failed = s.sandbox.Probe(ctx, s.image, "") })
+	return s.result, s.failed
 }
 
 func (s *sandboxChecks) checks() []Check {
@@ -125,6 +136,9 @@ func (s *sandboxChecks) secrets(context.Context) Finding {
 	if err != nil {
 		return warning(err.Error(), "tasks and deployments that have secrets fail", "mount a tmpfs: mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /run")
 	}
+	if dir == "" {
+		return fine("containers' secrets lie in the memory of the engine's machine")
+	}
 	return fine("containers' secrets lie in memory, below %s", dir).with("directory", dir)
 }
 
@@ -158,7 +172,7 @@ func (s *sandboxChecks) probe(ctx context.Context) Finding {
 	if s.sandboxErr != nil {
 		return s.none()
 	}
-	result, err := s.sandbox.Probe(ctx, s.image, "")
+	result, err := s.probed(ctx)
 	if err != nil {
 		return problem("a hardened container does not run: "+err.Error(), "no task can run", "see the findings images, storage and data-directory; then the engine's log: journalctl -u docker")
 	}

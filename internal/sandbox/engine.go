@@ -36,5 +36,14 @@ type ProbeResult struct {
 	Shifted    bool     // user 0 is not the host's: a user namespace
 	MemoryMax  string   // limit as the cgroup has it, or empty
 	PidsMax    string
+	DiskFree   int64         // bytes, of the disk that the containers lie on
+	InodesFree int64         // 0 where that file system makes them as they go
 	Took       time.Duration // from the create call to the end
+}
+
+// Connection is the way to an engine.
+type Connection struct {
+	Way         string        // in words: what protects it
+	Latency     time.Duration // of an answer
+	Engine, Own time.Time     // the ends of the certificates; zero where there are none
 }

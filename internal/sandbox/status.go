@@ -118,6 +118,7 @@ type LogOptions struct {
 var (
 	ErrNotFound          = errors.New("no such container or volume")
 	ErrEngineUnavailable = errors.New("the Docker engine does not answer")
+	ErrFilesNotShared    = errors.New("the Docker engine does not see this machine's files: set docker.files: copy")
 	ErrImageMissing      = errors.New("the image is not on this Docker engine")
 	ErrRuntimeMissing    = errors.New("the Docker engine does not have the OCI runtime")
 	ErrImageUnsuitable   = errors.New("the image cannot be used for a sandbox")

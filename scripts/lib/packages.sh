@@ -36,6 +36,25 @@ ensure_command() {
 	fi
 }
 
+# ensure_sshd: the program alone. The package would start a server that lets people in.
+ensure_sshd() {
+	if [[ -x /usr/sbin/sshd ]] && command -v ssh-keygen >/dev/null; then
+		say "sshd: present"
+		return
+	fi
+	local systemd=no
+	if [[ -d /run/systemd/system ]]; then
+		systemd=yes
+		need_root "installing openssh-server"
+		systemctl mask --runtime --quiet ssh.service ssh.socket
+	fi
+	install_packages openssh-server openssh-client
+	if [[ $systemd == yes ]]; then
+		systemctl disable --quiet ssh.service ssh.socket || true
+		systemctl unmask --runtime --quiet ssh.service ssh.socket
+	fi
+}
+
 ensure_postgresql() {
 	local found
 	found=$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | tail -n 1 || true)

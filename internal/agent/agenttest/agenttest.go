@@ -69,7 +69,7 @@ func alone(t testing.TB) (done func()) {
 func Image(t testing.TB, name string) string {
 	t.Helper()
 	defer alone(t)()
-	engine, err := docker.NewImages("")
+	engine, err := docker.NewImages(docker.Endpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}

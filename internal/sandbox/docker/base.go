@@ -147,9 +147,12 @@ func (r *Runner) checkout(ctx context.Context, b workspace, bundle string) (gues
 	if err != nil {
 		return usage, err
 	}
-	in.add(guestproto.BundlePath, []byte{'\n'}, 0o444) // its mount point
-	mounts := []mount.Mount{
-		readOnlyBind(bundle, guestproto.BundlePath), volumeMount(r.engineName(b.name), false, true),
+	mounts := []mount.Mount{volumeMount(r.engineName(b.name), false, true)}
+	if r.copies {
+		in.addFile(guestproto.BundlePath, bundle, 0o444)
+	} else {
+		in.add(guestproto.BundlePath, []byte{'\n'}, 0o444) // its mount point
+		mounts = append(mounts, readOnlyBind(bundle, guestproto.BundlePath))
 	}
 	config := hardenedConfig(b.imageID, "checkout", nil, r.labels(name, b.labels))
 	id, err := r.createHelper(ctx, name, in, config, r.hardenedHost(helperLimits(), mounts))

@@ -20,24 +20,21 @@ const buildTimeout = 15 * time.Minute
 
 // Images looks up and builds images on an engine. It needs none of what a Runner needs.
 type Images struct {
-	engine *client.Client
+	engine      *client.Client
+	closeEngine func() error
 }
 
-// NewImages talks to the engine at host, or to the environment's if that is empty. Close it.
-func NewImages(host string) (*Images, error) {
-	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
-	if host != "" {
-		options = append(options, client.WithHost(host))
-	}
-	engine, err := client.NewClientWithOpts(options...)
+// NewImages talks to the engine. Close it.
+func NewImages(at Endpoint) (*Images, error) {
+	engine, closeEngine, err := at.client()
 	if err != nil {
 		return nil, fmt.Errorf("docker images: %w", err)
 	}
-	return &Images{engine}, nil
+	return &Images{engine, closeEngine}, nil
 }
 
 // Close releases the connections to the engine.
-func (i *Images) Close() error { return i.engine.Close() }
+func (i *Images) Close() error { return i.closeEngine() }
 
 // Image looks up an image by reference or id; sandbox.ErrImageMissing if there is none.
 func (i *Images) Image(caller context.Context, reference string) (sandbox.Image, error) {

@@ -40,7 +40,7 @@ func buildContext(t *testing.T, files ...string) io.Reader {
 // images returns a builder of images and a reference that is removed after the test.
 func images(t *testing.T, world *dockertest.World) (*docker.Images, string) {
 	t.Helper()
-	engine, err := docker.NewImages("")
+	engine, err := docker.NewImages(docker.Endpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func (failing) Read([]byte) (int, error) { return 0, errors.New("cannot read") }
 
 func TestAnEngineThatDoesNotAnswerIsUnavailable(t *testing.T) {
 	t.Parallel()
-	engine, err := docker.NewImages("unix:///nonexistent/docker.sock")
+	engine, err := docker.NewImages(docker.Endpoint{Host: "unix:///nonexistent/docker.sock"})
 	if err != nil {
 		t.Fatal(err)
 	}

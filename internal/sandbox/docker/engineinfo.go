@@ -30,23 +30,23 @@ func checkRuntime(info system.Info, runtime string) error {
 }
 
 // Engine looks at a Docker engine without running anything on it.
-type Engine struct{ engine *client.Client }
+type Engine struct {
+	at          Endpoint
+	engine      *client.Client
+	closeEngine func() error
+}
 
 // Dial makes a client. It does not talk to the engine yet.
-func Dial(host string) (*Engine, error) {
-	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
-	if host != "" {
-		options = append(options, client.WithHost(host))
-	}
-	engine, err := client.NewClientWithOpts(options...)
+func Dial(at Endpoint) (*Engine, error) {
+	engine, closeEngine, err := at.client()
 	if err != nil {
 		return nil, fmt.Errorf("docker engine: %w", err)
 	}
-	return &Engine{engine: engine}, nil
+	return &Engine{at, engine, closeEngine}, nil
 }
 
 // Close releases the connections.
-func (e *Engine) Close() error { return e.engine.Close() }
+func (e *Engine) Close() error { return e.closeEngine() }
 
 // HasImage returns ErrImageMissing when the engine does not have an image, and ErrEngineUnavailable when that cannot
 // be told.

@@ -38,7 +38,7 @@ func TestAProbeSeesAHardenedContainer(t *testing.T) {
 func TestAnEngineSaysWhatItIs(t *testing.T) {
 	t.Parallel()
 	dockertest.New(t) // requires an engine
-	engine, err := docker.Dial("")
+	engine, err := docker.Dial(docker.Endpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestAnEngineSaysWhatItIs(t *testing.T) {
 	if err := engine.HasImage(t.Context(), "coderflow/none:dev"); !errors.Is(err, sandbox.ErrImageMissing) {
 		t.Errorf("%v", err)
 	}
-	gone, err := docker.Dial("unix:///nowhere/docker.sock")
+	gone, err := docker.Dial(docker.Endpoint{Host: "unix:///nowhere/docker.sock"})
 	if err != nil {
 		t.Fatal(err)
 	}

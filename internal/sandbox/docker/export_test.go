@@ -23,7 +23,7 @@ func (r *Runner) CreateForTest(t testing.TB, ctx context.Context, spec sandbox.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.writeSpecInputs(spec, spec.Digest(imageID), w); err != nil {
+	if err := r.writeSpecInputs(ctx, spec, imageID, w); err != nil {
 		t.Fatal(err)
 	}
 	config, host := r.taskContainer(spec, imageID, w)
@@ -40,7 +40,7 @@ func (r *Runner) WriteInputsForTest(ctx context.Context, spec sandbox.Spec) erro
 	if err != nil {
 		return err
 	}
-	return r.restoreInputs(ctx, spec, spec.Digest(imageID))
+	return r.restoreInputs(ctx, spec, sandbox.Container{ImageID: imageID, Digest: spec.Digest(imageID)})
 }
 
 // MarkerPathForTest is where it is written that a volume is complete.

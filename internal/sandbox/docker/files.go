@@ -2,6 +2,7 @@ package docker
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -66,7 +67,9 @@ type inputs struct {
 
 type input struct {
 	content io.Reader
+	size    int // of the content, in bytes
 	mode    os.FileMode
+	path    string // of a file here that has the content instead; empty for none
 }
 
 func newInputs(spec any) (inputs, error) {
@@ -81,8 +84,13 @@ func newInputs(spec any) (inputs, error) {
 
 func (in inputs) add(containerPath string, content []byte, mode os.FileMode) {
 	if len(content) > 0 {
-		in.files[filepath.Base(containerPath)] = input{bytes.NewReader(content), mode}
+		in.files[filepath.Base(containerPath)] = input{content: bytes.NewReader(content), size: len(content), mode: mode}
 	}
+}
+
+// addFile is add with a file's content.
+func (in inputs) addFile(containerPath, path string, mode os.FileMode) {
+	in.files[filepath.Base(containerPath)] = input{path: path, mode: mode}
 }
 
 // inputsRoot holds the input directories of the containers called name.
@@ -106,7 +114,7 @@ func writeInputs(directory string, in inputs) error {
 	}
 	defer removeTree(temporary)
 	// The mount point of the helper, which lies elsewhere.
-	in.files[filepath.Base(guestproto.GuestPath)] = input{bytes.NewReader(nil), 0o555}
+	in.files[filepath.Base(guestproto.GuestPath)] = input{content: bytes.NewReader(nil), mode: 0o555}
 	for file, input := range in.files {
 		if err := writeInput(filepath.Join(temporary, file), input); err != nil {
 			return fmt.Errorf("writing input %s: %w", file, err)
@@ -147,10 +155,21 @@ func writeInput(path string, in input) error {
 	return errors.Join(err, file.Chmod(in.mode), file.Sync(), file.Close())
 }
 
-// inputMounts mounts the input directory and the helper over it, both read-only.
-func (r *Runner) inputMounts(directory string) []mount.Mount {
+// deliver brings the files of a container to where inputMounts has them from.
+func (r *Runner) deliver(ctx context.Context, name, digest, imageID string, in inputs) error {
+	if r.copies {
+		return r.copyInputs(ctx, name, imageID, in)
+	}
+	return writeInputs(r.inputsDir(name, digest), in)
+}
+
+// inputMounts mounts a container's files and the helper over them, both read-only.
+func (r *Runner) inputMounts(name, digest string) []mount.Mount {
+	if r.copies {
+		return r.copiedMounts(name)
+	}
 	return []mount.Mount{
-		readOnlyBind(directory, guestproto.Dir),
+		readOnlyBind(r.inputsDir(name, digest), guestproto.Dir),
 		readOnlyBind(r.guest, guestproto.GuestPath),
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
+	"github.com/coderflow/coderflow/internal/secret"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew; then read the difference")
@@ -53,7 +54,20 @@ func TestEveryContainerIsExactlyAsHardenedAsWritten(t *testing.T) {
 	judge := deployment
 	judge.Name, judge.Base = "judge-1", "ws-1-base"
 	collect := sandbox.CollectSpec{Volume: "ws-1", Labels: sandbox.Labels{Task: "1", Purpose: "task"}}
+	elsewhere, held := offline(t), taskSpec()
+	elsewhere.copies = true
+	token, err := secret.NewValue("TOKEN", []byte("open sesame"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Secrets = []secret.Value{token}
 	for name, make := range map[string]func() (*container.Config, *container.HostConfig){
+		"task-elsewhere": func() (*container.Config, *container.HostConfig) {
+			return elsewhere.taskContainer(held, "sha256:IMAGE", overlay)
+		},
+		"holder": func() (*container.Config, *container.HostConfig) {
+			return elsewhere.holderContainer(held, "sha256:IMAGE")
+		},
 		"task": func() (*container.Config, *container.HostConfig) {
 			return runner.taskContainer(taskSpec(), "sha256:IMAGE", overlay)
 		},

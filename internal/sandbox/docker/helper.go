@@ -32,11 +32,11 @@ func (r *Runner) createHelper(caller context.Context, name string, in inputs, co
 	if err := r.Remove(caller, name); err != nil {
 		return "", err
 	}
-	directory := r.inputsDir(name, rand.Text())
-	if err := writeInputs(directory, in); err != nil {
+	unique := rand.Text()
+	if err := r.deliver(caller, name, unique, config.Image, in); err != nil {
 		return "", err
 	}
-	host.Mounts = append(r.inputMounts(directory), host.Mounts...)
+	host.Mounts = append(r.inputMounts(name, unique), host.Mounts...)
 	config.Labels[labelHelper] = "yes"
 	return r.createContainer(caller, name, config, host)
 }

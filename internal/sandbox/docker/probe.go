@@ -22,6 +22,7 @@ while read -r inside outside size; do echo "map $inside $outside $size"; done < 
 for f in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
 	test -r $f && read -r v < $f && echo "memory $v"
 done
+/coderflow/guest room 2>/dev/null
 for f in /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max; do test -r $f && read -r v < $f && echo "pids $v"; done
 exit 0`
 
@@ -115,6 +116,8 @@ func parseProbe(output string) sandbox.ProbeResult {
 			result.RootRW = true
 		case "memory":
 			result.MemoryMax = value
+		case "disk":
+			_, _ = fmt.Sscan(value, &result.DiskFree, &result.InodesFree)
 		case "pids":
 			result.PidsMax = value
 		}

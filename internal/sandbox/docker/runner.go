@@ -40,8 +40,10 @@ const (
 
 // Config is what a runner needs to know.
 type Config struct {
-	Host      string // of the engine, as in DOCKER_HOST; empty for the environment's
-	DataDir   string // absolute, on the engine's machine: guest helper, inputs, markers
+	Endpoint
+	// Files is "auto" (or empty), "bind" or "copy": how files come into containers. See copies.go.
+	Files     string
+	DataDir   string // absolute: guest helper, inputs, markers. With binds the engine has to see it at the same place.
 	GuestPath string // the built guest helper (make build: bin/coderflow-guest)
 	Instance  string // separates installations on one engine; [a-z0-9][a-z0-9-]*
 	// Workspaces is "auto" (or empty), "overlay" or "copy": see WorkspaceMode.
@@ -61,10 +63,15 @@ const (
 // Runner implements the engine's sandbox port on one Docker engine. It is safe for concurrent use. A volume must
 // not be collected twice at the same time: the second collection ends the first.
 type Runner struct {
-	engine   *client.Client
+	engine      *client.Client
+	closeEngine func() error
+	// copies says that files come into containers through the engine's API: it does not see this machine's.
+	copies   bool
+	unshared atomic.Bool // it did not find a file of this machine's the last time
+	relays   *relays
 	dataDir  string
 	instance string
-	guest    string // path of the installed helper on the engine's machine
+	guest    string // path of the installed helper, here
 	log      *slog.Logger
 	seccomp  string
 	locks    nameLocks
@@ -92,6 +99,10 @@ func New(config Config) (*Runner, error) {
 	default:
 		return nil, fmt.Errorf("docker runner: workspaces %q must be auto, overlay or copy", config.Workspaces)
 	}
+	copies, err := config.copies()
+	if err != nil {
+		return nil, fmt.Errorf("docker runner: %w", err)
+	}
 	guest, err := installGuest(config.GuestPath, config.DataDir)
 	if err != nil {
 		return nil, fmt.Errorf("docker runner: installing the guest helper: %w", err)
@@ -100,11 +111,7 @@ func New(config Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker runner: %w", err)
 	}
-	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
-	if config.Host != "" {
-		options = append(options, client.WithHost(config.Host))
-	}
-	engine, err := client.NewClientWithOpts(options...)
+	engine, closeEngine, err := config.client()
 	if err != nil {
 		return nil, fmt.Errorf("docker runner: %w", err)
 	}
@@ -113,7 +120,8 @@ func New(config Config) (*Runner, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{
-		engine: engine, dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
+		engine: engine, closeEngine: closeEngine, copies: copies, relays: newRelays(),
+		dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
 		workspaces: config.Workspaces, overlayOptions: overlayOptions, floor: config.floor(), now: config.clock(),
 	}, nil
 }
@@ -133,7 +141,7 @@ func (c Config) clock() func() time.Time {
 }
 
 // Close releases the connections to the engine. Containers go on.
-func (r *Runner) Close() error { return r.engine.Close() }
+func (r *Runner) Close() error { return r.closeEngine() }
 
 // Ping returns nil when the engine answers within a few seconds, else ErrEngineUnavailable.
 func (r *Runner) Ping(ctx context.Context) error {

@@ -36,8 +36,13 @@ func memoryDir(candidates ...string) (string, error) {
 	return "", fmt.Errorf("secrets are kept in memory only, and none of %s is a tmpfs where the server may write: mount one", strings.Join(candidates, ", "))
 }
 
-// SecretsDir is the directory below which secrets lie, in memory.
-func (r *Runner) SecretsDir() (string, error) { return memoryDir(memoryDirs...) }
+// SecretsDir is the directory below which secrets lie, in memory; empty where they lie in the engine's machine's.
+func (r *Runner) SecretsDir() (string, error) {
+	if r.copies {
+		return "", nil
+	}
+	return memoryDir(memoryDirs...)
+}
 
 // secretsRoot holds the secrets of the containers called name.
 func (r *Runner) secretsRoot(name string) (string, error) {
@@ -51,7 +56,7 @@ func (r *Runner) secretsRoot(name string) (string, error) {
 // writeSecrets makes the directory of a container's secrets, whole or not at all, and returns it. One that is there is
 // kept: the container may have it.
 func (r *Runner) writeSecrets(ctx context.Context, spec sandbox.Spec, digest string) (directory string, err error) {
-	if len(spec.Secrets) == 0 {
+	if len(spec.Secrets) == 0 || r.copies {
 		return "", nil
 	}
 	root, err := r.secretsRoot(spec.Name)
@@ -76,7 +81,7 @@ func (r *Runner) writeSecrets(ctx context.Context, spec sandbox.Spec, digest str
 	defer removeTree(temporary)
 	for _, value := range spec.Secrets {
 		path := filepath.Join(temporary, value.Name())
-		if err := writeInput(path, input{bytes.NewReader(value.Reveal()), 0o400}); err != nil {
+		if err := writeInput(path, input{content: bytes.NewReader(value.Reveal()), mode: 0o400}); err != nil {
 			return "", fmt.Errorf("writing the secret %s: %w", value.Name(), err)
 		}
 		if err := os.Chown(path, owner, owner); err != nil {
@@ -141,8 +146,12 @@ func shiftOf(info system.Info) int {
 	return shift
 }
 
-// ForgetSecrets removes the secrets of a container from memory. A container that runs has them no more either.
+// ForgetSecrets removes the secrets of a container from memory. A container that runs has them no more either, unless
+// they lie in the memory of the engine's machine: there they go when the container has ended, too.
 func (r *Runner) ForgetSecrets(name string) error {
+	if r.copies {
+		return r.letGo(name)
+	}
 	root, err := r.secretsRoot(name)
 	if err != nil {
 		return nil //nolint:nilerr // where none can be, none are

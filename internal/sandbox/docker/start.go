@@ -32,7 +32,7 @@ func (r *Runner) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Containe
 	if err != nil || state != container.StateCreated {
 		return result, err
 	}
-	if err := r.restoreInputs(ctx, spec, result.Digest); err != nil {
+	if err := r.restoreInputs(ctx, spec, result); err != nil {
 		return sandbox.Container{}, err
 	}
 	return result, r.startContainer(ctx, result.ID)
@@ -56,6 +56,11 @@ func (r *Runner) StartCreated(ctx context.Context, name string) error {
 	found, err := r.inspect(ctx, name)
 	if err != nil || found.State.Status != container.StateCreated {
 		return err
+	}
+	if needsHolder(found) {
+		if err := r.stillHeld(ctx, name); err != nil {
+			return err
+		}
 	}
 	return r.startContainer(ctx, found.ID)
 }
@@ -129,7 +134,8 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 			return err
 		}
 	}
-	if err := r.writeSpecInputs(spec, spec.Digest(imageID), w); err != nil {
+	err = together(func() error { return r.writeSpecInputs(caller, spec, imageID, w) }, func() error { return r.hold(caller, spec, imageID) })
+	if err != nil {
 		return err
 	}
 	secrets, err := r.writeSecrets(caller, spec, spec.Digest(imageID))
@@ -151,7 +157,7 @@ func (r *Runner) createContainer(caller context.Context, name string, config *co
 		return "", engineError(caller, "creating container "+name, err)
 	}
 	made, err := r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(name))
-	return made.ID, engineError(caller, "creating container "+name, err)
+	return made.ID, engineError(caller, "creating container "+name, r.sawFiles(err))
 }
 
 // fitEngine bounds the processors by what the engine's machine has, above which the engine refuses a limit, and checks
@@ -177,11 +183,13 @@ func (r *Runner) fitEngine(ctx context.Context, host *container.HostConfig) erro
 // taskContainer is the whole create call of a task, check or deployment.
 func (r *Runner) taskContainer(spec sandbox.Spec, imageID string, w workspace) (*container.Config, *container.HostConfig) {
 	digest := spec.Digest(imageID)
-	mounts := append(r.inputMounts(r.inputsDir(spec.Name, digest)), r.workspaceMounts(w, spec.Workspace.ReadOnly)...)
+	mounts := append(r.inputMounts(spec.Name, digest), r.workspaceMounts(w, spec.Workspace.ReadOnly)...)
 	if spec.Base != "" {
 		mounts = append(mounts, layerMount(r.engineName(spec.Base), guestproto.BeforeDir))
 	}
-	if spec.SocketDir != "" {
+	if r.copies {
+		mounts = append(mounts, r.heldMounts(spec)...)
+	} else if spec.SocketDir != "" {
 		mounts = append(mounts, readOnlyBind(spec.SocketDir, guestproto.SocketDir))
 	}
 	labels := r.labels(spec.Name, spec.Labels)
@@ -192,25 +200,35 @@ func (r *Runner) taskContainer(spec sandbox.Spec, imageID string, w workspace) (
 }
 
 // restoreInputs writes the files of a container that was made before, if they are gone.
-func (r *Runner) restoreInputs(ctx context.Context, spec sandbox.Spec, digest string) error {
-	if _, err := r.writeSecrets(ctx, spec, digest); err != nil {
+func (r *Runner) restoreInputs(ctx context.Context, spec sandbox.Spec, made sandbox.Container) error {
+	if r.copies {
+		// Its files lie in a volume that stays as long as the container does. What is held may be gone.
+		if !held(spec) {
+			return nil
+		}
+		if err := r.stillHeld(ctx, spec.Name); err == nil || !errors.Is(err, errHolderGone) {
+			return err
+		}
+		return r.hold(ctx, spec, made.ImageID)
+	}
+	if _, err := r.writeSecrets(ctx, spec, made.Digest); err != nil {
 		return err
 	}
-	if _, err := os.Stat(r.inputsDir(spec.Name, digest)); err == nil {
+	if _, err := os.Stat(r.inputsDir(spec.Name, made.Digest)); err == nil {
 		return nil
 	}
 	w, err := r.openWorkspace(ctx, spec.Workspace.Volume)
 	if err != nil {
 		return err
 	}
-	return r.writeSpecInputs(spec, digest, w)
+	return r.writeSpecInputs(ctx, spec, made.ImageID, w)
 }
 
 // writeSpecInputs writes the files of a container into a directory that names its spec's digest: one that is there
 // is right, whoever wrote it.
-func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string, w workspace) error {
-	directory := r.inputsDir(spec.Name, digest)
-	if _, err := os.Stat(directory); err == nil {
+func (r *Runner) writeSpecInputs(ctx context.Context, spec sandbox.Spec, imageID string, w workspace) error {
+	digest := spec.Digest(imageID)
+	if _, err := os.Stat(r.inputsDir(spec.Name, digest)); err == nil && !r.copies {
 		return nil
 	}
 	in, err := newInputs(guestproto.InitSpec{
@@ -227,7 +245,7 @@ func (r *Runner) writeSpecInputs(spec sandbox.Spec, digest string, w workspace) 
 	in.add(guestproto.ScriptPath, spec.Inputs.Script, 0o555)
 	in.add(guestproto.SetupPath, spec.Inputs.Setup, 0o555)
 	in.add(guestproto.CleanupPath, spec.Inputs.Cleanup, 0o555)
-	return writeInputs(directory, in)
+	return r.deliver(ctx, spec.Name, digest, imageID, in)
 }
 
 // imageID resolves a reference to the id of an image on the engine. Nothing is pulled.

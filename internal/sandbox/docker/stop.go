@@ -79,6 +79,23 @@ func (r *Runner) wait(ctx context.Context, name string) error {
 
 // Remove removes a container, running or not, with its inputs. The workspace stays. One that does not exist is fine.
 func (r *Runner) Remove(caller context.Context, name string) error {
+	if err := r.removeContainer(caller, name); err != nil {
+		return err
+	}
+	if err := r.removeCopies(caller, name); err != nil {
+		return err
+	}
+	if err := r.ForgetSecrets(name); err != nil {
+		return err
+	}
+	if err := removeTree(r.inputsRoot(name)); err != nil {
+		return fmt.Errorf("removing the inputs of container %s: %w", name, err)
+	}
+	return nil
+}
+
+// removeContainer removes the container alone.
+func (r *Runner) removeContainer(caller context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(caller, startTimeout)
 	defer cancel()
 	err := r.engine.ContainerRemove(ctx, r.engineName(name), container.RemoveOptions{Force: true, RemoveVolumes: true})
@@ -90,12 +107,6 @@ func (r *Runner) Remove(caller context.Context, name string) error {
 		if err := r.awaitRemoval(ctx, name); err != nil {
 			return engineError(caller, "removing container "+name, err)
 		}
-	}
-	if err := r.ForgetSecrets(name); err != nil {
-		return err
-	}
-	if err := removeTree(r.inputsRoot(name)); err != nil {
-		return fmt.Errorf("removing the inputs of container %s: %w", name, err)
 	}
 	return nil
 }

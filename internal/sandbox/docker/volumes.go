@@ -29,6 +29,9 @@ func (r *Runner) Volumes(caller context.Context) ([]sandbox.VolumeInfo, error) {
 	}
 	infos := make([]sandbox.VolumeInfo, 0, len(found.Volumes))
 	for _, v := range found.Volumes {
+		if kind := v.Labels[labelKind]; v.Labels[labelContainer] != "" || kind == volumeGuest {
+			continue // a container's own, or the installation's
+		}
 		info := r.volumeInfo(v)
 		infos = append(infos, info)
 		if info.Kind == sandbox.VolumeWorkspace {

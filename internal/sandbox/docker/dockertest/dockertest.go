@@ -31,6 +31,8 @@ type World struct {
 	*docker.Runner
 	Config docker.Config
 	Engine *client.Client // for looking behind the runner
+	// StopRelay ends what a server does for containers on an engine elsewhere.
+	StopRelay func()
 }
 
 // New makes a world and removes its containers and volumes at the end of the test. Options change its configuration.
@@ -40,9 +42,15 @@ func New(t testing.TB, options ...func(*docker.Config)) *World {
 	for _, option := range options {
 		option(&wanted)
 	}
+	return newWorld(t, wanted.Host, options...)
+}
+
+// newWorld looks behind the runner at host, however the runner reaches the same engine.
+func newWorld(t testing.TB, host string, options ...func(*docker.Config)) *World {
+	t.Helper()
 	dial := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
-	if wanted.Host != "" {
-		dial = append(dial, client.WithHost(wanted.Host))
+	if host != "" {
+		dial = append(dial, client.WithHost(host))
 	}
 	engine, err := client.NewClientWithOpts(dial...)
 	if err != nil {
@@ -65,13 +73,25 @@ func New(t testing.TB, options ...func(*docker.Config)) *World {
 	if err != nil {
 		t.Fatalf("making a runner: %v", err)
 	}
-	world := &World{Runner: runner, Config: config, Engine: engine}
+	world := &World{Runner: runner, Config: config, Engine: engine, StopRelay: Relay(runner)}
 	t.Cleanup(func() {
+		world.StopRelay()
 		world.removeAll(t)
 		_ = os.RemoveAll(world.SecretsRoot())
 		_ = runner.Close()
 	})
 	return world
+}
+
+// Relay does what a server does beside its steps.
+func Relay(runner *docker.Runner) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = runner.Relay(ctx)
+	}()
+	return func() { cancel(); <-done }
 }
 
 // On is an option for New: another engine than this machine's own.

@@ -24,12 +24,27 @@ type SecondEngine struct {
 	Shift int
 	// Runtimes are OCI runtimes by name, each a program with its arguments.
 	Runtimes map[string][]string
+	// Elsewhere gives it a view of files of its own, as on another machine: of what is in memory and of temporary
+	// files it sees none but its own data.
+	Elsewhere bool
+	// listen is a listener of this process for the engine to take over, with the files in tls.
+	listen *os.File
+	tls    string // directory
 }
 
 // Start runs the engine with everything of its own (data, containerd, socket) for the length of a test, with the
 // sandbox image, and returns its address. It needs root, as the machine's own engine did, and has no network: the
 // containers have none either. Its mounts and its network are in namespaces that end with it.
 func (e SecondEngine) Start(t testing.TB) (host string) {
+	t.Helper()
+	dir := engineDir(t)
+	process, said := e.launch(t, dir)
+	host = "unix://" + filepath.Join(dir, "sock")
+	e.await(t, host, process, said)
+	return host
+}
+
+func engineDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cf-engine-") // short: the path of a socket has 107 bytes at the most
 	if err != nil {
@@ -44,8 +59,12 @@ func (e SecondEngine) Start(t testing.TB) (host string) {
 			t.Errorf("removing the second engine's files: %v", err)
 		}
 	})
-	process, said := e.launch(t, dir)
-	host = "unix://" + filepath.Join(dir, "sock")
+	return dir
+}
+
+// await returns when the engine answers and has the sandbox image.
+func (e SecondEngine) await(t testing.TB, host string, process *daemon, said *bytes.Buffer) {
+	t.Helper()
 	engine, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +79,6 @@ func (e SecondEngine) Start(t testing.TB) (host string) {
 		}
 	}
 	copyImage(t, engine)
-	return host
 }
 
 // launch starts dockerd in a mount namespace of its own, where /etc/subuid and /etc/subgid are the test's.
@@ -91,10 +109,25 @@ func (e SecondEngine) launch(t testing.TB, dir string) (*daemon, *bytes.Buffer) 
 			}
 		}
 	}
+	if e.Elsewhere {
+		temporary := os.TempDir()
+		prepare += "mount -t tmpfs tmpfs /run && mkdir /run/own && mount --bind " + dir + " /run/own && mount -t tmpfs tmpfs " + temporary +
+			" && mkdir -p " + dir + " && mount --bind /run/own " + dir + " && mount -t tmpfs tmpfs /dev/shm && " +
+			// A disk of its own, too: how full this machine's is does not matter there.
+			"mkdir -p " + path("data") + " && mount -t tmpfs -o size=8g,mode=0711 tmpfs " + path("data") + " && "
+	}
+	if e.listen != nil {
+		prepare += "export LISTEN_FDS=1 LISTEN_PID=$$ && "
+		arguments = append(arguments, "--host", "fd://", "--tlsverify", "--tlscacert", filepath.Join(e.tls, "ca.pem"),
+			"--tlscert", filepath.Join(e.tls, "server.pem"), "--tlskey", filepath.Join(e.tls, "server-key.pem"))
+	}
 	write("daemon.json", e.config(t))
 	var said bytes.Buffer
 	command := exec.Command("sh", append([]string{"-c", prepare + `exec "$@"`, "sh"}, arguments...)...)
 	command.Stdout, command.Stderr = &said, &said
+	if e.listen != nil {
+		command.ExtraFiles = []*os.File{e.listen}
+	}
 	// Without a network namespace of its own, an engine without a bridge removes that of the machine's engine.
 	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Setsid: true}
 	if err := command.Start(); err != nil {
