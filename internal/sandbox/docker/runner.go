@@ -65,6 +65,7 @@ type Runner struct {
 	dataDir  string
 	instance string
 	guest    string // path of the installed helper on the engine's machine
+	hosts    string // path of /etc/hosts of all containers there
 	log      *slog.Logger
 	seccomp  string
 	locks    nameLocks
@@ -75,6 +76,7 @@ type Runner struct {
 	floor          guestproto.Floor
 	now            func() time.Time
 	cpus           atomic.Int64 // of the engine's machine; 0: not asked yet
+	runc           atomic.Bool  // is the engine's default runtime
 }
 
 var instanceRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -96,6 +98,10 @@ func New(config Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker runner: installing the guest helper: %w", err)
 	}
+	hosts, err := installHosts(config.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("docker runner: %w", err)
+	}
 	profile, err := seccompProfile()
 	if err != nil {
 		return nil, fmt.Errorf("docker runner: %w", err)
@@ -113,7 +119,7 @@ func New(config Config) (*Runner, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{
-		engine: engine, dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
+		engine: engine, dataDir: config.DataDir, instance: config.Instance, guest: guest, hosts: hosts, log: log, seccomp: profile,
 		workspaces: config.Workspaces, overlayOptions: overlayOptions, floor: config.floor(), now: config.clock(),
 	}, nil
 }
