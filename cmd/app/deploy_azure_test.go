@@ -6,6 +6,7 @@ import (
 
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 	"github.com/coderflow/coderflow/internal/task"
 )
@@ -31,7 +32,7 @@ func TestAnApprovalHasAPipelineDeploy(t *testing.T) {
 			return emulator.PipelineOutcome{Log: []string{"released"}}
 		}
 	})
-	if _, err := w.hub.AddPipeline(sampleRepo, "release"); err != nil {
+	if _, err := w.hub.AddPipeline(sampleRepo, "release", emulator.PipelineOptions{Parameters: []string{forge.PipelineKey, "channel"}}); err != nil {
 		t.Fatal(err)
 	}
 	w.manifests("release.yaml", releases)

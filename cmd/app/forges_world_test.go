@@ -38,11 +38,16 @@ func (w *world) says(proposed task.Task, run emulator.CheckRun) string {
 // reviewable waits until the proposal can be reviewed: on Azure DevOps drafts cannot.
 func (w *world) reviewable(proposed task.Task) {
 	w.t.Helper()
+	w.nowNoDraft(proposed.PullRequest)
+}
+
+func (w *world) nowNoDraft(number int) {
+	w.t.Helper()
 	if !w.onAzure() {
 		return
 	}
 	w.wait("the pull request to be no draft any more", func(ctx context.Context) (bool, error) {
-		pr, err := w.pullRequest(ctx, proposed.PullRequest)
+		pr, err := w.pullRequest(ctx, number)
 		return !pr.Draft, err
 	})
 }
@@ -84,8 +89,10 @@ func (w *world) machine() machine {
 	return machine{w: w, guid: principal.GUID, at: ado.NewPatConnection(w.hub.Info().Azure.OrganizationURL, token)}
 }
 
+// votes gives a vote once there can be one.
 func (m machine) votes(number, vote int) {
 	m.w.t.Helper()
+	m.w.nowNoDraft(number)
 	client, err := git.NewClient(m.w.t.Context(), m.at)
 	if err != nil {
 		m.w.t.Fatal(err)

@@ -135,7 +135,8 @@ func (w *world) approvesWhileSomebodyRevises(t task.Task, carriers *[]string) ta
 	w.reviewable(t)
 	both.Go(func() {
 		_, err := w.review(w.t.Context(), tom, t.PullRequest, forge.ReviewApproved, "Count every item")
-		if err != nil && !w.onAzure() { // where the revision can be so much faster that there is a draft again
+		// On Azure DevOps the revision can be so much faster that there is a draft again.
+		if err != nil && !(w.onAzure() && strings.Contains(err.Error(), "Votes are not allowed on a draft")) {
 			w.t.Error(err)
 		}
 	})

@@ -21,10 +21,27 @@ func numbersCollide(o *emulator.Options, _ *settings) {
 	o.Kind, o.Azure.NumbersCollide = forge.AzureDevOps, true
 }
 
-// votes gives a vote as it is, without anything said before.
+// votes gives a vote as it is, without anything said before, once there can be one.
 func (w *world) votes(login string, number, vote int) {
 	w.t.Helper()
+	w.nowNoDraft(number)
 	if _, err := (azurePeople{w.hub}).vote(w.t.Context(), login, number, vote); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// removesReviewer takes somebody from the reviewers, and their vote with them.
+func (w *world) removesReviewer(by string, number int, reviewer string) {
+	w.t.Helper()
+	people := azurePeople{w.hub}
+	client, err := git.NewClient(w.t.Context(), people.as(by))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	guid := people.known(reviewer).GUID
+	if err := client.DeletePullRequestReviewer(w.t.Context(), git.DeletePullRequestReviewerArgs{
+		Project: sampleProjectName, RepositoryId: sampleRepository, PullRequestId: &number, ReviewerId: &guid,
+	}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -64,6 +81,18 @@ func TestThreat42And43And44VotesOfAzureDevOpsThatDoNotCount(t *testing.T) {
 		w.server.kill()
 		w.votes(tom, second.PullRequest, 10)
 		w.votes(tom, second.PullRequest, 0)
+		w.settle() // or what is on its way would be delivered after all
+		w.hub.DropDeliveries(nil)
+		w.start()
+		w.reconciled()
+		w.noCommit(second)
+	})
+	w.step("threat 44: removed from the reviewers before anybody looked", func() {
+		w.hub.DropDeliveries(func(string) bool { return true })
+		w.server.kill()
+		w.votes(tom, second.PullRequest, 10)
+		w.removesReviewer(zoe, second.PullRequest, tom)
+		w.settle()
 		w.hub.DropDeliveries(nil)
 		w.start()
 		w.reconciled()

@@ -122,10 +122,7 @@ func (w *world) closings() {
 	if old := w.stored(again.ID); old.State != task.Superseded || old.ReplacedBy != proposed.ID {
 		w.t.Errorf("the replaced task is %s, by %q", old.State, old.ReplacedBy)
 	}
-	w.wait("what can be reviewed", func(ctx context.Context) (bool, error) { // a closed draft is never published
-		pr, err := w.pullRequest(ctx, proposed.PullRequest)
-		return !w.onAzure() || !pr.Draft, err
-	})
+	w.reviewable(proposed) // a closed draft is never published
 	w.setOpen(forge.PullTopic(proposed.PullRequest), false)
 	w.setOpen(forge.PullTopic(proposed.PullRequest), true) // before or after it was seen
 	w.taskOf(issue, task.Rejected)

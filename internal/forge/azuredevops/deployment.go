@@ -47,9 +47,9 @@ func (a *Adapter) EnsureDeployment(ctx context.Context, ref forge.RepositoryRef,
 	if _, found := newestStatus(statuses, of); found {
 		return d, nil
 	}
-	pending, line := git.GitStatusStateValues.Pending, wire.Clip(d.Description, maxStatus)
+	made, line := git.GitStatusStateValues.NotSet, wire.Clip(d.Description, maxStatus)
 	_, err = a.git.CreateCommitStatus(ctx, git.CreateCommitStatusArgs{
-		RepositoryId: &id, CommitId: &d.Commit, GitCommitStatusToCreate: &git.GitStatus{State: &pending, Description: &line, Context: of},
+		RepositoryId: &id, CommitId: &d.Commit, GitCommitStatusToCreate: &git.GitStatus{State: &made, Description: &line, Context: of},
 	})
 	return d, translate(doing, err)
 }

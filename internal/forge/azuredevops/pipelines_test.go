@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -47,6 +48,9 @@ func (b *pipeBench) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
+// declared is what the pipelines here take.
+var declared = emulator.PipelineOptions{Parameters: []string{forge.PipelineKey, "note", "dry"}}
+
 func newPipeBench(t *testing.T, outcome emulator.PipelineOutcome) *pipeBench {
 	t.Helper()
 	f, err := emulator.New(emulator.Options{Kind: forge.AzureDevOps, Dir: t.TempDir(), Azure: emulator.AzureOptions{
@@ -69,7 +73,7 @@ func newPipeBench(t *testing.T, outcome emulator.PipelineOutcome) *pipeBench {
 	if _, err := f.Install("shop/widget"); err != nil {
 		t.Fatal(err)
 	}
-	if b.id, err = f.AddPipeline("shop/widget", "release"); err != nil {
+	if b.id, err = f.AddPipeline("shop/widget", "release", declared); err != nil {
 		t.Fatal(err)
 	}
 	info := f.Info()
@@ -104,6 +108,17 @@ func (b *pipeBench) queue(r forge.PipelineRequest) forge.PipelineRun {
 		b.t.Fatal(err)
 	}
 	return run
+}
+
+// push makes a commit on a branch.
+func (b *pipeBench) push(branch string) string {
+	b.t.Helper()
+	w, info := &world{T: b.t}, b.forge.Info()
+	dir := filepath.Join(b.t.TempDir(), "clone")
+	w.sh(b.t.TempDir(), info.Azure.Token, "clone", "-q", info.Azure.OrganizationURL+"/shop/_git/widget", dir)
+	w.sh(dir, info.Azure.Token, "commit", "-q", "--allow-empty", "-m", "Change")
+	w.sh(dir, info.Azure.Token, "push", "-q", "origin", "HEAD:refs/heads/"+branch)
+	return w.sh(dir, info.Azure.Token, "rev-parse", "HEAD")
 }
 
 // edited answers with JSON that was changed.
@@ -174,8 +189,11 @@ func TestARunIsCancelled(t *testing.T) {
 	if err := b.p.Cancel(t.Context(), r.Pipeline, run.ID); err != nil {
 		t.Fatal(err)
 	}
-	if now, err := b.p.State(t.Context(), r, run.ID); err != nil || now.Result != forge.PipelineCancelled || now.FinishedAt.IsZero() {
-		t.Errorf("%+v, %v", now, err)
+	if now, err := b.p.State(t.Context(), r, run.ID); err != nil || !now.Cancelling || now.Ended() || !now.FinishedAt.IsZero() {
+		t.Errorf("being cancelled: %+v, %v", now, err)
+	}
+	if now, err := b.p.State(t.Context(), r, run.ID); err != nil || now.Cancelling || now.Result != forge.PipelineCancelled || now.FinishedAt.IsZero() {
+		t.Errorf("cancelled: %+v, %v", now, err)
 	}
 	for _, id := range []string{"99", "x", "", "-1"} {
 		if _, err := b.p.State(t.Context(), r, id); !errors.Is(err, forge.ErrNotFound) {
@@ -187,10 +205,43 @@ func TestARunIsCancelled(t *testing.T) {
 	}
 }
 
+// A pipeline of one repository deploys the commits of another one that it declares.
+func TestARunTakesTheCommitOfTheRepositoryThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	b := newPipeBench(t, emulator.PipelineOutcome{Running: true})
+	if _, err := b.forge.CreateRepository("shop", "ops", map[string]string{"azure-pipelines.yml": "steps: []\n"}, emulator.RepositoryOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.forge.AddCollaborator("shop/ops", b.forge.Info().Azure.Account, "write"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.forge.AddPipeline("shop/ops", "ship", emulator.PipelineOptions{Parameters: declared.Parameters, Repositories: map[string]string{"app": "shop/widget"}}); err != nil {
+		t.Fatal(err)
+	}
+	refs, err := b.forge.Refs("shop/ops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.push("main") // so that the commit is not the tip
+	r := b.request("ship")
+	r.Repository = "app"
+	run := b.queue(r)
+	asked := b.forge.PipelineRuns()[0]
+	if asked.Version != refs["refs/heads/main"] || asked.Others["app"] != (emulator.PipelineVersion{Ref: r.Ref, Commit: b.tip}) || run.Commit != b.tip {
+		t.Errorf("asked for %+v, answered %+v", asked, run)
+	}
+	if now, err := b.p.State(t.Context(), r, run.ID); err != nil || now.Commit != b.tip {
+		t.Errorf("%+v, %v", now, err)
+	}
+	if found, is, err := b.p.Find(t.Context(), r); err != nil || !is || found.Commit != b.tip {
+		t.Errorf("found %+v, %t, %v", found, is, err)
+	}
+}
+
 func TestWhatAzurePipelinesRefusesIsARefusal(t *testing.T) {
 	t.Parallel()
 	b := newPipeBench(t, emulator.PipelineOutcome{})
-	refused := (*forge.RefusedError)(nil)
+	refused, aside := (*forge.RefusedError)(nil), b.push("topic")
 	for name, change := range map[string]func(*forge.PipelineRequest){
 		"no such pipeline": func(r *forge.PipelineRequest) { r.Pipeline.Name = "relase" },
 		"no such number":   func(r *forge.PipelineRequest) { r.Pipeline.Name = "77" },
@@ -213,7 +264,19 @@ func TestWhatAzurePipelinesRefusesIsARefusal(t *testing.T) {
 	if _, err := b.p.Queue(t.Context(), r); !errors.As(err, &refused) {
 		t.Errorf("CoderFlow's own parameter: %v", err)
 	}
-	if _, err := b.forge.AddPipeline("shop/widget", "Release"); err != nil {
+	for name, change := range map[string]func(*forge.PipelineRequest){
+		"no such repository":      func(r *forge.PipelineRequest) { r.Repository = "app" },
+		"no such parameter":       func(r *forge.PipelineRequest) { r.Parameters = map[string]string{"colour": "red"} },
+		"a commit elsewhere":      func(r *forge.PipelineRequest) { r.Commit = strings.Repeat("1", 40) },
+		"another branch's commit": func(r *forge.PipelineRequest) { r.Commit = aside },
+	} {
+		r := b.request("release")
+		change(&r)
+		if _, err := b.p.Queue(t.Context(), r); !errors.As(err, &refused) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := b.forge.AddPipeline("shop/widget", "Release", declared); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.p.Queue(t.Context(), b.request("release")); !errors.As(err, &refused) || !strings.Contains(refused.Words, "2 pipelines have that name") {

@@ -2,6 +2,7 @@ package azuredevops_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 
@@ -52,6 +53,22 @@ func TestOnlyAVoteOfTenApproves(t *testing.T) {
 	w.vote("bob", pr.Number, 10)
 	w.vote("alice", pr.Number, 10)
 	same(t, states(w.reviews(pr.Number)), "Alice Adams commented", "Bob Brown dismissed", "Alice Adams changes_requested", "Bob Brown dismissed", "Bob Brown approved", "Alice Adams approved")
+}
+
+// The vote goes with whoever gave it.
+func TestTheApprovalOfARemovedReviewerCountsForNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pr, _ := w.proposal(w.item("alice", "Do it", ""))
+	w.vote("bob", pr.Number, 10)
+	same(t, states(w.reviews(pr.Number)), "Bob Brown approved")
+	w.clock.advance(time.Second)
+	w.must(w.git("alice").DeletePullRequestReviewer(t.Context(), git.DeletePullRequestReviewerArgs{RepositoryId: &w.ref.ID, PullRequestId: &pr.Number, ReviewerId: ptr(w.guid("bob"))}))
+	for _, r := range w.reviews(pr.Number) {
+		if r.State == forge.ReviewApproved {
+			t.Errorf("it still counts: %+v", r)
+		}
+	}
 }
 
 func TestAVoteBeforeAPushIsOfTheOlderCommit(t *testing.T) {

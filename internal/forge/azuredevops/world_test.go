@@ -279,7 +279,7 @@ func (w *world) reviews(pull int) []forge.Review {
 
 func (w *world) settle() {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
 	defer cancel()
 	w.must(w.forge.Settle(ctx))
 }

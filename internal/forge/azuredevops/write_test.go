@@ -205,6 +205,10 @@ func TestDeploymentsAreStatusesOfTheCommit(t *testing.T) {
 	if err != nil || again.ID != first.ID || first.ID == "" {
 		t.Errorf("%+v is not %+v: %v", again, first, err)
 	}
+	if shown := w.forge.Deployments(repoName); len(shown) != 1 || shown[0].Environment != "prod" || len(shown[0].States) != 0 {
+		t.Errorf("before it begins, shown are %+v", shown)
+	}
+	w.must(w.adapter.SetDeploymentState(t.Context(), w.ref, first.ID, forge.DeploymentInProgress, "web", ""))
 	w.must(w.adapter.SetDeploymentState(t.Context(), w.ref, first.ID, forge.DeploymentSuccess, "done", "https://coderflow.example.com/run"))
 	w.must(w.adapter.SetDeploymentState(t.Context(), w.ref, first.ID, forge.DeploymentSuccess, "done", "https://coderflow.example.com/run"))
 	shown := w.forge.Deployments(repoName)

@@ -48,7 +48,7 @@ func (c *azureCall) listBuilds() (response, error) {
 			continue
 		}
 		definitions, ids := splitList(c.param("definitions")), splitList(c.param("buildIds"))
-		if run.pipeline.repo.owner == c.project && (len(definitions) == 0 || slices.Contains(definitions, strconv.Itoa(run.PipelineID))) &&
+		if run.pipeline.repo.owner == c.project && run.pipeline.repo.level(c.who.user) >= levelRead && (len(definitions) == 0 || slices.Contains(definitions, strconv.Itoa(run.PipelineID))) &&
 			(len(ids) == 0 || slices.Contains(ids, strconv.Itoa(run.ID))) && matchesQuery(c.param("branchName"), run.Ref) {
 			out = append(out, c.f.buildJSON(run))
 		}
@@ -64,14 +64,25 @@ func (c *azureCall) getBuild() (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	defer c.f.endCancelled(run)
 	return ok(c.f.buildJSON(run))
 }
 
-// updateBuild cancels a build. The answer shows it cancelling; then it is over.
+// endCancelled ends a run that is being cancelled: it is over after somebody looked.
+func (f *Forge) endCancelled(run *pipelineRun) {
+	if run.State == "canceling" {
+		f.finish(run, "canceled")
+	}
+}
+
+// updateBuild cancels a build, which is being cancelled until somebody has looked at it or FinishRun.
 func (c *azureCall) updateBuild() (response, error) {
 	run, err := c.wantedRun()
 	if err != nil {
 		return response{}, err
+	}
+	if run.pipeline.repo.level(c.who.user) < levelWrite {
+		return response{}, c.lacks(levelWrite)
 	}
 	var in struct {
 		Status string `json:"status"`
@@ -87,9 +98,7 @@ func (c *azureCall) updateBuild() (response, error) {
 		return ok(c.f.buildJSON(run))
 	}
 	run.State = "canceling"
-	o := c.f.buildJSON(run)
-	c.f.finish(run, "canceled")
-	return ok(o)
+	return ok(c.f.buildJSON(run))
 }
 
 // getTimeline is one stage with one job with one task, whose log is the run's.

@@ -89,6 +89,24 @@ func (c *azureCall) paging(items []obj, most int) []obj {
 	return items[:min(max(top, 0), len(items))]
 }
 
+// pageOf is a page of a list, with the token of the next one: how many entries are before it.
+func (c *azureCall) pageOf(items []obj, most int) (response, error) {
+	from := 0
+	if token := c.param("continuationToken"); token != "" {
+		var err error
+		if from, err = strconv.Atoi(token); err != nil || from < 0 || from > len(items) {
+			return response{}, badArgument("The continuation token is not valid.")
+		}
+	}
+	skip, _ := strconv.Atoi(c.param("$skip"))
+	page := c.paging(items[from:], most)
+	res := response{status: http.StatusOK, body: listOf(page), header: http.Header{}}
+	if next := from + max(skip, 0) + len(page); next < len(items) && len(page) > 0 {
+		res.header.Set("X-Ms-Continuationtoken", strconv.Itoa(next))
+	}
+	return res, nil
+}
+
 func firstOf(values ...string) string {
 	for _, v := range values {
 		if v != "" {

@@ -13,7 +13,7 @@ func (c *azureCall) listProjects() (response, error) {
 			out = append(out, c.f.projectRef(p))
 		}
 	}
-	return listed(c.paging(out, 1000))
+	return c.pageOf(out, 1000)
 }
 
 // wantedProject is the project in the address of the core area, by name or GUID.

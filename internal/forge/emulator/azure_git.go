@@ -222,28 +222,32 @@ func (c *azureCall) listGitCommits() (response, error) {
 }
 
 func (c *azureCall) getGitCommit() (response, error) {
-	list, err := c.f.commits(c.repo, []string{c.vars["commitId"]})
-	if !shaPattern.MatchString(c.vars["commitId"]) || err != nil || len(list) == 0 {
-		return response{}, noCommit(c.vars["commitId"])
+	commit, err := c.wantedCommit()
+	if err != nil {
+		return response{}, err
 	}
-	o := c.f.gitCommitJSON(c.repo, list[0])
-	if u := c.f.userByEmail(list[0].committer.email); u != nil {
-		o["push"] = obj{"pushedBy": c.f.identityRef(u), "date": azureDate(list[0].committer.when)}
+	o := c.f.gitCommitJSON(c.repo, commit)
+	if u := c.f.userByEmail(commit.committer.email); u != nil {
+		o["push"] = obj{"pushedBy": c.f.identityRef(u), "date": azureDate(commit.committer.when)}
 	}
 	return ok(o)
 }
 
-// commitChanges lists the files that differ from the first parent.
-func (c *azureCall) commitChanges() (response, error) {
+func (c *azureCall) wantedCommit() (commitInfo, error) {
 	list, err := c.f.commits(c.repo, []string{c.vars["commitId"]})
 	if !shaPattern.MatchString(c.vars["commitId"]) || err != nil || len(list) == 0 {
-		return response{}, noCommit(c.vars["commitId"])
+		return commitInfo{}, noCommit(c.vars["commitId"])
 	}
-	from := emptyTree
-	if len(list[0].parents) > 0 {
-		from = list[0].parents[0]
+	return list[0], nil
+}
+
+// commitChanges lists the files that differ from the first parent.
+func (c *azureCall) commitChanges() (response, error) {
+	commit, err := c.wantedCommit()
+	if err != nil {
+		return response{}, err
 	}
-	_, files, err := c.f.diffTrees(c.repo, from, list[0].sha)
+	_, files, err := c.f.changedBy(c.repo, commit)
 	if err != nil {
 		return response{}, err
 	}
@@ -251,9 +255,9 @@ func (c *azureCall) commitChanges() (response, error) {
 	for _, file := range files {
 		kind := changeKinds[file.status]
 		counts[strings.ToUpper(kind[:1])+kind[1:]]++
-		out = append(out, obj{"changeType": kind, "item": obj{"objectId": file.blob, "gitObjectType": "blob", "commitId": list[0].sha, "path": "/" + file.name}})
+		out = append(out, obj{"changeType": kind, "item": obj{"objectId": file.blob, "gitObjectType": "blob", "commitId": commit.sha, "path": "/" + file.name}})
 	}
-	return ok(obj{"changeCounts": counts, "changes": out})
+	return ok(obj{"changeCounts": counts, "changes": c.paging(out, 2000)})
 }
 
 // changeKinds are the service's words for what became of a file.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
+
+	"github.com/coderflow/coderflow/internal/forge/emulator"
 )
 
 // page reads a page of the organization as a person.
@@ -117,7 +119,7 @@ func TestAzurePagesShowTheRepository(t *testing.T) {
 	w.shows("alice", "/shop/_git/widget?path=/README.md&version=GBmain", "# Widget")
 	w.shows("alice", "/shop/_git/widget/commits?itemVersion=GBtopic", "Change one")
 	w.shows("alice", "/shop/_git/widget/commit/"+head, "Change one", "new.txt")
-	id, err := w.forge.AddPipeline(azureRepo, "deploy")
+	id, err := w.forge.AddPipeline(azureRepo, "deploy", emulator.PipelineOptions{})
 	must(t, err)
 	w.shows("alice", "/shop/_build", "Runs of pipelines")
 	if id != 1 {

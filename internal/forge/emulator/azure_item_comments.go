@@ -111,6 +111,14 @@ func (c *azureCall) wantedItemComment() (*itemComment, error) {
 	return nil, azureFailure(http.StatusNotFound, "CommentNotFoundException", "VS403686: The comment with id %s was not found.", c.vars["commentId"])
 }
 
+func (c *azureCall) writableItemComment() (*itemComment, error) {
+	said, err := c.wantedItemComment()
+	if err != nil {
+		return nil, err
+	}
+	return said, c.mayWriteItems(said.item.project)
+}
+
 func (c *azureCall) getItemComment() (response, error) {
 	said, err := c.wantedItemComment()
 	if err != nil {
@@ -141,7 +149,7 @@ func (c *azureCall) itemText() (string, error) {
 }
 
 func (c *azureCall) addItemComment() (response, error) {
-	w, err := c.readable(c.num("workItemId"))
+	w, err := c.writable(c.num("workItemId"))
 	if err != nil {
 		return response{}, err
 	}
@@ -154,7 +162,7 @@ func (c *azureCall) addItemComment() (response, error) {
 
 // updateItemComment is for the author only; it makes another version, and changes the work item.
 func (c *azureCall) updateItemComment() (response, error) {
-	said, err := c.wantedItemComment()
+	said, err := c.writableItemComment()
 	if err != nil {
 		return response{}, err
 	}
@@ -177,7 +185,7 @@ func notYourItemComment() error {
 }
 
 func (c *azureCall) deleteItemComment() (response, error) {
-	said, err := c.wantedItemComment()
+	said, err := c.writableItemComment()
 	if err != nil {
 		return response{}, err
 	}

@@ -181,6 +181,9 @@ func (c *azureCall) createItem() (response, error) {
 	if err := c.refuseRules(); err != nil {
 		return response{}, err
 	}
+	if err := c.mayWriteItems(c.project); err != nil {
+		return response{}, err
+	}
 	kind := ""
 	for name := range itemStates {
 		if strings.EqualFold(name, c.vars["type"]) {
@@ -212,7 +215,7 @@ func (c *azureCall) updateItem() (response, error) {
 	if err := c.refuseRules(); err != nil {
 		return response{}, err
 	}
-	w, err := c.readable(c.num("id"))
+	w, err := c.writable(c.num("id"))
 	if err != nil {
 		return response{}, err
 	}

@@ -50,6 +50,9 @@ func (c *azureCall) wantedReaction() (*itemComment, string, error) {
 
 func (c *azureCall) reactToItemComment() (response, error) {
 	said, kind, err := c.wantedReaction()
+	if err == nil {
+		err = c.mayWriteItems(said.item.project)
+	}
 	if err != nil {
 		return response{}, err
 	}
@@ -62,6 +65,9 @@ func (c *azureCall) reactToItemComment() (response, error) {
 
 func (c *azureCall) unreactToItemComment() (response, error) {
 	said, kind, err := c.wantedReaction()
+	if err == nil {
+		err = c.mayWriteItems(said.item.project)
+	}
 	if err != nil {
 		return response{}, err
 	}

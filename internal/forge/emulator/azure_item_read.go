@@ -16,6 +16,25 @@ func (c *azureCall) readable(id int) (*workItem, error) {
 	return w, nil
 }
 
+// writable is the work item of the address, if the caller may change work items of its project.
+func (c *azureCall) writable(id int) (*workItem, error) {
+	w, err := c.readable(id)
+	if err != nil {
+		return nil, err
+	}
+	return w, c.mayWriteItems(w.project)
+}
+
+// mayWriteItems refuses those who are not of the project, and see it because it is public.
+func (c *azureCall) mayWriteItems(project *user) error {
+	member := func(r *repository) bool { return r.owner == project && r.collaborators[c.who.user.id] != "" }
+	if c.who.user == project || c.f.inOrganization(c.who.user, project) || slices.ContainsFunc(c.f.repos, member) {
+		return nil
+	}
+	return azureFailure(http.StatusForbidden, "WorkItemUnauthorizedAccessException",
+		"TF237111: The current user does not have permissions to save work items under the specified area path.")
+}
+
 var expansions = []string{"", "none", "relations", "fields", "links", "all"}
 
 func (c *azureCall) getItem() (response, error) {

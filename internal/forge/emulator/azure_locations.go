@@ -15,18 +15,18 @@ func gitResources() []azureLocation {
 	const read = "vso.code"
 	return []azureLocation{
 		{id: "225f7195-f9c7-4d14-ab28-a83f7ff77e1f", area: "git", name: "repositories", pattern: inGitRepo, scope: anyProject, version: 1, routes: []azureRoute{
-			{method: get, scope: read, level: levelRead, query: "includeLinks includeAllUrls includeHidden", serve: (*azureCall).listGitRepos},
-			{method: get, one: true, scope: read, level: levelRead, query: "includeParent", serve: (*azureCall).getGitRepo}}},
+			{method: get, scope: read, level: levelRead, serve: (*azureCall).listGitRepos},
+			{method: get, one: true, scope: read, level: levelRead, serve: (*azureCall).getGitRepo}}},
 		{id: "2d874a60-a811-4f62-9c9f-963a6ea0a55b", area: "git", name: "refs", pattern: inGitRepo + "/refs", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "filter filterContains includeLinks includeStatuses peelTags latestStatusesOnly $top continuationToken", serve: (*azureCall).listGitRefs},
-			{method: post, scope: "vso.code_write", level: levelWrite, query: "projectId", serve: (*azureCall).updateGitRefs}}},
+			{method: post, scope: "vso.code_write", level: levelWrite, serve: (*azureCall).updateGitRefs}}},
 		{id: "fb93c0db-47ed-4a31-8c20-47552878fb44", area: "git", name: "items", pattern: inGitRepo + "/items/{path}", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "path includeContent versionDescriptor.version versionDescriptor.versionType", serve: (*azureCall).getGitItem}}},
 		{id: "d5b216de-d8d5-4d32-ae76-51df755b16d3", area: "git", name: "branchStats", pattern: inGitRepo + "/stats/branches", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "name", serve: (*azureCall).branchStats}}},
 		{id: "c2570c3b-5b3f-41b8-98bf-5407bfde8d58", area: "git", name: "commits", pattern: inGitRepo + "/commits/{commitId}", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "searchCriteria.itemVersion.version searchCriteria.itemVersion.versionType searchCriteria.$top searchCriteria.$skip $top $skip", serve: (*azureCall).listGitCommits},
-			{method: get, one: true, scope: read, level: levelRead, query: "changeCount", serve: (*azureCall).getGitCommit}}},
+			{method: get, one: true, scope: read, level: levelRead, serve: (*azureCall).getGitCommit}}},
 		{id: "5bf884f5-3e07-42e9-afb8-1b872267bf16", area: "git", name: "changes", pattern: inGitRepo + "/commits/{commitId}/changes", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "top skip", serve: (*azureCall).commitChanges}}},
 		{id: "428dd4fb-fda5-4722-af02-9313b80305da", area: "git", name: "statuses", pattern: inGitRepo + "/commits/{commitId}/statuses", scope: anyProject, version: 1, routes: []azureRoute{
@@ -34,13 +34,13 @@ func gitResources() []azureLocation {
 			{method: post, scope: "vso.code_status", level: levelWrite, serve: (*azureCall).createCommitStatus}}},
 		{id: "ea98d07b-3c87-4971-8ede-a613694ffb55", area: "git", name: "pushes", pattern: inGitRepo + "/pushes/{pushId}", scope: anyProject, version: 2, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: "searchCriteria.refName searchCriteria.includeRefUpdates searchCriteria.pusherId $top $skip", serve: (*azureCall).listGitPushes},
-			{method: get, one: true, scope: read, level: levelRead, query: "includeCommits includeRefUpdates", serve: (*azureCall).getGitPush}}},
+			{method: get, one: true, scope: read, level: levelRead, serve: (*azureCall).getGitPush}}},
 	}
 }
 
 const inGitPull = inGitRepo + "/pullRequests/{pullRequestId}"
 
-const pullCriteria = "searchCriteria.repositoryId searchCriteria.creatorId searchCriteria.reviewerId searchCriteria.status searchCriteria.targetRefName searchCriteria.sourceRepositoryId searchCriteria.sourceRefName searchCriteria.includeLinks maxCommentLength $skip $top"
+const pullCriteria = "searchCriteria.repositoryId searchCriteria.creatorId searchCriteria.reviewerId searchCriteria.status searchCriteria.targetRefName searchCriteria.sourceRepositoryId searchCriteria.sourceRefName $skip $top"
 
 func pullResources() []azureLocation {
 	const read, write, status = "vso.code", "vso.code_write", "vso.code_status"
@@ -48,7 +48,7 @@ func pullResources() []azureLocation {
 		{id: "9946fd70-0d40-406e-b686-b4744cbbcc37", area: "git", name: "pullRequests", pattern: inGitPull, scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, scope: read, level: levelRead, query: pullCriteria, serve: (*azureCall).listGitPulls},
 			{method: post, scope: write, level: levelRead, query: "supportsIterations", serve: (*azureCall).createGitPull},
-			{method: get, one: true, scope: read, level: levelRead, query: "maxCommentLength $skip $top includeCommits includeWorkItemRefs", serve: (*azureCall).getGitPull},
+			{method: get, one: true, scope: read, level: levelRead, query: "includeCommits includeWorkItemRefs", serve: (*azureCall).getGitPull},
 			{method: patch, one: true, scope: write, level: levelRead, serve: (*azureCall).updateGitPull}}},
 		{id: "01a46dea-7d46-4d40-bc84-319e7c260d99", area: "git", name: "pullRequestsById", pattern: "git/pullRequests/{pullRequestId}", scope: anyProject, version: 1, routes: []azureRoute{
 			{method: get, one: true, scope: read, serve: (*azureCall).getGitPull}}},
@@ -108,7 +108,7 @@ func threadResources() []azureLocation {
 func workItemResources() []azureLocation {
 	const read, write = "vso.work", "vso.work_write"
 	const one = "wit/workItems/{id}"
-	const changes = "validateOnly bypassRules suppressNotifications $expand"
+	const changes = "validateOnly bypassRules $expand"
 	return []azureLocation{
 		{id: "72c7ddf8-2cdc-4f60-90cd-ab71c14a399b", area: "wit", name: "workItems", pattern: one, scope: anyProject, version: 3, routes: []azureRoute{
 			{method: get, scope: read, query: "ids fields $expand errorPolicy", serve: (*azureCall).listItems},

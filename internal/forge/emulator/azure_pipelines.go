@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -19,11 +18,25 @@ type PipelineRun struct {
 	By         string // login
 	Ref        string
 	Version    string // commit
+	// Others are the commits of the other repositories that the pipeline declares, by their aliases.
+	Others     map[string]PipelineVersion
 	Parameters map[string]string
 	Variables  map[string]string
 	State      string // inProgress, canceling or completed
 	Result     string // succeeded, failed or canceled, once it is completed
 	Log        []string
+}
+
+// PipelineVersion is what a run takes of a repository.
+type PipelineVersion struct {
+	Ref    string
+	Commit string
+}
+
+// PipelineOptions are what the pipeline's YAML declares.
+type PipelineOptions struct {
+	Parameters   []string          // template parameters
+	Repositories map[string]string // other repositories of the organization, as OWNER/NAME, by their aliases
 }
 
 // PipelineOutcome is what a run does.
@@ -34,9 +47,11 @@ type PipelineOutcome struct {
 }
 
 type pipeline struct {
-	id   int
-	name string
-	repo *repository
+	id         int
+	name       string
+	repo       *repository
+	others     map[string]*repository
+	parameters []string
 }
 
 type pipelineRun struct {
@@ -48,14 +63,19 @@ type pipelineRun struct {
 }
 
 // AddPipeline makes a pipeline for a repository and returns its id.
-func (f *Forge) AddPipeline(fullName, name string) (int, error) {
+func (f *Forge) AddPipeline(fullName, name string, declared PipelineOptions) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.repoByName(fullName)
 	if f.azure == nil || r == nil {
 		return 0, fmt.Errorf("emulator: no repository %q for a pipeline", fullName)
 	}
-	p := &pipeline{id: len(f.azure.pipelines) + 1, name: name, repo: r}
+	p := &pipeline{id: len(f.azure.pipelines) + 1, name: name, repo: r, others: map[string]*repository{}, parameters: declared.Parameters}
+	for alias, of := range declared.Repositories {
+		if p.others[alias] = f.repoByName(of); p.others[alias] == nil || alias == ownAlias {
+			return 0, fmt.Errorf("emulator: no repository %q for %q of a pipeline", of, alias)
+		}
+	}
 	f.azure.pipelines = append(f.azure.pipelines, p)
 	return p.id, nil
 }
@@ -67,7 +87,7 @@ func (f *Forge) PipelineRuns() []PipelineRun {
 	var out []PipelineRun
 	for _, run := range f.azure.runs {
 		one := run.PipelineRun
-		one.Parameters, one.Variables, one.Log = maps.Clone(one.Parameters), maps.Clone(one.Variables), slices.Clone(one.Log)
+		one.Parameters, one.Variables, one.Others, one.Log = maps.Clone(one.Parameters), maps.Clone(one.Variables), maps.Clone(one.Others), slices.Clone(one.Log)
 		out = append(out, one)
 	}
 	return out
@@ -164,16 +184,16 @@ func (f *Forge) pipelineRef(p *pipeline) obj {
 func (c *azureCall) listPipelines() (response, error) {
 	out := []obj{}
 	for _, p := range c.f.azure.pipelines {
-		if p.repo.owner == c.project {
+		if p.repo.owner == c.project && p.repo.level(c.who.user) >= levelRead {
 			out = append(out, c.f.pipelineRef(p))
 		}
 	}
-	return listed(c.paging(out, 1000))
+	return c.pageOf(out, 1000)
 }
 
 func (c *azureCall) wantedPipeline() (*pipeline, error) {
 	p := c.f.pipelineByID(c.num("pipelineId"))
-	if p == nil || p.repo.owner != c.project {
+	if p == nil || p.repo.owner != c.project || p.repo.level(c.who.user) < levelRead {
 		return nil, azureFailure(http.StatusNotFound, "PipelineNotFoundException", "Pipeline with ID %s does not exist.", c.vars["pipelineId"])
 	}
 	return p, nil
@@ -186,86 +206,4 @@ func (c *azureCall) getPipeline() (response, error) {
 	}
 	return ok(c.f.pipelineRef(p).with(obj{"configuration": obj{"type": "yaml", "path": "azure-pipelines.yml",
 		"repository": obj{"id": c.f.repoGUID(p.repo), "type": "azureReposGit"}}, "_links": obj{"self": href(c.f.pipelineURL(p))}}))
-}
-
-func (f *Forge) runJSON(run *pipelineRun) obj {
-	self := f.pipelineURL(run.pipeline) + "/runs/" + strconv.Itoa(run.ID)
-	variables := obj{}
-	for name, value := range run.Variables {
-		variables[name] = obj{"value": value}
-	}
-	o := obj{"id": run.ID, "name": run.created.Format("20060102") + "." + strconv.Itoa(run.ID), "state": run.State, "createdDate": azureDate(run.created),
-		"pipeline": f.pipelineRef(run.pipeline), "url": self, "templateParameters": run.Parameters, "variables": variables,
-		"_links": obj{"self": href(self), "web": href(f.orgURL() + "/" + pathEscape(run.pipeline.repo.owner.login) + "/_build/results?buildId=" + strconv.Itoa(run.ID))},
-		"resources": obj{"repositories": obj{"self": obj{"repository": obj{"id": f.repoGUID(run.pipeline.repo), "type": "azureReposGit"},
-			"refName": run.Ref, "version": run.Version}}}}
-	if run.State == "completed" {
-		o["result"], o["finishedDate"] = run.Result, azureDate(run.finished)
-	}
-	return o
-}
-
-func (c *azureCall) runPipeline() (response, error) {
-	var in struct {
-		Templates map[string]string `json:"templateParameters"`
-		Variables map[string]struct {
-			Value    string `json:"value"`
-			IsSecret bool   `json:"isSecret"`
-		} `json:"variables"`
-		Resources struct {
-			Repositories map[string]struct {
-				Ref     string `json:"refName"`
-				Version string `json:"version"`
-			} `json:"repositories"`
-		} `json:"resources"`
-	}
-	p, err := c.wantedPipeline()
-	if err != nil {
-		return response{}, err
-	}
-	if err := c.decode(&in); err != nil {
-		return response{}, err
-	}
-	self := in.Resources.Repositories["self"]
-	run := PipelineRun{Ref: firstOf(self.Ref, "refs/heads/"+p.repo.defaultBranch), Parameters: in.Templates, Variables: map[string]string{}}
-	tip := c.f.git.resolve(p.repo, strings.TrimPrefix(run.Ref, "refs/heads/"))
-	if run.Version = firstOf(self.Version, tip); tip == "" || c.f.git.resolve(p.repo, run.Version) == "" {
-		return response{}, azureFailure(http.StatusBadRequest, "PipelineValidationException", "The ref %s or the version %s could not be found in the repository.", run.Ref, self.Version)
-	}
-	for name, v := range in.Variables {
-		run.Variables[name] = v.Value
-	}
-	return ok(c.f.runJSON(c.f.startRun(p, c.who.user, run)))
-}
-
-func (c *azureCall) wantedRun() (*pipelineRun, error) {
-	id := c.num("runId") + c.num("buildId") // one of them
-	if id < 1 || id > len(c.f.azure.runs) || c.f.azure.runs[id-1].pipeline.repo.owner != c.project ||
-		c.vars["pipelineId"] != "" && c.f.azure.runs[id-1].PipelineID != c.num("pipelineId") {
-		return nil, azureFailure(http.StatusNotFound, "BuildNotFoundException", "The requested build %d could not be found.", id)
-	}
-	return c.f.azure.runs[id-1], nil
-}
-
-func (c *azureCall) getRun() (response, error) {
-	run, err := c.wantedRun()
-	if err != nil {
-		return response{}, err
-	}
-	return ok(c.f.runJSON(run))
-}
-
-// listRuns is newest first.
-func (c *azureCall) listRuns() (response, error) {
-	p, err := c.wantedPipeline()
-	if err != nil {
-		return response{}, err
-	}
-	out := []obj{}
-	for _, run := range slices.Backward(c.f.azure.runs) {
-		if run.pipeline == p {
-			out = append(out, c.f.runJSON(run))
-		}
-	}
-	return listed(out)
 }

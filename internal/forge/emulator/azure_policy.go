@@ -32,8 +32,8 @@ type ReviewersPolicy struct {
 	ResetOnSourcePush bool
 }
 
-// StatusPolicy wants a status to have succeeded.
-type StatusPolicy struct{ Genre, Name string }
+// StatusPolicy wants a status to have succeeded, if an author is given one of theirs.
+type StatusPolicy struct{ Genre, Name, AuthorGUID string }
 
 // BuildPolicy wants a run of a pipeline on the merge to have succeeded.
 type BuildPolicy struct {
@@ -118,7 +118,7 @@ func (f *Forge) evaluate(po *policy, p *pull) (state, missing string) {
 	case policyReviewers:
 		return evaluateReviewers(po.settings.Reviewers, p)
 	case policyStatus:
-		return evaluateStatus(po.settings.Status, p)
+		return f.evaluateStatus(po.settings.Status, p)
 	}
 	return f.evaluateBuild(po.settings.Build, p)
 }
@@ -146,9 +146,9 @@ func evaluateReviewers(s *ReviewersPolicy, p *pull) (state, missing string) {
 }
 
 // evaluateStatus looks at the newest status of the context; one of an earlier iteration is out of date.
-func evaluateStatus(s *StatusPolicy, p *pull) (state, missing string) {
+func (f *Forge) evaluateStatus(s *StatusPolicy, p *pull) (state, missing string) {
 	context := contextOf(s.Genre, s.Name)
-	newest := p.newest(context)
+	newest := p.newest(context, func(by *user) bool { return s.AuthorGUID == "" || strings.EqualFold(f.userGUID(by), s.AuthorGUID) })
 	switch {
 	case newest == nil || newest.iteration > 0 && newest.iteration < len(p.azure.iterations):
 		return "queued", context + " has not been posted"

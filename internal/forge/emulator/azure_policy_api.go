@@ -19,7 +19,7 @@ func (f *Forge) policyJSON(p *policy) obj {
 		settings["allowDownvotes"], settings["resetOnSourcePush"] = s.Reviewers.AllowDownvotes, s.Reviewers.ResetOnSourcePush
 	case s.Status != nil:
 		settings["statusGenre"], settings["statusName"] = s.Status.Genre, s.Status.Name
-		settings["authorId"], settings["defaultDisplayName"], settings["invalidateOnSourceUpdate"], settings["policyApplicability"] = nil, nil, true, nil
+		settings["authorId"], settings["defaultDisplayName"], settings["invalidateOnSourceUpdate"], settings["policyApplicability"] = orNull(s.Status.AuthorGUID), nil, true, nil
 	case s.Build != nil:
 		settings["buildDefinitionId"], settings["displayName"], settings["queueOnSourceUpdateOnly"] = s.Build.PipelineID, orNull(s.Build.Name), true
 		settings["manualQueueOnly"], settings["validDuration"] = false, 0
@@ -49,7 +49,7 @@ func (c *azureCall) allPolicies() []*policy {
 		}
 	}
 	for _, p := range c.f.azure.policies {
-		if p.disabled && p.repo.owner == c.project {
+		if p.disabled && p.repo.owner == c.project && p.repo.level(c.who.user) >= levelRead {
 			out = append(out, p)
 		}
 	}
@@ -77,7 +77,7 @@ func (c *azureCall) policies(wanted func(*policy) bool) (response, error) {
 			out = append(out, c.f.policyJSON(p))
 		}
 	}
-	return listed(c.paging(out, 1000))
+	return c.pageOf(out, 1000)
 }
 
 func (c *azureCall) wantedPolicy() (*policy, error) {
@@ -87,6 +87,18 @@ func (c *azureCall) wantedPolicy() (*policy, error) {
 		}
 	}
 	return nil, azureFailure(http.StatusNotFound, "PolicyConfigurationNotFoundException", "TF402459: The policy configuration with ID %s was not found.", c.vars["configurationId"])
+}
+
+// editablePolicy is one that can be changed here: those of Protect, which have no id, cannot.
+func (c *azureCall) editablePolicy() (*policy, error) {
+	p, err := c.wantedPolicy()
+	if err != nil {
+		return nil, err
+	}
+	if p.id == 0 {
+		return nil, c.unknown("policy of a protected branch")
+	}
+	return p, c.mayEditPolicies(p.repo)
 }
 
 func (c *azureCall) getPolicy() (response, error) {
@@ -130,34 +142,71 @@ type policyInput struct {
 	} `json:"settings"`
 }
 
-// readPolicy takes policies of one branch of one repository.
+// readPolicy takes policies of one branch of one repository, whose policies the caller may edit.
 func (c *azureCall) readPolicy() (policyInput, *repository, string, BranchPolicy, error) {
 	var in policyInput
-	var out BranchPolicy
 	if err := c.decode(&in); err != nil {
+		return in, nil, "", BranchPolicy{}, err
+	}
+	out, err := c.policySettings(in)
+	if err != nil {
 		return in, nil, "", out, err
 	}
 	s := in.Settings
+	if len(s.Scope) != 1 || !strings.EqualFold(firstOf(s.Scope[0].Match, "Exact"), "exact") {
+		return in, nil, "", out, c.unknown("policy scope other than one branch")
+	}
+	r := c.f.azureRepo(c.project, s.Scope[0].Repo)
+	if r == nil || r.level(c.who.user) < levelRead {
+		return in, nil, "", out, noRepository(s.Scope[0].Repo)
+	}
+	out.Optional = !in.Blocking
+	return in, r, strings.TrimPrefix(s.Scope[0].Ref, "refs/heads/"), out, c.mayEditPolicies(r)
+}
+
+func (c *azureCall) mayEditPolicies(r *repository) error {
+	if r.level(c.who.user) < levelAdmin {
+		return c.f.needsPermission(c.who.user, "EditPolicies", "branch")
+	}
+	return nil
+}
+
+// policySettings are those of one kind. What the emulator does not act on is refused unless it says what happens here
+// anyway.
+func (c *azureCall) policySettings(in policyInput) (out BranchPolicy, err error) {
+	s := in.Settings
+	is := func(value *bool, what bool) bool { return value == nil || *value == what }
 	switch in.Type.ID {
 	case policyReviewers:
 		out.Reviewers = &ReviewersPolicy{Minimum: s.Minimum, CreatorVoteCounts: s.Creator, AllowDownvotes: s.Downvotes, ResetOnSourcePush: s.Reset}
 	case policyStatus:
 		out.Status = &StatusPolicy{Genre: s.Genre, Name: s.Name}
+		set(&out.Status.AuthorGUID, s.Author)
+		switch {
+		case !is(s.Invalidate, true):
+			return out, c.unknown("policy setting invalidateOnSourceUpdate")
+		case s.Default != nil && *s.Default != "":
+			return out, c.unknown("policy setting defaultDisplayName")
+		case s.Applies != nil:
+			return out, c.unknown("policy setting policyApplicability")
+		}
 	case policyBuild:
 		out.Build = &BuildPolicy{PipelineID: s.Build}
 		set(&out.Build.Name, s.Display)
+		switch {
+		case c.f.pipelineByID(s.Build) == nil:
+			return out, badArgument("The build definition %d does not exist.", s.Build)
+		case !is(s.Queue, true):
+			return out, c.unknown("policy setting queueOnSourceUpdateOnly")
+		case !is(s.Manual, false):
+			return out, c.unknown("policy setting manualQueueOnly")
+		case s.Valid != 0:
+			return out, c.unknown("policy setting validDuration")
+		}
 	default:
-		return in, nil, "", out, c.unknown("policy type " + in.Type.ID)
+		return out, c.unknown("policy type " + in.Type.ID)
 	}
-	if len(s.Scope) != 1 || !strings.EqualFold(firstOf(s.Scope[0].Match, "Exact"), "exact") {
-		return in, nil, "", out, c.unknown("policy scope other than one branch")
-	}
-	r := c.f.azureRepo(c.project, s.Scope[0].Repo)
-	if r == nil {
-		return in, nil, "", out, noRepository(s.Scope[0].Repo)
-	}
-	out.Optional = !in.Blocking
-	return in, r, strings.TrimPrefix(s.Scope[0].Ref, "refs/heads/"), out, nil
+	return out, nil
 }
 
 func (c *azureCall) createPolicy() (response, error) {
@@ -171,7 +220,7 @@ func (c *azureCall) createPolicy() (response, error) {
 }
 
 func (c *azureCall) replacePolicy() (response, error) {
-	p, err := c.wantedPolicy()
+	p, err := c.editablePolicy()
 	if err != nil {
 		return response{}, err
 	}
@@ -184,7 +233,7 @@ func (c *azureCall) replacePolicy() (response, error) {
 }
 
 func (c *azureCall) deletePolicy() (response, error) {
-	p, err := c.wantedPolicy()
+	p, err := c.editablePolicy()
 	if err != nil {
 		return response{}, err
 	}

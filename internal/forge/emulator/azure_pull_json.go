@@ -124,19 +124,19 @@ func (f *Forge) commitsBetween(p *pull, base, head string) ([]obj, error) {
 	return f.gitCommitsJSON(p.issue.repo, shas)
 }
 
-func (c *azureCall) wantedIteration(p *pull) (*iteration, error) {
-	if n := c.num("iterationId"); n > 0 && n <= len(p.azure.iterations) {
-		return p.azure.iterations[n-1], nil
+func (c *azureCall) pullAndIteration() (*pull, *iteration, error) {
+	p, err := c.wantedPull()
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil, azureFailure(404, "CodeReviewIterationNotFoundException", "The iteration %s does not exist.", c.vars["iterationId"])
+	if n := c.num("iterationId"); n > 0 && n <= len(p.azure.iterations) {
+		return p, p.azure.iterations[n-1], nil
+	}
+	return nil, nil, azureFailure(404, "CodeReviewIterationNotFoundException", "The iteration %s does not exist.", c.vars["iterationId"])
 }
 
 func (c *azureCall) getIteration() (response, error) {
-	p, err := c.wantedPull()
-	if err != nil {
-		return response{}, err
-	}
-	it, err := c.wantedIteration(p)
+	p, it, err := c.pullAndIteration()
 	if err != nil {
 		return response{}, err
 	}
@@ -144,11 +144,7 @@ func (c *azureCall) getIteration() (response, error) {
 }
 
 func (c *azureCall) iterationCommits() (response, error) {
-	p, err := c.wantedPull()
-	if err != nil {
-		return response{}, err
-	}
-	it, err := c.wantedIteration(p)
+	p, it, err := c.pullAndIteration()
 	if err != nil {
 		return response{}, err
 	}
@@ -169,16 +165,12 @@ func (c *azureCall) pullCommits() (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return listed(c.paging(list, 100))
+	return c.pageOf(list, 100)
 }
 
 // iterationChanges lists files; a change has the same tracking id in every iteration.
 func (c *azureCall) iterationChanges() (response, error) {
-	p, err := c.wantedPull()
-	if err != nil {
-		return response{}, err
-	}
-	it, err := c.wantedIteration(p)
+	p, it, err := c.pullAndIteration()
 	if err != nil {
 		return response{}, err
 	}
@@ -206,9 +198,13 @@ func (c *azureCall) pullItems() (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	return listed(c.f.itemRefs(p))
+}
+
+func (f *Forge) itemRefs(p *pull) []obj {
 	out := []obj{}
 	for _, w := range p.azure.items {
-		out = append(out, obj{"id": strconv.Itoa(w.id), "url": c.f.itemURL(w)})
+		out = append(out, obj{"id": strconv.Itoa(w.id), "url": f.itemURL(w)})
 	}
-	return listed(out)
+	return out
 }

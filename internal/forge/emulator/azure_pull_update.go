@@ -93,7 +93,7 @@ func (c *azureCall) changePull(p *pull, in pullChange) error {
 	case "active":
 		return c.f.reactivate(p, c.who)
 	case "abandoned":
-		c.f.endPull(p, c.who, "abandoned")
+		c.f.endPull(p, c.who, "abandoned", false)
 		return nil
 	case "completed":
 		if in.Source == nil || in.Source.CommitID == "" {
@@ -159,21 +159,21 @@ func (f *Forge) reactivate(p *pull, who caller) error {
 		f.addIteration(p, who.user, "push", nil)
 	}
 	f.tryMerge(p)
-	f.statusThread(p, who, "Active")
+	f.statusThread(p, who, "Active", false)
 	return nil
 }
 
 // endPull abandons or completes.
-func (f *Forge) endPull(p *pull, who caller, status string) {
+func (f *Forge) endPull(p *pull, who caller, status string, bypassed bool) {
 	p.issue.open, p.azure.status = false, status
 	p.azure.closed, p.azure.closedBy = f.moment(), who.user
 	p.issue.closed, p.issue.closedBy = p.azure.closed, who.user
-	f.statusThread(p, who, strings.ToUpper(status[:1])+status[1:])
+	f.statusThread(p, who, strings.ToUpper(status[:1])+status[1:], bypassed)
 }
 
-func (f *Forge) statusThread(p *pull, who caller, status string) {
+func (f *Forge) statusThread(p *pull, who caller, status string, bypassed bool) {
 	f.systemThread(p, nil, "StatusUpdate", who.user.displayName()+" updated the pull request status to "+status, map[string]any{
-		"CodeReviewStatus": status, "CodeReviewStatusUpdateAssociatedCommit": p.mergeSHA, "CodeReviewStatusUpdatedByIdentity": who.user, "BypassPolicy": "False"})
+		"CodeReviewStatus": status, "CodeReviewStatusUpdateAssociatedCommit": p.mergeSHA, "CodeReviewStatusUpdatedByIdentity": who.user, "BypassPolicy": map[bool]string{true: "True", false: "False"}[bypassed]})
 	f.hookPull(p, who.user, "git.pullrequest.updated", map[string]string{"Active": "reactivated", "Abandoned": "abandoned", "Completed": "completed"}[status])
 }
 
@@ -191,7 +191,8 @@ func (c *azureCall) complete(p *pull, in *completionInput) error {
 	case p.azure.preview == "":
 		return azureFailure(http.StatusConflict, "GitPullRequestCannotComplete", "The merge has conflicts.")
 	}
-	if unmet := f.unmetPolicies(p); len(unmet) > 0 {
+	unmet := f.unmetPolicies(p)
+	if len(unmet) > 0 {
 		if !in.BypassPolicy {
 			return azureFailure(http.StatusForbidden, "GitPullRequestUpdateRejectedByPolicyException",
 				"The pull request cannot be completed, as it does not meet these policies of the target branch: %s.", strings.Join(unmet, "; "))
@@ -205,7 +206,7 @@ func (c *azureCall) complete(p *pull, in *completionInput) error {
 		return err
 	}
 	p.merged, p.mergedBy, p.mergeSHA = f.now(), c.who.user, sha
-	f.endPull(p, c.who, "completed")
+	f.endPull(p, c.who, "completed", len(unmet) > 0)
 	f.hookPull(p, c.who.user, "git.pullrequest.merged", "")
 	if in.Transition {
 		f.transitionItems(p, c.who.user)

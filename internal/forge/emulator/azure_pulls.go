@@ -51,11 +51,7 @@ func (c *azureCall) getGitPull() (response, error) {
 		}
 	}
 	if c.param("includeWorkItemRefs") == "true" {
-		refs := []obj{}
-		for _, w := range p.azure.items {
-			refs = append(refs, obj{"id": strconv.Itoa(w.id), "url": c.f.itemURL(w)})
-		}
-		o["workItemRefs"] = refs
+		o["workItemRefs"] = c.f.itemRefs(p)
 	}
 	return ok(o)
 }
@@ -135,6 +131,8 @@ func (c *azureCall) createGitPull() (response, error) {
 		return response{}, noBranch(in.Source)
 	case base == "":
 		return response{}, noBranch(in.Target)
+	case in.Supports != nil && !*in.Supports || c.param("supportsIterations") == "false":
+		return response{}, c.unknown("body field supportsIterations")
 	case source == target:
 		return response{}, badArgument("The source and the target of a pull request have to differ.")
 	}
@@ -147,13 +145,17 @@ func (c *azureCall) createGitPull() (response, error) {
 				"TF401179: An active pull request for the source and target branch already exists.")
 		}
 	}
-	p := c.f.newAzurePull(c.repo, c.who, in, source, target, head, base)
-	for _, ref := range in.Items {
-		n, _ := strconv.Atoi(ref.ID)
-		w := c.f.itemByID(n)
-		if w == nil {
-			return response{}, noItem(n)
+	items, err := c.itemsNamed(in.Items)
+	if err != nil {
+		return response{}, err
+	}
+	for _, ref := range in.Reviewers {
+		if _, err := c.possibleReviewer(ref.ID); err != nil {
+			return response{}, err
 		}
+	}
+	p := c.f.newAzurePull(c.repo, c.who, in, source, target, head, base)
+	for _, w := range items {
 		c.f.linkItem(p, w, c.who.user)
 	}
 	for _, ref := range in.Reviewers {
@@ -165,6 +167,19 @@ func (c *azureCall) createGitPull() (response, error) {
 	c.f.hookPull(p, c.who.user, "git.pullrequest.merged", "")
 	c.f.noteAzure(c.repo.fullName(), p.issue.number, c.who.user, p.issue.body, true)
 	return created(c.f.gitPullJSON(p))
+}
+
+// itemsNamed are work items that the caller can see.
+func (c *azureCall) itemsNamed(refs []refInput) (items []*workItem, err error) {
+	for _, ref := range refs {
+		n, _ := strconv.Atoi(ref.ID)
+		w := c.f.itemByID(n)
+		if w == nil || !c.f.memberOf(c.who.user, w.project, levelRead) {
+			return nil, noItem(n)
+		}
+		items = append(items, w)
+	}
+	return items, nil
 }
 
 func badArgument(format string, args ...any) error {

@@ -132,7 +132,9 @@ func statusesAsDeployments(r *repository) []Deployment {
 			at = len(out)
 			out = append(out, Deployment{ID: s.id, SHA: s.sha, Ref: s.sha, Task: run, Environment: environment, Creator: s.creator.login})
 		}
-		out[at].States = append(out[at].States, firstOf(deployStates[s.state], s.state))
+		if s.state != "notSet" { // it was made, and has no state yet
+			out[at].States = append(out[at].States, firstOf(deployStates[s.state], s.state))
+		}
 	}
 	return out
 }

@@ -112,6 +112,15 @@ func TestAzureReviewersAreAddedResetAndRemoved(t *testing.T) {
 	if votes := w.votes(id); len(votes) != 0 {
 		t.Errorf("after the removal: %v", votes)
 	}
+	changes := w.noted(id, "ReviewersUpdate")
+	if len(changes) != 2 || property(changes[1], "CodeReviewReviewersUpdatedNumRemoved") != "1" || property(changes[1], "CodeReviewReviewersUpdatedNumAdded") != "0" {
+		t.Errorf("noted: %+v", changes)
+	}
+	w.settle()
+	removed := w.hooks.of("git.pullrequest.updated")
+	if text := removed[len(removed)-1].event.Message.Text; !strings.Contains(text, "changed the reviewer list of") {
+		t.Errorf("the last delivery says %q", text)
+	}
 	state := git.GitStatusStateValues.Failed
 	made, err := c.CreatePullRequestIterationStatus(t.Context(), git.CreatePullRequestIterationStatusArgs{RepositoryId: repo, PullRequestId: &id, IterationId: ptr(1),
 		Status: &git.GitPullRequestStatus{State: &state, Context: &git.GitStatusContext{Name: ptr("lint")}}})
@@ -224,7 +233,7 @@ func TestAzureHistoryOfSubscriptionsAndRuns(t *testing.T) {
 			t.Errorf("notification: %+v", one)
 		}
 	}
-	id, err := w.forge.AddPipeline(azureRepo, "deploy")
+	id, err := w.forge.AddPipeline(azureRepo, "deploy", emulator.PipelineOptions{})
 	must(t, err)
 	runs := pipelines.NewClient(t.Context(), w.as("alice"))
 	run, err := runs.RunPipeline(t.Context(), pipelines.RunPipelineArgs{Project: ptr(project), PipelineId: &id, RunParameters: &pipelines.RunPipelineParameters{}})

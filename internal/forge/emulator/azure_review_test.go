@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
+	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/policy"
 
 	"github.com/coderflow/coderflow/internal/forge/emulator"
 )
@@ -269,6 +270,34 @@ func TestAzurePoliciesBindTheTargetBranch(t *testing.T) {
 	}
 	must(t, w.vote("olga", id, 0))
 	must(t, w.complete("alice", id, nil))
+	if ends := w.noted(id, "StatusUpdate"); len(ends) != 1 || property(ends[0], "BypassPolicy") != "False" {
+		t.Errorf("noted: %+v", ends)
+	}
+}
+
+func TestAzureStatusPoliciesMayWantTheirAuthor(t *testing.T) {
+	t.Parallel()
+	w := newAzureWorld(t)
+	id, _ := w.pull("topic", false)
+	c, err := policy.NewClient(t.Context(), w.as("olga"))
+	must(t, err)
+	made, err := c.CreatePolicyConfiguration(t.Context(), policy.CreatePolicyConfigurationArgs{Project: ptr(project), Configuration: &policy.PolicyConfiguration{
+		IsEnabled: ptr(true), IsBlocking: ptr(true), Type: &policy.PolicyTypeRef{Id: guid("cbdc66da-9728-4af8-aada-9a5a32e4a226")},
+		Settings: map[string]any{"statusGenre": "coderflow", "statusName": "gate", "authorId": w.user("bob").GUID, "invalidateOnSourceUpdate": true,
+			"scope": []any{map[string]any{"refName": "refs/heads/main", "matchKind": "Exact", "repositoryId": w.repoGUID()}}}}})
+	must(t, err)
+	if got := made.Settings.(map[string]any)["authorId"]; got != w.user("bob").GUID {
+		t.Errorf("the author is %v", got)
+	}
+	for _, login := range []string{"alice", "bob"} {
+		state := git.GitStatusStateValues.Succeeded
+		_, err := w.git(login).CreatePullRequestStatus(t.Context(), git.CreatePullRequestStatusArgs{RepositoryId: ptr(w.repoGUID()), PullRequestId: &id,
+			Status: &git.GitPullRequestStatus{Context: &git.GitStatusContext{Genre: ptr("coderflow"), Name: ptr("gate")}, State: &state}})
+		must(t, err)
+		if status, _, _ := refused(w.complete("alice", id, nil)); (status == 403) != (login == "alice") {
+			t.Errorf("completing with the status of %s: %d", login, status)
+		}
+	}
 }
 
 func TestAzureBypassTakesItsPermission(t *testing.T) {
@@ -278,6 +307,9 @@ func TestAzureBypassTakesItsPermission(t *testing.T) {
 	must(t, w.forge.Protect(azureRepo, "main", emulator.Protection{RequiredReviews: 1}))
 	must(t, w.forge.AllowBypass(azureRepo, "alice"))
 	must(t, w.complete("alice", id, &git.GitPullRequestCompletionOptions{BypassPolicy: ptr(true), BypassReason: ptr("urgent")}))
+	if ends := w.noted(id, "StatusUpdate"); len(ends) != 1 || property(ends[0], "BypassPolicy") != "True" {
+		t.Errorf("noted: %+v", ends)
+	}
 	w.world.mustGit(dir, "alice", "fetch", "-q", "origin")
 	w.world.mustGit(dir, "alice", "checkout", "-q", "-B", "main", "origin/main")
 	w.push("alice", dir, "main", "direct\n")

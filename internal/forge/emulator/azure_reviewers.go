@@ -44,6 +44,19 @@ func (c *azureCall) ensureReviewer(p *pull, guid string) (*reviewer, error) {
 	if rv := p.reviewer(c.f, guid); rv != nil {
 		return rv, nil
 	}
+	rv, err := c.possibleReviewer(guid)
+	if err != nil {
+		return nil, err
+	}
+	p.azure.reviewers = append(p.azure.reviewers, rv)
+	if rv.user != nil && rv.user != c.who.user {
+		c.f.reviewersChanged(p, c.who.user, rv.user, "Added")
+	}
+	return rv, nil
+}
+
+// possibleReviewer is a person or a team.
+func (c *azureCall) possibleReviewer(guid string) (*reviewer, error) {
 	rv := &reviewer{user: c.f.userByGUID(guid)}
 	for _, t := range c.f.teams {
 		if strings.EqualFold(c.f.teamGUID(t), guid) {
@@ -53,14 +66,17 @@ func (c *azureCall) ensureReviewer(p *pull, guid string) (*reviewer, error) {
 	if rv.user == nil && rv.team == nil {
 		return nil, c.noIdentity(guid)
 	}
-	p.azure.reviewers = append(p.azure.reviewers, rv)
-	if rv.user != nil && rv.user != c.who.user {
-		c.f.systemThread(p, nil, "ReviewersUpdate", c.who.user.displayName()+" added "+rv.user.displayName()+" as a reviewer", map[string]any{
-			"CodeReviewReviewersUpdatedNumAdded": "1", "CodeReviewReviewersUpdatedNumChanged": "0", "CodeReviewReviewersUpdatedNumDeclined": "0",
-			"CodeReviewReviewersUpdatedNumRemoved": "0", "CodeReviewReviewersUpdatedAddedIdentity": rv.user, "CodeReviewReviewersUpdatedByIdentity": c.who.user})
-		c.f.hookPull(p, c.who.user, "git.pullrequest.updated", "changed the reviewer list of")
-	}
 	return rv, nil
+}
+
+// reviewersChanged notes that somebody was Added to the reviewers or Removed from them.
+func (f *Forge) reviewersChanged(p *pull, by, who *user, what string) {
+	properties := map[string]any{"CodeReviewReviewersUpdatedByIdentity": by, "CodeReviewReviewersUpdated" + what + "Identity": who}
+	for _, count := range []string{"Added", "Changed", "Declined", "Removed"} {
+		properties["CodeReviewReviewersUpdatedNum"+count] = map[bool]string{true: "1", false: "0"}[count == what]
+	}
+	f.systemThread(p, nil, "ReviewersUpdate", by.displayName()+" "+strings.ToLower(what)+" "+who.displayName()+" as a reviewer", properties)
+	f.hookPull(p, by, "git.pullrequest.updated", "changed the reviewer list of")
 }
 
 type reviewerInput struct {
@@ -209,5 +225,8 @@ func (c *azureCall) deleteReviewer() (response, error) {
 		return response{}, c.lacks(levelWrite)
 	}
 	p.azure.reviewers = slices.DeleteFunc(p.azure.reviewers, func(x *reviewer) bool { return x == rv })
+	if rv.user != nil {
+		c.f.reviewersChanged(p, c.who.user, rv.user, "Removed")
+	}
 	return response{status: http.StatusOK}, nil
 }

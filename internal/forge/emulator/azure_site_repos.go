@@ -61,9 +61,7 @@ func (s *site) azureFile(w http.ResponseWriter, r *http.Request) {
 		if sha == "" || path == "" {
 			return false
 		}
-		text, err := s.forge.git.in(repo, "cat-file", "blob", sha+":"+path)
-		p.Data["path"], p.Data["sha"], p.Data["text"] = path, sha, strings.ToValidUTF8(text[:min(len(text), maxShown)], "\uFFFD")
-		return err == nil
+		return s.showFile(p, repo, sha, path)
 	})
 }
 
@@ -81,16 +79,12 @@ func versionOf(text string, repo *repository) string {
 func (s *site) azureCommits(w http.ResponseWriter, r *http.Request) {
 	s.inAzure(w, r, "commits.html", "code", func(p *page, repo *repository) bool {
 		branch := versionOf(r.URL.Query().Get("itemVersion"), repo)
-		sha := s.forge.git.resolve(repo, branch)
-		if sha == "" {
+		shas, found := s.lastCommits(repo, branch)
+		if !found {
 			return false
 		}
-		out, err := s.forge.git.in(repo, "rev-list", "--max-count=50", sha)
-		if err != nil {
-			return false
-		}
-		p.Data["commits"], err = s.commitViews(p, repo, strings.Fields(out))
-		p.Data["branch"] = branch
+		list, err := s.commitViews(p, repo, shas)
+		p.Data["commits"], p.Data["branch"] = list, branch
 		return err == nil
 	})
 }
@@ -102,11 +96,7 @@ func (s *site) azureCommit(w http.ResponseWriter, r *http.Request) {
 		if sha == "" || err != nil || len(list) == 0 {
 			return false
 		}
-		from := emptyTree
-		if len(list[0].parents) > 0 {
-			from = list[0].parents[0]
-		}
-		_, files, err := s.forge.diffTrees(repo, from, sha)
+		_, files, err := s.forge.changedBy(repo, list[0])
 		p.Data["commit"], p.Data["files"] = s.commitView(p, list[0]), s.forge.filesJSON(repo, sha, files)
 		return err == nil
 	})

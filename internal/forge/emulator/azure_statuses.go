@@ -33,6 +33,8 @@ func (c *azureCall) readStatus() (statusInput, error) {
 	switch {
 	case at < 0:
 		return in, badArgument("The state '%s' is not valid.", in.State)
+	case len(in.Properties) > 0:
+		return in, c.unknown("body field properties")
 	case in.Context == nil || in.Context.Name == "":
 		return in, badArgument("A status needs a context with a name.")
 	}
@@ -107,10 +109,10 @@ func contextOf(genre, name string) string {
 	return genre + "/" + name
 }
 
-// newest is the status of a context that counts.
-func (p *pull) newest(context string) *pullStatus {
+// newest is the status of a context that counts, of those who may post it.
+func (p *pull) newest(context string, by func(*user) bool) *pullStatus {
 	for _, s := range slices.Backward(p.azure.statuses) {
-		if contextOf(s.genre, s.name) == context {
+		if contextOf(s.genre, s.name) == context && by(s.creator) {
 			return s
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 type threadCommentInput struct {
@@ -11,6 +12,23 @@ type threadCommentInput struct {
 	Parent  int    `json:"parentCommentId"`
 	Content string `json:"content"`
 	Kind    any    `json:"commentType"`
+}
+
+// commentKinds are in the order of their numbers.
+var commentKinds = []string{"unknown", "text", "codeChange", "system"}
+
+// kind is the type by name or number, text if none is given; "" is none that there is. People can call their own
+// comments the system's.
+func (in threadCommentInput) kind() string {
+	for n, kind := range commentKinds[1:] {
+		if name, is := in.Kind.(string); is && strings.EqualFold(name, kind) || in.Kind == float64(n+1) {
+			return kind
+		}
+	}
+	if in.Kind == nil {
+		return "text"
+	}
+	return ""
 }
 
 func (f *Forge) threadCommentJSON(t *thread, c *threadComment) obj {
@@ -70,7 +88,10 @@ func (c *azureCall) createThreadComment() (response, error) {
 	if err := c.decode(&in); err != nil {
 		return response{}, err
 	}
-	if err := c.checkComment(in.Content); err != nil {
+	if in.ID != 0 {
+		return response{}, c.unknown("body field id of a new comment")
+	}
+	if err := c.checkComment(in, len(t.comments)); err != nil {
 		return response{}, err
 	}
 	said := c.f.addThreadComment(t, c.who.user, in, c.f.moment())
@@ -88,8 +109,11 @@ func (c *azureCall) updateThreadComment() (response, error) {
 	if err := c.decode(&in); err != nil {
 		return response{}, err
 	}
-	if err := c.checkComment(in.Content); err != nil {
+	if err := c.checkComment(in, len(t.comments)); err != nil {
 		return response{}, err
+	}
+	if in.Parent != 0 && in.Parent != said.parent || in.ID != 0 && in.ID != said.id || in.Kind != nil && in.kind() != said.kind {
+		return response{}, c.unknown("body field id, parentCommentId or commentType on PATCH")
 	}
 	if said.author != c.who.user || said.kind == "system" || said.deleted {
 		return response{}, notYourComment()

@@ -198,11 +198,8 @@ func (c *azureCall) createThread() (response, error) {
 	if err := c.decode(&in); err != nil {
 		return response{}, err
 	}
-	if len(in.Comments) == 0 {
-		return response{}, badArgument("A thread needs a comment.")
-	}
-	if in.Context != nil && !strings.HasPrefix(in.Context.FilePath, "/") {
-		return response{}, badArgument("The file path of a thread begins with a slash.")
+	if err := c.checkNewThread(p, in); err != nil {
+		return response{}, err
 	}
 	now := c.f.moment()
 	t := &thread{id: c.f.newID(), pull: p, context: in.Context, within: in.Within, published: now, updated: now}
@@ -211,11 +208,6 @@ func (c *azureCall) createThread() (response, error) {
 	}
 	if t.properties, err = readProperties(in.Properties); err != nil {
 		return response{}, err
-	}
-	for _, text := range in.Comments {
-		if err := c.checkComment(text.Content); err != nil {
-			return response{}, err
-		}
 	}
 	for _, text := range in.Comments {
 		c.f.addThreadComment(t, c.who.user, text, now)
@@ -227,12 +219,54 @@ func (c *azureCall) createThread() (response, error) {
 	return ok(c.f.threadJSON(t))
 }
 
-func (c *azureCall) checkComment(content string) error {
+func (c *azureCall) checkNewThread(p *pull, in threadInput) error {
+	if len(in.Comments) == 0 {
+		return badArgument("A thread needs a comment.")
+	}
+	for n, said := range in.Comments {
+		if err := c.checkComment(said, n); err != nil {
+			return err
+		}
+	}
+	if in.ID != 0 {
+		return c.unknown("body field id of a new thread")
+	}
+	if at := in.Context; at != nil {
+		if !strings.HasPrefix(at.FilePath, "/") {
+			return badArgument("The file path of a thread begins with a slash.")
+		}
+		if !spans(at.LeftFileStart, at.LeftFileEnd) || !spans(at.RightFileStart, at.RightFileEnd) {
+			return badArgument("The positions of a thread are not valid.")
+		}
+	}
+	if in.Within != nil && in.Within.IterationContext != nil {
+		last, between := len(p.azure.iterations), in.Within.IterationContext
+		if between.First < 1 || between.Second < between.First || between.Second > last {
+			return badArgument("The iterations of a thread are not valid.")
+		}
+	}
+	return nil
+}
+
+// spans says whether two positions are the ends of a part of a file; there may be none.
+func spans(start, end *filePosition) bool {
+	if start == nil || end == nil {
+		return start == nil && end == nil
+	}
+	return start.Line >= 1 && start.Offset >= 1 && (end.Line > start.Line || end.Line == start.Line && end.Offset >= start.Offset)
+}
+
+// checkComment holds a comment to what is kept of it; before is how many the thread has.
+func (c *azureCall) checkComment(in threadCommentInput, before int) error {
 	switch {
-	case strings.TrimSpace(content) == "":
+	case strings.TrimSpace(in.Content) == "":
 		return badArgument("A comment cannot be empty.")
-	case utf8.RuneCountInString(content) > maxThreadComment:
+	case utf8.RuneCountInString(in.Content) > maxThreadComment:
 		return badArgument("A comment must not be longer than %d characters.", maxThreadComment)
+	case in.kind() == "":
+		return badArgument("The type of the comment is not valid.")
+	case in.Parent < 0 || in.Parent > before:
+		return badArgument("The parent comment %d does not exist.", in.Parent)
 	}
 	return nil
 }
@@ -246,8 +280,8 @@ func (c *azureCall) updateThread() (response, error) {
 	if err := c.decode(&in); err != nil {
 		return response{}, err
 	}
-	if len(in.Comments) > 0 || in.Context != nil {
-		return response{}, c.unknown("body field comments or threadContext on PATCH")
+	if len(in.Comments) > 0 || in.Context != nil || in.Within != nil || in.ID != 0 && in.ID != t.id {
+		return response{}, c.unknown("body field id, comments or a context on PATCH")
 	}
 	if in.Status != nil {
 		if t.status, err = statusOf(in.Status); err != nil {
@@ -266,7 +300,7 @@ func (c *azureCall) updateThread() (response, error) {
 }
 
 func (f *Forge) addThreadComment(t *thread, author *user, in threadCommentInput, at time.Time) *threadComment {
-	said := &threadComment{id: len(t.comments) + 1, parent: in.Parent, author: author, content: in.Content, kind: "text", published: at, updated: at, edited: at}
+	said := &threadComment{id: len(t.comments) + 1, parent: in.Parent, author: author, content: in.Content, kind: in.kind(), published: at, updated: at, edited: at}
 	t.comments = append(t.comments, said)
 	t.updated, t.pull.issue.updated = at, at
 	f.noteAzure(t.pull.issue.repo.fullName(), t.pull.issue.number, author, in.Content, false)

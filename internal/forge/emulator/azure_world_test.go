@@ -182,7 +182,7 @@ func (w *azureWorld) repoGUID() string { return w.info.Repositories[0].GUID }
 
 func (w *azureWorld) settle() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	must(w.t, w.forge.Settle(ctx))
 }

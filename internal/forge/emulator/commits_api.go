@@ -25,11 +25,7 @@ func (c *call) getCommit() (response, error) {
 	if err != nil || len(list) == 0 {
 		return response{}, fmt.Errorf("reading commit %s: %w", sha, err)
 	}
-	from := emptyTree
-	if len(list[0].parents) > 0 {
-		from = list[0].parents[0]
-	}
-	text, files, err := c.f.diffTrees(c.repo, from, sha)
+	text, files, err := c.f.changedBy(c.repo, list[0])
 	if err != nil {
 		return response{}, err
 	}
@@ -46,6 +42,15 @@ func (c *call) getCommit() (response, error) {
 	page, _ := c.page(c.f.filesJSON(c.repo, sha, files))
 	return ok(c.f.commitJSON(c.repo, list[0]).with(obj{"files": page,
 		"stats": obj{"additions": additions, "deletions": deletions, "total": additions + deletions}}))
+}
+
+// changedBy is what differs from the commit's first parent.
+func (f *Forge) changedBy(r *repository, c commitInfo) (string, []fileDiff, error) {
+	from := emptyTree
+	if len(c.parents) > 0 {
+		from = c.parents[0]
+	}
+	return f.diffTrees(r, from, c.sha)
 }
 
 const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"

@@ -82,11 +82,24 @@ func (s *site) file(w http.ResponseWriter, r *http.Request) {
 		if sha == "" {
 			return false
 		}
-		text, err := s.forge.git.in(repo, "cat-file", "blob", sha+":"+r.PathValue("path"))
-		text = strings.ToValidUTF8(text[:min(len(text), maxShown)], "\uFFFD")
-		p.Data["path"], p.Data["sha"], p.Data["text"] = r.PathValue("path"), sha, text
-		return err == nil
+		return s.showFile(p, repo, sha, r.PathValue("path"))
 	})
+}
+
+func (s *site) showFile(p *page, repo *repository, sha, path string) bool {
+	text, err := s.forge.git.in(repo, "cat-file", "blob", sha+":"+path)
+	p.Data["path"], p.Data["sha"], p.Data["text"] = path, sha, strings.ToValidUTF8(text[:min(len(text), maxShown)], "\uFFFD")
+	return err == nil
+}
+
+// lastCommits are the newest commits of a branch, as many as a page shows.
+func (s *site) lastCommits(repo *repository, branch string) ([]string, bool) {
+	sha := s.forge.git.resolve(repo, branch)
+	if sha == "" {
+		return nil, false
+	}
+	out, err := s.forge.git.in(repo, "rev-list", "--max-count=50", sha)
+	return strings.Fields(out), err == nil
 }
 
 // listed shows issues or pull requests in the state that the query names.
@@ -166,11 +179,7 @@ func (s *site) commit(w http.ResponseWriter, r *http.Request) {
 		if sha == "" || err != nil || len(list) == 0 {
 			return false
 		}
-		from := emptyTree
-		if len(list[0].parents) > 0 {
-			from = list[0].parents[0]
-		}
-		_, files, err := s.forge.diffTrees(repo, from, sha)
+		_, files, err := s.forge.changedBy(repo, list[0])
 		p.Data["commit"], p.Data["files"] = s.forge.commitJSON(repo, list[0]), s.forge.filesJSON(repo, sha, files)
 		return err == nil
 	})
@@ -178,16 +187,12 @@ func (s *site) commit(w http.ResponseWriter, r *http.Request) {
 
 func (s *site) commits(w http.ResponseWriter, r *http.Request) {
 	s.inRepo(w, r, "commits.html", "code", func(p *page, repo *repository) bool {
-		sha := s.forge.git.resolve(repo, r.PathValue("branch"))
-		if sha == "" {
+		shas, found := s.lastCommits(repo, r.PathValue("branch"))
+		if !found {
 			return false
 		}
-		out, err := s.forge.git.in(repo, "rev-list", "--max-count=50", sha)
-		if err != nil {
-			return false
-		}
-		p.Data["commits"], err = s.forge.commitsJSON(repo, strings.Fields(out))
-		p.Data["branch"] = r.PathValue("branch")
+		list, err := s.forge.commitsJSON(repo, shas)
+		p.Data["commits"], p.Data["branch"] = list, r.PathValue("branch")
 		return err == nil
 	})
 }

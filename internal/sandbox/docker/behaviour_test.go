@@ -47,6 +47,25 @@ func TestACommandFindsWhatItWasPromised(t *testing.T) {
 	}
 }
 
+// The engine's networking is left out where runc is the runtime; what a program expects of a machine without a network
+// is there all the same.
+func TestAContainerHasItsOwnNameAndLoopbackDeviceAndNoOther(t *testing.T) {
+	t.Parallel()
+	world, _ := plainWorld(t)
+	_, output := world.Run(t, dockertest.Spec("task", "ws", `hostname; ls /sys/class/net; cat /sys/class/net/lo/flags; getent hosts localhost | cut -d' ' -f1; grep -c ^127 /etc/hosts; touch /etc/hosts 2>/dev/null || echo fixed`))
+	if want := "sandbox\nlo\n0x9\n::1\n1\nfixed\n"; output != want {
+		t.Errorf("it is\n%s\nwant\n%s", output, want)
+	}
+	info, err := world.Engine.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := world.Engine.ContainerInspect(t.Context(), world.EngineName("task"))
+	if err != nil || found.Config.NetworkDisabled != (info.DefaultRuntime == "runc") || found.HostConfig.NetworkMode != "none" {
+		t.Errorf("with the runtime %s: %t, %s, %v", info.DefaultRuntime, found.Config.NetworkDisabled, found.HostConfig.NetworkMode, err)
+	}
+}
+
 func TestACommandApartBeginsInAnEmptyDirectory(t *testing.T) {
 	t.Parallel()
 	world, _ := plainWorld(t)

@@ -42,6 +42,27 @@ func installGuest(from, dataDir string) (string, error) {
 	return path, writeFile(path, content, 0o555)
 }
 
+// hosts is what the engine writes for a container with a network of its own and nothing in it.
+const hosts = `127.0.0.1	localhost
+::1	localhost ip6-localhost ip6-loopback
+fe00::0	ip6-localnet
+ff00::0	ip6-mcastprefix
+ff02::1	ip6-allnodes
+ff02::2	ip6-allrouters
+`
+
+// installHosts writes the /etc/hosts of all containers, and returns its path.
+func installHosts(dataDir string) (string, error) {
+	path := filepath.Join(dataDir, "guest", "hosts")
+	if there, err := os.ReadFile(path); err == nil && string(there) == hosts {
+		return path, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	return path, writeFile(path, []byte(hosts), 0o444)
+}
+
 // writeFile replaces path with a complete file or leaves it alone.
 func writeFile(path string, content []byte, mode os.FileMode) error {
 	temporary := path + ".new-" + rand.Text()
@@ -171,6 +192,7 @@ func (r *Runner) inputMounts(name, digest string) []mount.Mount {
 	return []mount.Mount{
 		readOnlyBind(r.inputsDir(name, digest), guestproto.Dir),
 		readOnlyBind(r.guest, guestproto.GuestPath),
+		readOnlyBind(r.hosts, "/etc/hosts"),
 	}
 }
 

@@ -26,7 +26,7 @@ func offline(t *testing.T) *Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Runner{dataDir: "/data", instance: "main", guest: "/data/guest/HASH/guest", seccomp: profile}
+	return &Runner{dataDir: "/data", instance: "main", guest: "/data/guest/HASH/guest", hosts: "/data/guest/hosts", seccomp: profile}
 }
 
 func taskSpec() sandbox.Spec {

@@ -72,6 +72,7 @@ type Runner struct {
 	dataDir  string
 	instance string
 	guest    string // path of the installed helper, here
+	hosts    string // path of /etc/hosts of all containers, here
 	log      *slog.Logger
 	seccomp  string
 	locks    nameLocks
@@ -82,6 +83,7 @@ type Runner struct {
 	floor          guestproto.Floor
 	now            func() time.Time
 	cpus           atomic.Int64 // of the engine's machine; 0: not asked yet
+	runc           atomic.Bool  // is the engine's default runtime
 }
 
 var instanceRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -107,6 +109,10 @@ func New(config Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker runner: installing the guest helper: %w", err)
 	}
+	hosts, err := installHosts(config.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("docker runner: %w", err)
+	}
 	profile, err := seccompProfile()
 	if err != nil {
 		return nil, fmt.Errorf("docker runner: %w", err)
@@ -121,7 +127,7 @@ func New(config Config) (*Runner, error) {
 	}
 	return &Runner{
 		engine: engine, closeEngine: closeEngine, copies: copies, relays: newRelays(),
-		dataDir: config.DataDir, instance: config.Instance, guest: guest, log: log, seccomp: profile,
+		dataDir: config.DataDir, instance: config.Instance, guest: guest, hosts: hosts, log: log, seccomp: profile,
 		workspaces: config.Workspaces, overlayOptions: overlayOptions, floor: config.floor(), now: config.clock(),
 	}, nil
 }

@@ -153,9 +153,11 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 func (r *Runner) createContainer(caller context.Context, name string, config *container.Config, host *container.HostConfig) (string, error) {
 	ctx, cancel := context.WithTimeout(caller, startTimeout)
 	defer cancel()
-	if err := r.fitEngine(ctx, host); err != nil {
+	plain, err := r.fitEngine(ctx, host)
+	if err != nil {
 		return "", engineError(caller, "creating container "+name, err)
 	}
+	config.NetworkDisabled = plain
 	made, err := r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(name))
 	return made.ID, engineError(caller, "creating container "+name, r.sawFiles(err))
 }
@@ -163,21 +165,27 @@ func (r *Runner) createContainer(caller context.Context, name string, config *co
 // fitEngine bounds the processors by what the engine's machine has, above which the engine refuses a limit, and checks
 // that the engine has the runtime. Asking takes it as long as making a container does: how many processors there are
 // is asked once.
-func (r *Runner) fitEngine(ctx context.Context, host *container.HostConfig) error {
+//
+// It also reports whether the container does without the engine's networking altogether. For mode "none" an engine
+// still runs itself once more at every start, to bring up the loopback device, which is a quarter of what a start costs
+// it. runc brings that up by itself; of other runtimes this is not known. The names of the machine are a file of ours
+// then, which an engine elsewhere does not see.
+func (r *Runner) fitEngine(ctx context.Context, host *container.HostConfig) (plain bool, err error) {
 	cpus := r.cpus.Load()
 	if cpus == 0 || host.Runtime != "" {
 		info, err := r.engine.Info(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := checkRuntime(info, host.Runtime); err != nil {
-			return err
+			return false, err
 		}
 		cpus = int64(info.NCPU)
+		r.runc.Store(info.DefaultRuntime == "runc")
 		r.cpus.Store(cpus)
 	}
 	host.NanoCPUs = min(host.NanoCPUs, cpus*1e9)
-	return nil
+	return host.Runtime == "" && r.runc.Load() && !r.copies, nil
 }
 
 // taskContainer is the whole create call of a task, check or deployment.
