@@ -124,7 +124,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 		return fmt.Errorf("release this node's former leases: %w", err)
 	}
 	h.queue, err = queue.New(queue.Options{
-		DB: db.DB(), Dialect: db.Dialect(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
+		DB: db.DB(), Dialect: db.Dialect(), Wake: db.Wake(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
 		Handlers: map[queue.Kind]queue.Handler{queue.Deliver: h.engine.Deliver, queue.Advance: h.engine.Advance, queue.Merge: h.engine.Merged},
 	})
 	if err != nil {
