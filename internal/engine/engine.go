@@ -101,6 +101,8 @@ type Engine struct {
 	evidence evidenceMemory
 	// holds are the leases of tasks.
 	holds holds
+	// arrivals are the deliveries that wait to be stored.
+	arrivals arrivals
 }
 
 // New returns an engine. All parts are required.
@@ -117,7 +119,9 @@ func New(o Options) *Engine {
 	if o.Freezes == nil {
 		o.Freezes = neverFrozen()
 	}
-	return &Engine{Options: o}
+	e := &Engine{Options: o}
+	e.arrivals.store = e.storeDeliveries
+	return e
 }
 
 // work is one worker's hold on one task.

@@ -13,31 +13,45 @@ import (
 )
 
 // Accept stores a verified delivery with its audit entry and its job in one
-// transaction. A delivery id that is known already is no error.
+// transaction. A delivery id that is known already is no error. [ErrBusy] if too
+// many wait to be stored.
 func (e *Engine) Accept(ctx context.Context, d Delivery) error {
 	if len(d.Events) == 0 { // nothing that CoderFlow acts on
 		return nil
 	}
 	e.Failpoint(DeliveryReceived(d.Event))
-	err := e.Store.InTx(ctx, func(tx Tx) error {
-		fresh, err := tx.InsertDelivery(ctx, d)
-		if err != nil || !fresh {
-			return err
-		}
-		entry, err := audit.New(e.Now(), d.Host, audit.DeliveryAccepted, map[string]any{"delivery": d.ID, "event": d.Event})
-		if err != nil {
-			return err
-		}
-		if err := tx.Audit(ctx, entry); err != nil {
-			return err
-		}
-		return tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID})
-	})
-	if err != nil {
+	if err := e.arrivals.keep(ctx, d); err != nil {
 		return err
 	}
 	e.Failpoint(DeliveryStored(d.Event))
 	return nil
+}
+
+// storeDeliveries stores all of them or none.
+func (e *Engine) storeDeliveries(ctx context.Context, all []Delivery) error {
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		for _, d := range all {
+			if err := e.storeDelivery(ctx, tx, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (e *Engine) storeDelivery(ctx context.Context, tx Tx, d Delivery) error {
+	fresh, err := tx.InsertDelivery(ctx, d)
+	if err != nil || !fresh {
+		return err
+	}
+	entry, err := audit.New(e.Now(), d.Host, audit.DeliveryAccepted, map[string]any{"delivery": d.ID, "event": d.Event})
+	if err != nil {
+		return err
+	}
+	if err := tx.Audit(ctx, entry); err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID})
 }
 
 // Deliver handles an accepted delivery. It is the handler of queue.Deliver jobs.
