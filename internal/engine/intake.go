@@ -51,7 +51,7 @@ func (e *Engine) storeDelivery(ctx context.Context, tx Tx, d Delivery) error {
 	if err := tx.Audit(ctx, entry); err != nil {
 		return err
 	}
-	return tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID})
+	return tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID, New: true})
 }
 
 // Deliver handles an accepted delivery. It is the handler of queue.Deliver jobs.

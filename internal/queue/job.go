@@ -27,4 +27,6 @@ type Job struct {
 	Key  string
 	// RunAt delays the job; the zero time means at once.
 	RunAt time.Time
+	// New says that the key is known to nobody yet, so that no job with it can be waiting and none is looked for.
+	New bool
 }

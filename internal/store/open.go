@@ -91,7 +91,7 @@ func (s *Store) connect(o Options) error {
 	default:
 		return errors.New(`the database must be "sqlite" or begin with "postgres://"`)
 	}
-	jobs, err := queue.NewInserter(s.write.DB, s.dialect)
+	jobs, err := queue.NewInserter(s.dialect)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
