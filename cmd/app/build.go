@@ -137,7 +137,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, log *slog.Logger, o
 	api := newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness)
 	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
 	h.handler = web.New(web.Options{
-		Inbox: h.engine, GitHub: onGitHub, AzureDevOps: onAzure, Audit: h.witness, Logger: log, Now: time.Now,
+		Inbox: h.engine, Busy: h.engine.Busy, GitHub: onGitHub, AzureDevOps: onAzure, Audit: h.witness, Logger: log, Now: time.Now,
 		Probes: probes(db, h.runner, hub, cfg.DataDir), Metrics: figures.handler(), SignIn: newSignIn(cfg, db, rules, kept, log),
 		API: api,
 	})

@@ -67,6 +67,13 @@ func (a *arrivals) enter(ctx context.Context, one *arrival) bool {
 	return true
 }
 
+// full reports whether one more would not be taken now.
+func (a *arrivals) full() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.waiting) >= maxArrivals
+}
+
 func (a *arrivals) withdraw(one *arrival) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -27,6 +27,9 @@ func (e *Engine) Accept(ctx context.Context, d Delivery) error {
 	return nil
 }
 
+// Busy reports whether Accept would answer [ErrBusy] now.
+func (e *Engine) Busy() bool { return e.arrivals.full() }
+
 // storeDeliveries stores all of them or none.
 func (e *Engine) storeDeliveries(ctx context.Context, all []Delivery) error {
 	return e.Store.InTx(ctx, func(tx Tx) error {

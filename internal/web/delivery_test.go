@@ -37,6 +37,23 @@ func TestABusyServerSaysWhenToSendAgainAndLogsItAFewTimes(t *testing.T) {
 	}
 }
 
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+func TestABusyServerReadsNoBody(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/github", unread{t})
+	r.Header.Set("Content-Type", "application/json")
+	kept := &inbox{}
+	if answer := serve(t, Options{GitHub: hook{}, Inbox: kept, Busy: func() bool { return true }}, r); answer.Code != 503 || len(kept.seen) > 0 {
+		t.Errorf("%d, kept %d", answer.Code, len(kept.seen))
+	}
+}
+
 // holding keeps every delivery until it is let go.
 type holding struct{ let chan struct{} }
 

@@ -40,7 +40,9 @@ type Probe struct {
 
 // Options are the parts of a server.
 type Options struct {
-	Inbox  Inbox
+	Inbox Inbox
+	// Busy reports whether the inbox would refuse a delivery now, so that none is read in vain; nil: it never does.
+	Busy   func() bool
 	GitHub Webhook // nil: no GitHub
 	// AzureDevOps verifies by the headers alone; nil: no Azure DevOps.
 	AzureDevOps Webhook

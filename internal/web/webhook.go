@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/coderflow/coderflow/internal/engine"
 )
 
 // maxDelivery is the largest body a forge sends: GitHub caps payloads at 25 MB,
@@ -50,6 +52,9 @@ func (s *server) webhook(w source) echo.HandlerFunc {
 		}
 		if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 			return echo.NewHTTPError(http.StatusUnsupportedMediaType, "compressed deliveries are not accepted")
+		}
+		if s.Busy != nil && s.Busy() {
+			return s.notTaken(r, engine.ErrBusy)
 		}
 		held := &parcel{memory: s.bodies}
 		defer held.discard()
