@@ -37,16 +37,16 @@ func TestABusyServerSaysWhenToSendAgainAndLogsItAFewTimes(t *testing.T) {
 	}
 }
 
-type unread struct{ t *testing.T }
+type untouched struct{ t *testing.T }
 
-func (u unread) Read([]byte) (int, error) {
+func (u untouched) Read([]byte) (int, error) {
 	u.t.Error("the body was read")
 	return 0, io.EOF
 }
 
 func TestABusyServerReadsNoBody(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest(http.MethodPost, "/webhooks/github", unread{t})
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/github", untouched{t})
 	r.Header.Set("Content-Type", "application/json")
 	kept := &inbox{}
 	if answer := serve(t, Options{GitHub: hook{}, Inbox: kept, Busy: func() bool { return true }}, r); answer.Code != 503 || len(kept.seen) > 0 {
