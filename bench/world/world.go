@@ -184,7 +184,7 @@ func (w *World) Stop() {
 }
 
 // longEnough is how long anything is waited for.
-const longEnough = 3 * time.Minute
+const longEnough = time.Minute
 
 // Until waits for something, looking every 2 ms.
 func (w *World) Until(what string, is func() bool) {
@@ -263,4 +263,29 @@ func (c *Calls) Take() []string {
 	all := c.all
 	c.all = nil
 	return all
+}
+
+// Quiet waits until the server asks nothing of the forge any more, and forgets what it asked.
+func (w *World) Quiet() {
+	w.b.Helper()
+	const silence = 700 * time.Millisecond
+	last := time.Now()
+	w.Until("the server is quiet", func() bool {
+		if len(w.Calls.Take()) > 0 {
+			last = time.Now()
+		}
+		return time.Since(last) > silence
+	})
+}
+
+// Head is the commit at the head of a pull request of Repository.
+func (w *World) Head(number int) string {
+	w.b.Helper()
+	for _, p := range w.Forge.PullRequests(Repository) {
+		if p.Number == number {
+			return p.HeadSHA
+		}
+	}
+	w.b.Fatalf("there is no pull request %d", number)
+	return ""
 }
