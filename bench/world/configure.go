@@ -31,6 +31,7 @@ github:
   webhookSecretFile: %s
 `, w.Address, w.Address, filepath.Join(w.Dir, "data"), cmp.Or(w.options.Concurrency, 2),
 		info.APIURL, info.GraphQLURL, info.GitURL, info.AppID, info.PrivateKeyFile, info.WebhookSecretFile)
+	text += w.options.Extra
 	if w.options.Postgres != "" {
 		text += fmt.Sprintf("database: %q\n", w.options.Postgres)
 	}

@@ -44,6 +44,8 @@ type Options struct {
 	Concurrency int
 	// More are further repositories, beside Repository, that the environment has.
 	More []string
+	// Extra are more lines for coderflow.yaml.
+	Extra string
 	// NoServer leaves the server to the caller, see [World.Start].
 	NoServer bool
 }
