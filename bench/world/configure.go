@@ -38,7 +38,7 @@ github:
 	if host := os.Getenv("DOCKER_HOST"); host != "" {
 		text += fmt.Sprintf("docker: {host: %q}\n", host)
 	}
-	for path, content := range map[string]string{"coderflow.yaml": text, "manifests/bench.yaml": w.manifests()} {
+	for path, content := range map[string]string{"coderflow.yaml": text, "manifests/bench.yaml": w.Manifests()} {
 		path = filepath.Join(w.Dir, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			w.b.Fatal(err)
@@ -49,7 +49,8 @@ github:
 	}
 }
 
-func (w *World) manifests() string {
+// Manifests are those of the environment.
+func (w *World) Manifests() string {
 	info := w.Forge.Info()
 	var repositories strings.Builder
 	for _, r := range info.Repositories {
@@ -63,6 +64,7 @@ spec:
   repositories:
 %s  agent:
     preset: exec
+    image: `+image+`
     command: [/bin/sh, -c, %q]
   limits: {memory: 256MiB, cpus: 1, pids: 64, wallTime: 10m}
 `, repositories.String(), cmp.Or(w.options.Agent, OneLine))

@@ -186,7 +186,7 @@ func (w *World) Stop() {
 }
 
 // longEnough is how long anything is waited for.
-const longEnough = time.Minute
+const longEnough = 3 * time.Minute
 
 // Until waits for something, looking every 2 ms.
 func (w *World) Until(what string, is func() bool) {
