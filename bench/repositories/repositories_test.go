@@ -26,7 +26,7 @@ const (
 	// mostOverGit is beside a bare `git fetch` of the same.
 	mostOverGit = 2
 	// mostCalls is of one repository in one round of reconciliation.
-	mostCalls = 6
+	mostCalls = 8
 	interval  = 5 * time.Second
 	rounds    = 4
 )
