@@ -144,11 +144,30 @@ func work(b *testing.B, w *world.World, set *manifest.Set, o store.Options, node
 	if err != nil {
 		b.Fatal(err)
 	}
+	sweeping, end := context.WithCancel(context.WithoutCancel(b.Context()))
+	go sweep(sweeping, e)
 	return func() {
+		end()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := q.Stop(ctx); err != nil {
 			b.Error(err)
+		}
+	}
+}
+
+// sweep has the engine look at everything as often as the server does.
+func sweep(ctx context.Context, e *engine.Engine) {
+	tick := time.NewTicker(15 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := e.Sweep(ctx); err != nil && ctx.Err() == nil {
+				e.Logger.WarnContext(ctx, "sweep", "error", err)
+			}
 		}
 	}
 }
