@@ -19,26 +19,26 @@ const (
 	storeTime     = 3 * time.Second // of one transaction; with web's patience it is less than a forge's
 )
 
-// arrivals stores deliveries. Those that come while a transaction is under way share the next one, so that a database
-// that makes a few hundred commits a second durable takes many more deliveries than that.
-type arrivals struct {
+// arrivals stores what comes: deliveries, and the ends of their handling. Those that come while a transaction is under
+// way share the next one, so that a database that makes a few hundred commits a second durable takes many more of them.
+type arrivals[T any] struct {
 	// store stores all of them or none.
-	store func(ctx context.Context, all []Delivery) error
+	store func(ctx context.Context, all []T) error
 
 	mu      sync.Mutex
-	waiting []*arrival
+	waiting []*arrival[T]
 	storing bool // somebody takes what waits
 }
 
-type arrival struct {
-	delivery Delivery
-	stored   chan error // gets one value, once it was taken from the waiting
+type arrival[T any] struct {
+	what   T
+	stored chan error // gets one value, once it was taken from the waiting
 }
 
-// keep returns once the delivery is stored, or certainly is not: where ctx ends while it waits it is withdrawn, and
+// keep returns once it is stored, or certainly is not: where ctx ends while it waits it is withdrawn, and
 // once its transaction is under way the end of that decides. (Of a commit whose answer is lost nobody knows.)
-func (a *arrivals) keep(ctx context.Context, d Delivery) error {
-	one := &arrival{delivery: d, stored: make(chan error, 1)}
+func (a *arrivals[T]) keep(ctx context.Context, what T) error {
+	one := &arrival[T]{what: what, stored: make(chan error, 1)}
 	if !a.enter(ctx, one) {
 		return ErrBusy
 	}
@@ -53,7 +53,7 @@ func (a *arrivals) keep(ctx context.Context, d Delivery) error {
 	return <-one.stored
 }
 
-func (a *arrivals) enter(ctx context.Context, one *arrival) bool {
+func (a *arrivals[T]) enter(ctx context.Context, one *arrival[T]) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.waiting) >= maxArrivals {
@@ -68,13 +68,13 @@ func (a *arrivals) enter(ctx context.Context, one *arrival) bool {
 }
 
 // full reports whether one more would not be taken now.
-func (a *arrivals) full() bool {
+func (a *arrivals[T]) full() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.waiting) >= maxArrivals
 }
 
-func (a *arrivals) withdraw(one *arrival) bool {
+func (a *arrivals[T]) withdraw(one *arrival[T]) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i, w := range a.waiting {
@@ -87,7 +87,7 @@ func (a *arrivals) withdraw(one *arrival) bool {
 }
 
 // work stores until nothing waits.
-func (a *arrivals) work(ctx context.Context) {
+func (a *arrivals[T]) work(ctx context.Context) {
 	for {
 		batch := a.take()
 		if len(batch) == 0 {
@@ -97,11 +97,11 @@ func (a *arrivals) work(ctx context.Context) {
 	}
 }
 
-func (a *arrivals) take() []*arrival {
+func (a *arrivals[T]) take() []*arrival[T] {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := min(len(a.waiting), storeTogether)
-	batch := append([]*arrival(nil), a.waiting[:n]...)
+	batch := append([]*arrival[T](nil), a.waiting[:n]...)
 	a.waiting = append(a.waiting[:0], a.waiting[n:]...)
 	clear(a.waiting[len(a.waiting):cap(a.waiting)]) // they hold deliveries
 	a.storing = n > 0
@@ -109,12 +109,12 @@ func (a *arrivals) take() []*arrival {
 }
 
 // storeBatch tells each its outcome. Where one cannot be stored it is found by storing each by itself.
-func (a *arrivals) storeBatch(ctx context.Context, batch []*arrival) {
+func (a *arrivals[T]) storeBatch(ctx context.Context, batch []*arrival[T]) {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
-	all := make([]Delivery, len(batch))
+	all := make([]T, len(batch))
 	for i, one := range batch {
-		all[i] = one.delivery
+		all[i] = one.what
 	}
 	err := a.store(ctx, all)
 	for i, one := range batch {

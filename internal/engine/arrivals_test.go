@@ -12,14 +12,14 @@ import (
 
 // desk is a database whose transactions end when it is told so.
 type desk struct {
-	a      *arrivals
+	a      *arrivals[Delivery]
 	let    chan error // ends one transaction
 	mu     sync.Mutex
 	stored [][]string
 }
 
 func newDesk() *desk {
-	d := &desk{a: &arrivals{}, let: make(chan error)}
+	d := &desk{a: &arrivals[Delivery]{}, let: make(chan error)}
 	d.a.store = func(ctx context.Context, all []Delivery) error {
 		var ids []string
 		for _, one := range all {

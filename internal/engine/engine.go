@@ -102,7 +102,9 @@ type Engine struct {
 	// holds are the leases of tasks.
 	holds holds
 	// arrivals are the deliveries that wait to be stored.
-	arrivals arrivals
+	arrivals arrivals[Delivery]
+	// finished are the deliveries whose handling has ended and is yet to be recorded.
+	finished arrivals[string]
 }
 
 // New returns an engine. All parts are required.
@@ -120,7 +122,7 @@ func New(o Options) *Engine {
 		o.Freezes = neverFrozen()
 	}
 	e := &Engine{Options: o}
-	e.arrivals.store = e.storeDeliveries
+	e.arrivals.store, e.finished.store = e.storeDeliveries, e.finishDeliveries
 	return e
 }
 

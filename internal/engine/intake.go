@@ -77,7 +77,19 @@ func (e *Engine) Deliver(ctx context.Context, id string) error {
 			}
 		}
 	}
-	return e.Store.InTx(ctx, func(tx Tx) error { return tx.FinishDelivery(ctx, id, "handled") })
+	return e.finished.keep(ctx, id)
+}
+
+// finishDeliveries records that deliveries were handled.
+func (e *Engine) finishDeliveries(ctx context.Context, ids []string) error {
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		for _, id := range ids {
+			if err := tx.FinishDelivery(ctx, id, "handled"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (e *Engine) handle(ctx context.Context, event forge.Event) error {
