@@ -63,9 +63,8 @@ test-agents: setup-test build ## Run every agent's own program, driven by a scri
 soak: setup-test build ## Random kills of server, forge and an engine of its own (TEST_SOAK=10m), a kill at every place on both databases, and two approvals at once a hundred times
 	@TEST_SOAK=$${TEST_SOAK:-10m} TEST_REPETITIONS=100 $(GO) test -count=1 -timeout 180m -run 'TestSoak|TestFault01To18AKill|Threat51ManyTimes' -v ./cmd/app
 
-bench: setup ## Measure what is claimed: ratios against a floor, in one run
-	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench/sandbox
-	@$(GO) test -run '^$$' -bench . -benchtime 2s -timeout 30m ./bench/gateway ./internal/policy ./bench/receipt ./bench/tasks ./bench/console
+bench: setup-test build ## Measure what is claimed, beside a floor in the same run, and print one table (BENCH=webhook: some of it)
+	@scripts/bench $(BENCH)
 
 vet: ## gofmt, go vet
 	@echo "==> gofmt, go vet"

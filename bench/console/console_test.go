@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coderflow/coderflow/bench/bound"
 	"github.com/coderflow/coderflow/internal/agent/activity"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/deploy"
@@ -63,9 +64,7 @@ func measure(b *testing.B, s *store.Store) {
 			}
 			b.ReportMetric(float64(longest.Microseconds())/1000, "ms/longest")
 			b.ReportMetric(float64(size)/1024, "KiB")
-			if each := b.Elapsed() / time.Duration(b.N); each > limit {
-				b.Errorf("the page takes %v on average; the limit is %v", each, limit)
-			}
+			bound.Below(b, "page of a large task, "+string(s.Dialect())+": "+page.name, "ms", float64((b.Elapsed()/time.Duration(b.N)).Microseconds())/1000, float64(limit.Milliseconds()))
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 
+	"github.com/coderflow/coderflow/bench/bound"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
 	"github.com/coderflow/coderflow/internal/sandbox/docker/dockertest"
@@ -48,9 +48,9 @@ func BenchmarkStart(b *testing.B) {
 	report(b, "bare-ms", bare)
 	report(b, "start-ms", small)
 	report(b, "start-100k-ms", large)
-	atMost(b, "start/bare", ratio(small, bare), mostOverBare)
-	atMost(b, "start-100k/bare", ratio(large, bare), mostOverBare)
-	atMost(b, "start-100k/1k", ratio(large, small), mostStartGrowth)
+	bound.AtMost(b, "sandbox: start of an agent beside a bare container", "ms", median(small), median(bare), mostOverBare)
+	bound.AtMost(b, "sandbox: the same with 100,000 files", "ms", median(large), median(bare), mostOverBare)
+	bound.AtMost(b, "sandbox: start with 100,000 files beside 1,000", "ms", median(large), median(small), mostStartGrowth)
 }
 
 // taskStart takes a task from nothing but its base to its first instruction.
@@ -139,8 +139,8 @@ func BenchmarkCollect(b *testing.B) {
 	report(b, "git-100k-ms", gitOwn)
 	report(b, "git-container-100k-ms", gitWhole)
 	b.ReportMetric(ratio(gitWhole, large), "git-container/collect-100k")
-	atMost(b, "collect-100k/1k", ratio(large, small), mostReadGrowth)
-	atLeast(b, "git/collector-100k", ratio(gitOwn, own), leastOverGit)
+	bound.AtMost(b, "sandbox: collection of 10 changes in 100,000 files beside 1,000", "ms", median(large), median(small), mostReadGrowth)
+	bound.AtLeast(b, "sandbox: git add and write-tree beside the collector", "ms", median(gitOwn), median(own), leastOverGit)
 }
 
 // change makes a workspace in which ten files differ.
@@ -220,28 +220,11 @@ func addAndWriteTree(b *testing.B, world *dockertest.World) (whole, own time.Dur
 	return whole, said(b, second).Sub(said(b, first))
 }
 
-func median(all []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(all))
-	return sorted[len(sorted)/2]
-}
+func median(all []time.Duration) float64 { return bound.Times(all).Median() }
 
-func ratio(a, b []time.Duration) float64 { return float64(median(a)) / float64(median(b)) }
+func ratio(a, b []time.Duration) float64 { return median(a) / median(b) }
 
 func report(b *testing.B, unit string, all []time.Duration) {
-	b.ReportMetric(float64(median(all).Microseconds())/1000, unit)
+	b.ReportMetric(median(all), unit)
 	b.ReportMetric(0, "ns/op")
-}
-
-func atMost(b *testing.B, unit string, value, most float64) {
-	b.ReportMetric(value, unit)
-	if value > most {
-		b.Errorf("%s is %.2f, the target is at most %.2f", unit, value, most)
-	}
-}
-
-func atLeast(b *testing.B, unit string, value, least float64) {
-	b.ReportMetric(value, unit)
-	if value < least {
-		b.Errorf("%s is %.2f, the target is at least %.2f", unit, value, least)
-	}
 }

@@ -140,7 +140,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 		return fmt.Errorf("release this node's former leases: %w", err)
 	}
 	h.queue, err = queue.New(queue.Options{
-		DB: db.DB(), Dialect: db.Dialect(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
+		DB: db.DB(), Dialect: db.Dialect(), Wake: db.Wake(), Logger: log, Node: node, JobTimeout: 15 * time.Minute,
 		Handlers: map[queue.Kind]queue.Handler{
 			queue.Deliver: watch.job(queue.Deliver, h.engine.Deliver), queue.Advance: watch.job(queue.Advance, h.engine.Advance), queue.Merge: watch.job(queue.Merge, h.engine.Merged),
 		},
@@ -159,7 +159,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 	}
 	api := newAPI(db, rules, apiSite{Resolver: hub, cfg: cfg}, keyring(cfg), h.engine, kept, h.witness)
 	api.System = &systemDesk{Store: db, cfg: cfg, runner: h.runner, node: node}
-	shown.Inbox, shown.Audit, shown.SignIn, shown.API = h.engine, h.witness, newSignIn(cfg, db, rules, kept, log), api
+	shown.Inbox, shown.Busy, shown.Audit, shown.SignIn, shown.API = h.engine, h.engine.Busy, h.witness, newSignIn(cfg, db, rules, kept, log), api
 	h.handler = watch.webhooks(web.New(shown))
 	return nil
 }

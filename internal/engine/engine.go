@@ -113,6 +113,10 @@ type Engine struct {
 	peers peers
 	// packing is what keepObjects has to look at.
 	packing packing
+	// arrivals are the deliveries that wait to be stored.
+	arrivals arrivals[incoming]
+	// finished are the deliveries whose handling has ended and is yet to be recorded.
+	finished arrivals[string]
 }
 
 // New returns an engine. All parts are required.
@@ -135,7 +139,9 @@ func New(o Options) *Engine {
 	if o.Observer == nil {
 		o.Observer = unobserved{}
 	}
-	return &Engine{Options: o}
+	e := &Engine{Options: o}
+	e.arrivals.store, e.finished.store = e.storeDeliveries, e.finishDeliveries
+	return e
 }
 
 // work is one worker's hold on one task.

@@ -13,33 +13,55 @@ import (
 )
 
 // Accept stores a verified delivery with its audit entry and its job in one
-// transaction. A delivery id that is known already is no error.
+// transaction. A delivery id that is known already is no error. [ErrBusy] if too
+// many wait to be stored.
 func (e *Engine) Accept(ctx context.Context, d Delivery) error {
 	if len(d.Events) == 0 { // nothing that CoderFlow acts on
 		return nil
 	}
 	e.Failpoint(DeliveryReceived(d.Event))
-	fresh := false
-	err := e.Store.InTx(ctx, func(tx Tx) (err error) {
-		fresh, err = tx.InsertDelivery(ctx, d)
-		if err != nil || !fresh {
-			return err
-		}
-		entry, err := audit.New(e.Now(), d.Host, audit.DeliveryAccepted, map[string]any{"delivery": d.ID, "event": d.Event})
-		if err != nil {
-			return err
-		}
-		if err := tx.Audit(ctx, entry); err != nil {
-			return err
-		}
-		return tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID})
-	})
-	if err != nil {
+	in := incoming{d, new(bool)}
+	if err := e.arrivals.keep(ctx, in); err != nil {
 		return err
 	}
 	e.Failpoint(DeliveryStored(d.Event))
-	e.Observer.Accepted(ctx, d, fresh)
+	e.Observer.Accepted(ctx, d, *in.fresh)
 	return nil
+}
+
+// incoming is a delivery that waits to be stored; fresh tells afterwards whether it was new.
+type incoming struct {
+	Delivery
+	fresh *bool
+}
+
+// Busy reports whether Accept would answer [ErrBusy] now.
+func (e *Engine) Busy() bool { return e.arrivals.full() }
+
+// storeDeliveries stores all of them or none.
+func (e *Engine) storeDeliveries(ctx context.Context, all []incoming) error {
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		for _, d := range all {
+			if err := e.storeDelivery(ctx, tx, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (e *Engine) storeDelivery(ctx context.Context, tx Tx, d incoming) (err error) {
+	if *d.fresh, err = tx.InsertDelivery(ctx, d.Delivery); err != nil || !*d.fresh {
+		return err
+	}
+	entry, err := audit.New(e.Now(), d.Host, audit.DeliveryAccepted, map[string]any{"delivery": d.ID, "event": d.Event})
+	if err != nil {
+		return err
+	}
+	if err := tx.Audit(ctx, entry); err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID, New: true})
 }
 
 // Deliver handles an accepted delivery. It is the handler of queue.Deliver jobs.
@@ -64,7 +86,19 @@ func (e *Engine) Deliver(ctx context.Context, id string) (err error) {
 			}
 		}
 	}
-	return e.Store.InTx(ctx, func(tx Tx) error { return tx.FinishDelivery(ctx, id, "handled") })
+	return e.finished.keep(ctx, id)
+}
+
+// finishDeliveries records that deliveries were handled.
+func (e *Engine) finishDeliveries(ctx context.Context, ids []string) error {
+	return e.Store.InTx(ctx, func(tx Tx) error {
+		for _, id := range ids {
+			if err := tx.FinishDelivery(ctx, id, "handled"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (e *Engine) handle(ctx context.Context, event forge.Event) error {

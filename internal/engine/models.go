@@ -68,17 +68,14 @@ func (e *Engine) closeModels(ctx context.Context, id task.ID) error {
 // conventions reads what the project tells agents, from the base commit: what a
 // task or a branch changed there does not count.
 func (e *Engine) conventions(ctx context.Context, t *task.Task) (prompt.Conventions, error) {
-	for _, path := range prompt.InstructionFiles {
-		text, err := e.Git.File(ctx, t.Repository, t.BaseCommit, path, prompt.MaxInstructionFile)
-		if errors.Is(err, gitops.ErrNoFile) {
-			continue
-		}
-		if err != nil {
-			return prompt.Conventions{}, fmt.Errorf("read the project's instructions for agents: %w", err)
-		}
-		return prompt.Conventions{Path: path, Text: string(text)}, nil
+	path, text, err := e.Git.FirstFile(ctx, t.Repository, t.BaseCommit, prompt.InstructionFiles, prompt.MaxInstructionFile)
+	if errors.Is(err, gitops.ErrNoFile) {
+		return prompt.Conventions{}, nil
 	}
-	return prompt.Conventions{}, nil
+	if err != nil {
+		return prompt.Conventions{}, fmt.Errorf("read the project's instructions for agents: %w", err)
+	}
+	return prompt.Conventions{Path: path, Text: string(text)}, nil
 }
 
 // containerSpec depends on the task, its base commit and the environment alone,

@@ -36,6 +36,9 @@ type Mirrors interface {
 	Bundle(ctx context.Context, repo forge.RepositoryRef, commit, path string) error
 	// File reads a regular file of the commit; gitops.ErrNoFile if there is none of at most limit bytes.
 	File(ctx context.Context, repo forge.RepositoryRef, commit, path string, limit int64) ([]byte, error)
+	// FirstFile reads the first of the paths that is a regular file of the commit; gitops.ErrNoFile if none is one of at
+	// most limit bytes.
+	FirstFile(ctx context.Context, repo forge.RepositoryRef, commit string, paths []string, limit int64) (path string, content []byte, err error)
 }
 
 // Git is git's work on the host; see package gitops.

@@ -29,3 +29,16 @@ func TestAFileOfACommitIsRead(t *testing.T) {
 		t.Errorf("a file over the limit: %v", err)
 	}
 }
+
+func TestTheFirstOfSeveralFilesIsRead(t *testing.T) {
+	t.Parallel()
+	g, _, base := newBase(t, text("CLAUDE.md", "Use tabs.\n"), text("GEMINI.md", "Spaces."), text("big", "0123456789ab"),
+		text("dir/x", "x"), link("AGENTS.md", "CLAUDE.md"))
+	path, got, err := g.FirstFile(t.Context(), testRepo, base, []string{"missing", "dir", "big", "AGENTS.md", "GEMINI.md", "CLAUDE.md"}, 10)
+	if err != nil || path != "GEMINI.md" || string(got) != "Spaces." {
+		t.Errorf("%s: %q, %v", path, got, err)
+	}
+	if path, got, err := g.FirstFile(t.Context(), testRepo, base, []string{"missing", "dir", "big", "AGENTS.md"}, 10); !errors.Is(err, ErrNoFile) {
+		t.Errorf("%s: %q, %v", path, got, err)
+	}
+}

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
@@ -51,23 +51,14 @@ func (step) Kind() string { return "step" }
 const riverAttempts = 10_000
 
 // Inserter enqueues jobs inside the caller's transaction.
-type Inserter struct {
-	client  *river.Client[*sql.Tx]
-	dialect Dialect
-}
+type Inserter struct{ dialect Dialect }
 
-// NewInserter prepares to enqueue. db is used for nothing but its kind: every
-// job goes through the transaction given to [Inserter.Insert].
-func NewInserter(db *sql.DB, d Dialect) (*Inserter, error) {
-	driver, err := Driver(db, d)
-	if err != nil {
-		return nil, err
+// NewInserter prepares to enqueue in databases of a kind.
+func NewInserter(d Dialect) (*Inserter, error) {
+	if _, known := waitingSQL[d]; !known {
+		return nil, fmt.Errorf("no job queue for database dialect %q", d)
 	}
-	client, err := river.NewClient(driver, &river.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, fmt.Errorf("prepare to enqueue jobs: %w", err)
-	}
-	return &Inserter{client: client, dialect: d}, nil
+	return &Inserter{dialect: d}, nil
 }
 
 // Insert enqueues jobs in tx: they exist if and only if tx commits.
@@ -80,18 +71,33 @@ func (i *Inserter) Insert(ctx context.Context, tx *sql.Tx, jobs ...Job) error {
 	jobs = slices.SortedFunc(slices.Values(jobs), func(a, b Job) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Queue, b.Queue), a.RunAt.Compare(b.RunAt))
 	})
-	for _, j := range jobs {
+	var needed []row
+	for n, j := range jobs {
 		if j.Kind == "" || j.Key == "" {
 			return fmt.Errorf("enqueue job %q of %q: kind and key are needed", j.Kind, j.Key)
 		}
-		if err := i.insert(ctx, tx, j); err != nil {
+		if n > 0 && jobs[n-1].Kind == j.Kind && jobs[n-1].Key == j.Key && jobs[n-1].Queue == j.Queue {
+			continue // the one before starts no later, and waits itself or need not
+		}
+		r, waiting, err := i.prepare(ctx, tx, j)
+		if err != nil {
 			return fmt.Errorf("enqueue job %s of %s: %w", j.Kind, j.Key, err)
 		}
+		if !waiting {
+			needed = append(needed, r)
+		}
 	}
-	return nil
+	return i.insert(ctx, tx, needed)
 }
 
-func (i *Inserter) insert(ctx context.Context, tx *sql.Tx, j Job) error {
+// row is a job as River stores it.
+type row struct {
+	queue, args string
+	at          any
+}
+
+// prepare reports whether a job that is already waiting makes j needless.
+func (i *Inserter) prepare(ctx context.Context, tx *sql.Tx, j Job) (r row, waiting bool, err error) {
 	at := j.RunAt
 	if at.IsZero() {
 		at = time.Now()
@@ -99,28 +105,65 @@ func (i *Inserter) insert(ctx context.Context, tx *sql.Tx, j Job) error {
 	// The coarser of River's two precisions, so that equal times stay equal.
 	at = at.UTC().Truncate(time.Millisecond)
 	j.Queue = cmp.Or(j.Queue, Anybody)
-	waiting, err := i.waiting(ctx, tx, j, at)
-	if err != nil || waiting {
-		return err
-	}
-	inserted, err := i.client.InsertTx(ctx, tx, step{Job: j.Kind, Key: j.Key}, &river.InsertOpts{
-		Queue: j.Queue, ScheduledAt: at, MaxAttempts: riverAttempts,
-	})
+	args, err := json.Marshal(step{Job: j.Kind, Key: j.Key})
 	if err != nil {
-		return fmt.Errorf("insert: %w", err)
+		return r, false, fmt.Errorf("encode: %w", err)
 	}
-	return i.makeAvailable(ctx, tx, inserted.Job.ID)
+	if !j.New {
+		waiting, err = i.waiting(ctx, tx, j, at)
+	}
+	return row{j.Queue, string(args), riverTime(i.dialect, at)}, waiting, err
+}
+
+// insertTogether bounds the rows of one statement.
+const insertTogether = 100
+
+// insert writes jobs as River's clients in other languages do, many in one statement: a database counts statements
+// more than rows, and River's own takes one for each job on SQLite.
+//
+// A delayed job is "available" too: workers look at scheduled_at anyway. In state "scheduled" it would first wait for
+// River's scheduler, which looks every 5 s and runs in one elected process only.
+func (i *Inserter) insert(ctx context.Context, tx *sql.Tx, jobs []row) error {
+	for some := range slices.Chunk(jobs, insertTogether) {
+		var statement strings.Builder
+		statement.WriteString("INSERT INTO river_job (state, kind, max_attempts, queue, args, scheduled_at, created_at) VALUES ")
+		var values []any
+		for n, r := range some {
+			if n > 0 {
+				statement.WriteString(", ")
+			}
+			fmt.Fprintf(&statement, "('available', 'step', %d, $%d, $%d, $%d, $%d)", riverAttempts, 4*n+1, 4*n+2, 4*n+3, 4*n+4)
+			values = append(values, r.queue, r.args, r.at, riverTime(i.dialect, time.Now().UTC()))
+		}
+		if _, err := tx.ExecContext(ctx, statement.String(), values...); err != nil {
+			return fmt.Errorf("enqueue %d jobs: %w", len(some), err)
+		}
+	}
+	return nil
 }
 
 // waitingSQL finds a job that makes another one needless. On PostgreSQL it
 // locks the row: a worker that fetches skips locked rows, so that the job found
 // cannot start before this transaction is visible; if a worker was faster, the
 // row no longer matches. On SQLite the transaction excludes every other writer.
+//
+// Without [Indexes] SQLite would read the arguments of everything that waits, for each job that is enqueued.
 var waitingSQL = map[Dialect]string{
 	SQLite: `SELECT id FROM river_job WHERE kind = 'step' AND state IN ('available', 'scheduled')
 		AND json_extract(args, '$.job') = ? AND json_extract(args, '$.key') = ? AND queue = ? AND scheduled_at <= ? LIMIT 1`,
 	Postgres: `SELECT id FROM river_job WHERE kind = 'step' AND state IN ('available', 'scheduled')
 		AND args @> jsonb_build_object('job', $1::text, 'key', $2::text) AND queue = $3 AND scheduled_at <= $4 LIMIT 1 FOR UPDATE`,
+}
+
+// Indexes are statements that make what this package asks of River's tables cheap however many jobs wait. They are
+// run after River's own migrations, and change nothing where they ran before. (PostgreSQL has River's index of
+// arguments.)
+func Indexes(d Dialect) []string {
+	if d != SQLite {
+		return nil
+	}
+	return []string{`CREATE INDEX IF NOT EXISTS coderflow_job_waiting ON river_job (json_extract(args, '$.key'), json_extract(args, '$.job'))
+		WHERE kind = 'step' AND state IN ('available', 'scheduled')`}
 }
 
 func (i *Inserter) waiting(ctx context.Context, tx *sql.Tx, j Job, by time.Time) (bool, error) {
@@ -133,21 +176,6 @@ func (i *Inserter) waiting(ctx context.Context, tx *sql.Tx, j Job, by time.Time)
 		return false, fmt.Errorf("look for a waiting job: %w", err)
 	}
 	return true, nil
-}
-
-var availableSQL = map[Dialect]string{
-	SQLite:   `UPDATE river_job SET state = 'available' WHERE id = ? AND state = 'scheduled'`,
-	Postgres: `UPDATE river_job SET state = 'available' WHERE id = $1 AND state = 'scheduled'`,
-}
-
-// makeAvailable lets workers find a delayed job by themselves: they look at
-// scheduled_at anyway. In state "scheduled" it would first wait for River's
-// scheduler, which looks every 5 s and runs in one elected process only.
-func (i *Inserter) makeAvailable(ctx context.Context, tx *sql.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, availableSQL[i.dialect], id); err != nil {
-		return fmt.Errorf("make the job available: %w", err)
-	}
-	return nil
 }
 
 // riverTime is t, in UTC and whole milliseconds, as River stores it. River's SQLite times are text, which only

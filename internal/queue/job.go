@@ -29,6 +29,8 @@ type Job struct {
 	Queue string
 	// RunAt delays the job; the zero time means at once.
 	RunAt time.Time
+	// New says that the key is known to nobody yet, so that no job with it can be waiting and none is looked for.
+	New bool
 }
 
 // Queues. Each process works [Anybody]'s; those with a Docker engine work [Workers]' and

@@ -33,6 +33,8 @@ type Options struct {
 	Logger *slog.Logger
 	// PollInterval is how often an idle queue looks for jobs; 0 means 150 ms.
 	PollInterval time.Duration
+	// Wake has it look at once when it is rung; nil: it only polls.
+	Wake *Wake
 	// JobTimeout cancels a handler's context; 0 means 2 minutes.
 	JobTimeout time.Duration
 	// MaxAttempts bounds failed attempts, not [Again]; 0 means 20, which with the
@@ -59,6 +61,9 @@ type Options struct {
 // so a second run beside it is the exception; leases and epochs fence it. The
 // rescuer itself looks every 30 s.
 const rescueMargin = 30 * time.Second
+
+// fetchCooldown is the least time between two fetches, whoever rings.
+const fetchCooldown = 10 * time.Millisecond
 
 // Queue works jobs.
 type Queue struct {
@@ -91,15 +96,18 @@ func New(o Options) (*Queue, error) {
 		options: o, named: named, logger: o.Logger, running: &running{ids: map[int64]struct{}{}},
 		quiet: slog.New(newQuiet(o.Logger.Handler(), time.Now)), stopSweeper: func() {},
 	}
+	if o.Wake != nil {
+		driver = wakeable{driver, o.Wake, o.Queues}
+	}
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &worker{options: o, running: q.running}); err != nil {
 		return nil, fmt.Errorf("register the job worker: %w", err)
 	}
 	q.client, err = river.NewClient(driver, &river.Config{
 		ID:                          o.Node,
-		PollOnly:                    true,
+		PollOnly:                    o.Wake == nil,
 		FetchPollInterval:           o.PollInterval,
-		FetchCooldown:               min(o.PollInterval, 100*time.Millisecond),
+		FetchCooldown:               min(o.PollInterval, fetchCooldown),
 		JobTimeout:                  o.JobTimeout,
 		RescueStuckJobsAfter:        o.JobTimeout + rescueMargin,
 		RetryPolicy:                 retryPolicy{},

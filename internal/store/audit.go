@@ -84,9 +84,9 @@ func (t *Tx) writeAudit(ctx context.Context) error {
 			Seq: last + int64(i) + 1, At: at(orTime(e.At, t.now())), Actor: text(e.Actor), Action: text(string(e.Action)),
 			Task: text(e.Task), Environment: text(e.Environment), Detail: text(string(e.Detail)),
 		}
-		if _, err := t.exec(ctx, t.tx.NewInsert().Model(rows[i])); err != nil {
-			return fmt.Errorf("write audit entry %s: %w", e.Action, err)
-		}
+	}
+	if _, err := t.exec(ctx, t.tx.NewInsert().Model(&rows)); err != nil {
+		return fmt.Errorf("write audit entries %d to %d: %w", rows[0].Seq, rows[len(rows)-1].Seq, err)
 	}
 	return t.grow(ctx, rows)
 }

@@ -71,6 +71,11 @@ func (s *Store) migrateSQLite(ctx context.Context) error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	for _, index := range queue.Indexes(s.dialect) {
+		if err == nil {
+			_, err = s.write.ExecContext(ctx, index)
+		}
+	}
 	return err
 }
 

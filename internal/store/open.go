@@ -37,6 +37,7 @@ type Store struct {
 	write   *bun.DB
 	read    *bun.DB // the same as write on PostgreSQL
 	jobs    *queue.Inserter
+	wake    *queue.Wake
 	clock   func() time.Time
 	logger  *slog.Logger
 	timeout time.Duration
@@ -45,7 +46,7 @@ type Store struct {
 // Open connects to the database and proves that it answers. It changes nothing
 // in it; [Store.Migrate] does.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{clock: o.Clock, logger: o.Logger, timeout: o.Timeout}
+	s := &Store{clock: o.Clock, logger: o.Logger, timeout: o.Timeout, wake: queue.NewWake()}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -90,7 +91,7 @@ func (s *Store) connect(o Options) error {
 	default:
 		return errors.New(`the database must be "sqlite" or begin with "postgres://"`)
 	}
-	jobs, err := queue.NewInserter(s.write.DB, s.dialect)
+	jobs, err := queue.NewInserter(s.dialect)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -115,6 +116,9 @@ func (s *Store) Dialect() queue.Dialect { return s.dialect }
 
 // DB is the pool that writes, for the job queue.
 func (s *Store) DB() *sql.DB { return s.write.DB }
+
+// Wake is rung after every commit of this store that enqueued a job which is due.
+func (s *Store) Wake() *queue.Wake { return s.wake }
 
 // bounded gives ctx the store's deadline, unless its own is sooner.
 func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -29,9 +29,19 @@ func (s *Store) OpenTasks(ctx context.Context) ([]task.Task, error) {
 			open = append(open, state)
 		}
 	}
+	// In two steps, each with an index: of both conditions together the databases make one pass over every task that
+	// ever was.
+	var numbers []int64
+	err := s.fetch(ctx, s.read.NewRaw("SELECT number FROM tasks WHERE state IN (?) UNION SELECT number FROM tasks WHERE reported <> state",
+		bun.List(open)), &numbers)
+	if err != nil {
+		return nil, fmt.Errorf("find the open tasks: %w", err)
+	}
+	if len(numbers) == 0 {
+		return nil, nil
+	}
 	var rows []taskRow
-	err := s.fetch(ctx, s.read.NewSelect().Model(&rows).
-		Where("state IN (?) OR reported <> state", bun.List(open)).Order("number"))
+	err = s.fetch(ctx, s.read.NewSelect().Model(&rows).Where("number IN (?)", bun.List(numbers)).Order("number"))
 	if err != nil {
 		return nil, fmt.Errorf("list the open tasks: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -63,6 +64,9 @@ func (s *Store) InTx(ctx context.Context, f func(*Tx) error) error {
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
+	}
+	if slices.ContainsFunc(t.jobs, func(j queue.Job) bool { return !j.RunAt.After(time.Now()) }) {
+		s.wake.Ring()
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ type apiError struct {
 	problems   []string
 	retry      time.Duration // 0: no Retry-After
 	challenge  string        // WWW-Authenticate; empty: none
+	logged     bool          // already, or as often as it is worth
 }
 
 // Error implements error.

@@ -32,7 +32,9 @@ type Webhook interface {
 
 // Options are the parts of a server.
 type Options struct {
-	Inbox  Inbox
+	Inbox Inbox
+	// Busy reports whether the inbox would refuse a delivery now, so that none is read in vain; nil: it never does.
+	Busy   func() bool
 	GitHub Webhook // nil: no GitHub
 	// AzureDevOps verifies by the headers alone; nil: no Azure DevOps.
 	AzureDevOps Webhook
@@ -105,7 +107,10 @@ type server struct {
 	// calls and failures are nil without an API.
 	calls, failures *limiter
 	// proofs of the audit log for one address; nil without a clock.
-	proofs    *limiter
+	proofs *limiter
+	// refusals of deliveries that are logged; nil without a clock.
+	refusals  *limiter
+	bodies    *memory // of deliveries
 	followers *seats
 	// viewers are pages that are followed, of one subject.
 	viewers *seats
@@ -117,9 +122,10 @@ type server struct {
 }
 
 func newServer(o Options) *server {
-	s := &server{Options: o, comparisons: newTurns(comparisonsAtOnce, comparisonsWaiting)}
+	s := &server{Options: o, comparisons: newTurns(comparisonsAtOnce, comparisonsWaiting), bodies: &memory{free: maxBodies}}
 	if o.Now != nil {
 		s.proofs = newLimiter(Limits{}.withDefaults().Calls, o.Now)
+		s.refusals = newLimiter(Rate{Burst: 3, Every: 10 * time.Second}, o.Now)
 	}
 	if o.API != nil {
 		s.limits = o.API.Limits.withDefaults()
@@ -174,7 +180,8 @@ func (s *server) fail(err error, c echo.Context) {
 	}
 	status, body := reduce(err, c.Response().Header())
 	body.RequestID = requestID(c)
-	if status >= http.StatusInternalServerError {
+	refused := (*apiError)(nil)
+	if status >= http.StatusInternalServerError && !(errors.As(err, &refused) && refused.logged) {
 		s.Logger.ErrorContext(c.Request().Context(), "request failed",
 			"method", c.Request().Method, "path", c.Path(), "status", status, "error", err, "request", body.RequestID)
 	}

@@ -2,14 +2,13 @@ package web
 
 import (
 	"context"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/coderflow/coderflow/internal/engine"
 	"github.com/coderflow/coderflow/internal/telemetry"
 )
 
@@ -17,9 +16,9 @@ import (
 // https://docs.github.com/webhooks/webhook-events-and-payloads#payload-cap.
 const maxDelivery = 25 << 20
 
-// acceptTime bounds the storing of a delivery, so that the forge hears the answer:
+// acceptTime bounds how long a delivery waits to be stored; with the storing itself it is less than the forge waits:
 // GitHub gives up after 10 s (Azure DevOps later), https://docs.github.com/webhooks/using-webhooks/best-practices-for-using-webhooks.
-const acceptTime = 7 * time.Second
+const acceptTime = 5 * time.Second
 
 // basicChallenge asks for a user name and a password, RFC 7617.
 const basicChallenge = `Basic realm="coderflow", charset="UTF-8"`
@@ -55,13 +54,15 @@ func (s *server) webhook(w source) echo.HandlerFunc {
 		if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 			return echo.NewHTTPError(http.StatusUnsupportedMediaType, "compressed deliveries are not accepted")
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxDelivery))
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return echo.NewHTTPError(http.StatusRequestEntityTooLarge, "the delivery is larger than 25 MiB")
+		if s.Busy != nil && s.Busy() {
+			return s.notTaken(r, engine.ErrBusy)
 		}
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, "the delivery could not be read")
+		held := &parcel{memory: s.bodies}
+		defer held.discard()
+		if err := s.readDelivery(c, held); err != nil {
+			return err
 		}
+		body := held.body.Bytes()
 		if err := w.Verify(r.Header, body); err != nil {
 			return s.refuse(r, w, err)
 		}
@@ -76,7 +77,7 @@ func (s *server) webhook(w source) echo.HandlerFunc {
 		ctx, cancel := context.WithTimeout(r.Context(), acceptTime)
 		defer cancel()
 		if err := s.Inbox.Accept(ctx, d); err != nil {
-			return echo.NewHTTPError(http.StatusServiceUnavailable, "the delivery could not be stored; send it again").SetInternal(err)
+			return s.notTaken(r, err)
 		}
 		return c.NoContent(http.StatusAccepted)
 	}
