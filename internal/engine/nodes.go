@@ -162,6 +162,11 @@ func (e *Engine) loseNode(ctx context.Context, n node.Node) error {
 		if err != nil {
 			return err
 		}
+		if !n.Works() { // nothing waits for it, and it comes back as a new one
+			if err := tx.ForgetNode(ctx, n.ID); err != nil {
+				return err
+			}
+		}
 		for _, j := range advances(open) {
 			if err := tx.Enqueue(ctx, j); err != nil {
 				return err

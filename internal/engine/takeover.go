@@ -204,4 +204,6 @@ type NodeTx interface {
 	// LoseNode takes a node for dead whose last sign of life was that one: its leases end, and
 	// its jobs are everybody's. It reports false, and does nothing, if the node gave another.
 	LoseNode(ctx context.Context, id string, seen time.Time) (lost bool, err error)
+	// ForgetNode removes one that is lost.
+	ForgetNode(ctx context.Context, id string) error
 }
