@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -72,6 +73,8 @@ type world struct {
 	log     *logTail
 	// program is what the process is started with; none: serve.
 	program []string
+	// former is the program of another version; empty: the one that is tested.
+	former string
 	// engine is the address of its Docker engine where that is not the machine's.
 	engine string
 }
@@ -285,7 +288,7 @@ func (w *world) launch(environment ...string) {
 	if len(command) == 0 {
 		command = []string{"serve"}
 	}
-	cmd := exec.Command(binary, append(slices.Clone(command), "-c", w.in.config)...)
+	cmd := exec.Command(cmp.Or(w.former, binary), append(slices.Clone(command), "-c", w.in.config)...)
 	cmd.Env = append(append(os.Environ(), "GOGC=400"), environment...) // many small servers: see testMain
 	cmd.Stdout, cmd.Stderr = w.log, w.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

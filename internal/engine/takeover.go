@@ -53,7 +53,7 @@ func (e *Engine) loseAgent(ctx context.Context, w *work, from node.Node, why str
 	if policy == manifest.WaitOnLoss && stopped == nil {
 		return errStays
 	}
-	w.t.Run.Node = "" // what becomes of it is anybody's
+	w.t.Run = nodeless(w.t.Run) // what becomes of it is anybody's
 	fail := (*failure)(nil)
 	switch {
 	case errors.As(stopped, &fail):

@@ -46,6 +46,8 @@ const byCancel = "/coderflow cancel, or the issue was closed"
 
 const tookPlace = "another task took its place: an approved variant, or a newer request"
 
+const nodeLost = "its node was lost, and its environment has it begin anew"
+
 // Transitions is the whole state machine.
 var Transitions = []Transition{
 	{Queued, Preparing, "a worker takes the task"},
@@ -56,13 +58,16 @@ var Transitions = []Transition{
 	{Preparing, Cancelled, byCancel},
 	{Preparing, Superseded, tookPlace},
 	{Preparing, Failed, "it cannot be prepared"},
+	{Preparing, Queued, nodeLost},
 	{Preparing, Proposed, "a revision cannot be prepared; the former proposal stands"},
 	{Running, Collecting, "the agent ended with success"},
 	{Running, Failed, "the agent failed, timed out or broke a limit"},
+	{Running, Queued, nodeLost},
 	{Running, Proposed, "the agent failed to make a revision; the former proposal stands"},
 	{Running, Cancelled, byCancel},
 	{Running, Superseded, tookPlace},
 	{Collecting, Proposed, "branch, carrier commit and draft pull request exist; or a revision came to nothing and the former proposal stands"},
+	{Collecting, Queued, nodeLost},
 	{Collecting, NoChange, "the tree equals the base"},
 	{Collecting, Refused, "a path, size or file kind is not permitted"},
 	{Collecting, Failed, "collecting or proposing failed"},
