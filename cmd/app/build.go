@@ -89,7 +89,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 		}
 		h.closers = append(h.closers, h.runner)
 	}
-	figures := newFigures(db, h.runner, log)
+	figures := newFigures(db, listerOf(h.runner), log)
 	watch := &observer{figures: figures.work, tracer: h.traced(cfg.Tracing, node, figures.work, log)}
 	figures.watch = watch
 	hub, err := newObservedForges(cfg, log, watch)

@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 
-	nodes "github.com/coderflow/coderflow/internal/node"
-	"github.com/coderflow/coderflow/internal/store"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	nodes "github.com/coderflow/coderflow/internal/node"
+	"github.com/coderflow/coderflow/internal/sandbox/docker"
+	"github.com/coderflow/coderflow/internal/store"
 )
 
 var (
@@ -52,4 +53,12 @@ func nodeFigures(db *store.Store) part {
 		}
 		return nil
 	}}
+}
+
+// listerOf is the runner, or nothing: an interface that holds a nil runner would be something.
+func listerOf(runner *docker.Runner) containerLister {
+	if runner == nil {
+		return nil
+	}
+	return runner
 }

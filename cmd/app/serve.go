@@ -112,7 +112,9 @@ func runAs(ctx context.Context, cfg config.Config, r role, log *slog.Logger, out
 		work.Go(func() error { return every(ctx, log, c.interval, c.name, c.do) })
 	}
 	work.Go(func() error { return h.follow(ctx) })
-	work.Go(func() error { return h.runner.Relay(ctx) })
+	if h.runner != nil {
+		work.Go(func() error { return h.runner.Relay(ctx) })
+	}
 	work.Go(func() error { return h.park(ctx, log) })
 	log.InfoContext(ctx, "coderflow "+r.verb(), "address", listener.Addr().String(), "version", version, "name", cfg.Worker.Name, "containers", cfg.Worker.Enabled)
 	if ready != nil {

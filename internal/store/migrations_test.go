@@ -145,7 +145,7 @@ func TestWhichTablesABackupHasIsDecided(t *testing.T) {
 	decided := []string{
 		"approvals", "audit", "audit_checkpoints", "audit_hashes", "audit_keys", "audit_published", "canary_trips", "cursors", "deliveries", "deploy_runs",
 		"deploy_runs_removed", "evidence_differences", "evidence_looks", "examinations", "feedback", "freezes", "judge_measures", "log_chunks", "log_streams", "manifests", "memberships", "merges", "model_requests", "people_tokens",
-		"proposals", "receipts", "revisions", "secrets", "tasks", "tokens",
+		"proposal_pack_chunks", "proposal_packs", "proposals", "receipts", "revisions", "secrets", "tasks", "tokens",
 	}
 	is := map[string]bool{}
 	for _, name := range decided {
