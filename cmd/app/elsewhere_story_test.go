@@ -23,7 +23,7 @@ func TestTheStoryOnAnEngineElsewhere(t *testing.T) {
 	w := newWorld(t, withModel(t, model, "checks:\n  - {name: sums, command: [grep, -q, 'total += $2', receipt.awk]}\n"), bashAgent(`
 		post /v1/messages "$hello"
 		until [ -s .git/go-on ]; do sleep .2; done
-		within=60 post /v1/messages "$hello"
+		within=280 post /v1/messages "$hello"
 		`+quickAgent+`
 	`), onEngine(engine), func(_ *emulator.Options, s *settings) {
 		s.Secrets, s.Script = "TOKEN", `test "$(cat /run/secrets/TOKEN)" = "token of the shop" && echo "deployed with its secret"; cat receipt.awk`

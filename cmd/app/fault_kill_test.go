@@ -76,9 +76,12 @@ func (w *world) containers(purpose string) []container {
 	var found []container
 	for line := range strings.Lines(w.docker("ps", "-aq", "--no-trunc", "--filter", "label=dev.coderflow.purpose="+purpose,
 		"--filter", "label=dev.coderflow.instance="+w.node())) {
-		fields := strings.Fields(w.docker("inspect", "--format",
-			`{{.Id}} {{.State.StartedAt}} {{.State.Running}} {{with index .Config.Labels "dev.coderflow.helper"}}helper{{end}}`, strings.TrimSpace(line)))
-		if len(fields) == 3 {
+		out, err := exec.Command("docker", "inspect", "--format",
+			`{{.Id}} {{.State.StartedAt}} {{.State.Running}} {{with index .Config.Labels "dev.coderflow.helper"}}helper{{end}}`, strings.TrimSpace(line)).CombinedOutput()
+		if err != nil && !strings.Contains(string(out), "No such object") { // a helper that was removed meanwhile
+			w.t.Fatalf("docker inspect: %v: %s", err, out)
+		}
+		if fields := strings.Fields(string(out)); err == nil && len(fields) == 3 {
 			found = append(found, container{ID: fields[0], Started: fields[1], Running: fields[2] == "true"})
 		}
 	}
