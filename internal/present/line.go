@@ -19,7 +19,7 @@ func inLine(in task.InLine) string {
 		text = fmt.Sprintf("About %d tasks are before it in line.", roughly(before))
 	}
 	if in.Why != "" {
-		text += " " + Say("What it waits for: %s.", in.Why).markdown
+		text += " What it waits for: " + Plain(in.Why).markdown + "."
 	}
 	return text
 }

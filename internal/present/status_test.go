@@ -29,7 +29,7 @@ func TestAStatusSaysWhereATaskStandsInLine(t *testing.T) {
 		"About 10 tasks are before it in line.":                                  {Place: 7},
 		"About 30 tasks are before it in line.":                                  {Place: 35},
 		"About 200 tasks are before it in line.":                                 {Place: 181},
-		"It is next in line. What it waits for: `environment <b>x</b> is full`.": {Place: 1, Why: "environment <b>x</b> is full"},
+		"It is next in line. What it waits for: environment `<b>x</b>` is full.": {Place: 1, Why: "environment <b>x</b> is full"},
 	} {
 		v := sampleStatus()
 		v.InLine = in
