@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/riverqueue/river/riverdriver"
@@ -19,15 +20,33 @@ type Wake struct {
 // NewWake returns a Wake that no queue listens to yet.
 func NewWake() *Wake { return &Wake{bells: map[*bell]struct{}{}} }
 
-// Ring has every queue look now. It is called after a commit: before it there is nothing to see.
-func (w *Wake) Ring() {
+// Ring has these queues look now, where this process works them. It is called after a commit: before it there is
+// nothing to see. (Each look is a transaction, so those that got nothing are left alone.)
+func (w *Wake) Ring(queues ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for b := range w.bells {
-		select {
-		case b.rung <- struct{}{}:
-		default: // it has not looked since the last ring
+		b.ring(queues)
+	}
+}
+
+// ring notes what is to look, with the Wake's lock held.
+func (b *bell) ring(queues []string) {
+	heard := false
+	for _, name := range queues {
+		if slices.Contains(b.queues, name) {
+			heard = true
+			if !slices.Contains(b.untold, name) {
+				b.untold = append(b.untold, name)
+			}
 		}
+	}
+	if !heard {
+		return
+	}
+	select {
+	case b.rung <- struct{}{}:
+	default: // it has not looked since the last ring
 	}
 }
 
@@ -55,7 +74,7 @@ type bell struct {
 	wake   *Wake
 	queues []string
 	rung   chan struct{}
-	untold []string // queues that were not yet told of the last ring
+	untold []string // queues that are to look; guarded by the Wake's lock
 }
 
 // Connect implements riverdriver.Listener.
@@ -76,17 +95,26 @@ func (b *bell) Close(context.Context) error {
 
 // WaitForNotification implements riverdriver.Listener.
 func (b *bell) WaitForNotification(ctx context.Context) (*riverdriver.Notification, error) {
-	if len(b.untold) == 0 {
+	for {
+		if queue, some := b.next(); some {
+			return &riverdriver.Notification{Topic: inserted, Payload: fmt.Sprintf(`{"queue": %q}`, queue)}, nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-b.rung:
-			b.untold = b.queues
 		}
 	}
-	queue := b.untold[0]
-	b.untold = b.untold[1:]
-	return &riverdriver.Notification{Topic: inserted, Payload: fmt.Sprintf(`{"queue": %q}`, queue)}, nil
+}
+
+func (b *bell) next() (queue string, some bool) {
+	b.wake.mu.Lock()
+	defer b.wake.mu.Unlock()
+	if len(b.untold) == 0 {
+		return "", false
+	}
+	queue, b.untold = b.untold[0], b.untold[1:]
+	return queue, true
 }
 
 // Listen implements riverdriver.Listener: every topic is listened to.

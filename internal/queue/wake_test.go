@@ -43,6 +43,6 @@ func TestARingWithoutAQueueIsLostAndHarmless(t *testing.T) {
 	t.Parallel()
 	w := queue.NewWake()
 	for range 3 {
-		w.Ring()
+		w.Ring(queue.Anybody)
 	}
 }

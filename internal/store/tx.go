@@ -1,11 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -65,10 +65,18 @@ func (s *Store) InTx(ctx context.Context, f func(*Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	if slices.ContainsFunc(t.jobs, func(j queue.Job) bool { return !j.RunAt.After(time.Now()) }) {
-		s.wake.Ring()
-	}
+	s.wake.Ring(t.ready()...)
 	return nil
+}
+
+// ready are the queues that got jobs whose time has come.
+func (t *Tx) ready() (queues []string) {
+	for _, j := range t.jobs {
+		if !j.RunAt.After(time.Now()) {
+			queues = append(queues, cmp.Or(j.Queue, queue.Anybody))
+		}
+	}
+	return queues
 }
 
 // Enqueue adds a job that exists once the transaction is committed.
