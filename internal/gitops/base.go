@@ -34,7 +34,7 @@ func (g *Git) BaseTree(ctx context.Context, repo forge.RepositoryRef, commit str
 	if err != nil {
 		return nil, err
 	}
-	if err := g.requireObject(ctx, m, "commit", commit); err != nil {
+	if err := g.require(ctx, m, object{"commit", commit}); err != nil {
 		return nil, err
 	}
 	return g.listTree(ctx, m, commit)
@@ -100,7 +100,7 @@ func (g *Git) Bundle(ctx context.Context, repo forge.RepositoryRef, commit, path
 	if err != nil {
 		return err
 	}
-	if err := g.requireObject(ctx, m, "commit", commit); err != nil {
+	if err := g.require(ctx, m, object{"commit", commit}); err != nil {
 		return err
 	}
 	absolute, err := filepath.Abs(path)

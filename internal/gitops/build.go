@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"errors"
@@ -67,11 +68,24 @@ func (g *Git) BuildTree(ctx context.Context, req BuildRequest) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := b.describe(ctx, tree)
+	var result Result
+	var keeper, pack string
+	err = atOnce(
+		func() (err error) { result, err = b.describe(ctx, tree); return err },
+		func() (err error) { keeper, pack, err = b.q.sealTree(ctx, req.Base, tree); return err },
+	)
 	if err != nil {
 		return Result{}, err
 	}
-	return result, b.q.admitTree(ctx, req, tree)
+	return result, b.q.release(ctx, pack, keeper, treeRef(req.Task, req.Revision))
+}
+
+// atOnce does both at the same time. The first one's error comes first.
+func atOnce(first, second func() error) error {
+	failed := make(chan error, 1)
+	go func() { failed <- second() }()
+	err := first()
+	return cmp.Or(err, <-failed)
 }
 
 func (g *Git) newBuild(ctx context.Context, req BuildRequest) (*build, error) {
@@ -82,12 +96,12 @@ func (g *Git) newBuild(ctx context.Context, req BuildRequest) (*build, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.requireObject(ctx, m, "commit", req.Base); err != nil {
+	if err := checkID("commit", req.Base); err != nil {
 		return nil, err
 	}
-	base, err := g.listTree(ctx, m, req.Base)
+	base, err := g.listTree(ctx, m, req.Base+"^{commit}")
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(g.require(ctx, m, object{"commit", req.Base}), err)
 	}
 	if !slices.IsSortedFunc(base, func(a, b BaseEntry) int { return strings.Compare(a.Path, b.Path) }) {
 		return nil, fmt.Errorf("the tree of %s is not in git's order", req.Base)
@@ -109,13 +123,10 @@ func (g *Git) newBuild(ctx context.Context, req BuildRequest) (*build, error) {
 // receive reads all changes and stores what is not ignored. It returns the
 // stored blobs' ids by mark.
 func (b *build) receive(ctx context.Context) ([]string, error) {
-	ignorer, err := b.q.newIgnorer(ctx, b.base)
-	if err != nil {
-		return nil, err
-	}
+	ignorer := b.q.newIgnorer(ctx, b.base)
 	blobs, err := b.q.newBlobWriter(ctx)
 	if err != nil {
-		return nil, errors.Join(err, ignorer.close())
+		return nil, err
 	}
 	err = b.receiveAll(ctx, ignorer, blobs)
 	err = errors.Join(ignorer.close(), err) // why git ended is worth more than that it did

@@ -56,7 +56,7 @@ func (g *Git) Carrier(ctx context.Context, req CarrierRequest) (commit string, e
 	if err != nil {
 		return "", err
 	}
-	if err := g.requireObject(ctx, m, "commit", req.Base); err != nil {
+	if err := checkID("commit", req.Base); err != nil {
 		return "", err
 	}
 	if req.Previous != "" {
@@ -69,13 +69,9 @@ func (g *Git) Carrier(ctx context.Context, req CarrierRequest) (commit string, e
 		return "", err
 	}
 	defer q.drop(ctx)
-	tree, err := q.carrierTree(ctx, req)
-	if err != nil {
-		return "", fmt.Errorf("make the proposal commit: %w", err)
-	}
 	first, second := req.parents()
-	commit, err = q.writeCommit(ctx, commitText{
-		tree: tree, parent: first, merges: second, author: g.opts.Committer, committer: g.opts.Committer,
+	commit, err = q.carrierCommit(ctx, req, commitText{
+		parent: first, merges: second, author: g.opts.Committer, committer: g.opts.Committer,
 		unix: req.Date.Unix(), message: oneLine(req.Subject) + " " + skipCI + "\n",
 	})
 	if err != nil {
@@ -84,23 +80,51 @@ func (g *Git) Carrier(ctx context.Context, req CarrierRequest) (commit string, e
 	return commit, q.admit(ctx, req.Base, commit, carrierRef(req.Task, req.Revision))
 }
 
-func (q *quarantine) carrierTree(ctx context.Context, req CarrierRequest) (string, error) {
-	base, err := q.g.listTree(ctx, q.mirror, req.Base)
+// carrierCommit stores the commit c of the base's tree and the patch, by one git
+// fast-import: no name in it is anybody else's. PublishProposal proves what its tree has.
+func (q *quarantine) carrierCommit(ctx context.Context, req CarrierRequest, c commitText) (string, error) {
+	base, err := q.treeOf(ctx, req.Base)
 	if err != nil {
 		return "", err
 	}
-	blob, err := q.writeBlob(ctx, bytes.NewReader(req.Patch))
+	c.tree = base
+	if err := c.check(); err != nil {
+		return "", err
+	}
+	var script bytes.Buffer
+	fmt.Fprintf(&script, "blob\nmark :1\ndata %d\n%s\ncommit refs/heads/carrier\n", len(req.Patch), req.Patch)
+	fmt.Fprintf(&script, "author %s <%s> %d +0000\ncommitter %[1]s <%[2]s> %[3]d +0000\n", c.author.Name, c.author.Email, c.unix)
+	fmt.Fprintf(&script, "data %d\n%sfrom %s\n", len(c.message), c.message, c.parent)
+	if c.merges != "" {
+		fmt.Fprintf(&script, "merge %s\n", c.merges)
+	}
+	fmt.Fprintf(&script, "M 040000 %s \"\"\nM %s :1 %s\nls \"\"\n\ndone\n", base, modeRegular, task.ProposalPath(req.Task))
+	out, err := q.run(ctx, invocation{args: []string{"fast-import", "--quiet", "--done"}, stdin: &script})
 	if err != nil {
 		return "", err
 	}
-	path := task.ProposalPath(req.Task)
-	wanted := make(map[string]BaseEntry, len(base)+1)
-	for _, e := range base {
-		wanted[e.Path] = e
+	head, _, _ := strings.Cut(string(out), "\t") // "040000 tree ID\t"
+	tree, found := strings.CutPrefix(head, "040000 tree ")
+	if !found || checkID("tree", tree) != nil {
+		return "", fmt.Errorf("git fast-import wrote %.200q", out)
 	}
-	wanted[path] = BaseEntry{Path: path, Mode: modeRegular, Blob: blob}
-	change := task.PathChange{Path: path, Kind: task.Added, NewMode: modeRegular, NewBlob: blob}
-	return q.writeTree(ctx, req.Base, []task.PathChange{change}, wanted)
+	c.tree = tree
+	return c.id(), nil // or there is no such commit to admit
+}
+
+// treeOf is the tree of a commit of the mirror, or ErrObjectMissing.
+func (q *quarantine) treeOf(ctx context.Context, commit string) (string, error) {
+	out, err := q.run(ctx, invocation{
+		args: []string{"cat-file", "--batch-check=%(objectname) %(objecttype)"}, stdin: strings.NewReader(commit + "^{commit}^{tree}\n"),
+	})
+	if err != nil {
+		return "", fmt.Errorf("read the tree of %s: %w", commit, err)
+	}
+	tree, found := strings.CutSuffix(strings.TrimSpace(string(out)), " tree")
+	if !found || checkID("tree", tree) != nil {
+		return "", fmt.Errorf("commit %s of %s: %w", commit, q.mirror.key, ErrObjectMissing)
+	}
+	return tree, nil
 }
 
 // oneLine makes a subject of text: one printable line of at most 200 bytes.

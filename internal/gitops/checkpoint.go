@@ -99,7 +99,7 @@ func (g *Git) PublishCheckpoint(ctx context.Context, r CheckpointRequest) (commi
 		return "", err
 	}
 	if r.Parent != "" {
-		if err := g.requireObject(ctx, m, "commit", r.Parent); err != nil {
+		if err := g.require(ctx, m, object{"commit", r.Parent}); err != nil {
 			return "", err
 		}
 	}

@@ -31,10 +31,8 @@ func (g *Git) Compare(ctx context.Context, req CompareRequest) (Comparison, erro
 	if err != nil {
 		return Comparison{}, err
 	}
-	for _, id := range []string{req.From, req.To} {
-		if err := g.requireObject(ctx, m, "tree", id); err != nil {
-			return Comparison{}, err
-		}
+	if err := g.require(ctx, m, object{"tree", req.From}, object{"tree", req.To}); err != nil {
+		return Comparison{}, err
 	}
 	q := &quarantine{g: g, mirror: m, dir: m.dir} // nothing is written to it
 	list, err := q.differences(ctx, req.From, req.To)

@@ -27,10 +27,11 @@ var patchFlags = []string{
 // describe computes what a proposal shows of tree. What git says of the two
 // trees must be the manifest, path for path.
 func (b *build) describe(ctx context.Context, tree string) (Result, error) {
-	if err := b.countLines(ctx, tree); err != nil {
-		return Result{}, err
-	}
-	diff, err := b.patch(ctx, tree)
+	var diff []byte
+	err := atOnce(
+		func() error { return b.countLines(ctx, tree) },
+		func() (err error) { diff, err = b.patch(ctx, tree); return err },
+	)
 	if err != nil {
 		return Result{}, err
 	}

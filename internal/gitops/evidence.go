@@ -104,12 +104,12 @@ func (g *Git) Claims(ctx context.Context, repo forge.RepositoryRef, tip string, 
 	if err != nil {
 		return nil, false, err
 	}
-	if err := g.requireObject(ctx, m, "commit", tip); err != nil {
+	if err := g.require(ctx, m, object{"commit", tip}); err != nil {
 		return nil, false, err
 	}
 	revisions := tip + "\n"
 	for _, known := range since {
-		if g.requireObject(ctx, m, "commit", known) == nil {
+		if g.require(ctx, m, object{"commit", known}) == nil {
 			revisions += "^" + known + "\n"
 		}
 	}

@@ -29,7 +29,7 @@ func (g *Git) FirstFile(ctx context.Context, repo forge.RepositoryRef, commit st
 	if err != nil {
 		return "", nil, err
 	}
-	if err := g.requireObject(ctx, m, "commit", commit); err != nil {
+	if err := g.require(ctx, m, object{"commit", commit}); err != nil {
 		return "", nil, err
 	}
 	out, err := g.run(ctx, invocation{gitDir: m.dir, args: append([]string{

@@ -16,7 +16,7 @@ func (g *Git) IsAncestor(ctx context.Context, repo forge.RepositoryRef, commit, 
 	if err != nil {
 		return false, err
 	}
-	if err := errors.Join(g.requireObject(ctx, m, "commit", commit), g.requireObject(ctx, m, "commit", of)); err != nil {
+	if err := g.require(ctx, m, object{"commit", commit}, object{"commit", of}); err != nil {
 		return false, err
 	}
 	_, err = g.run(ctx, invocation{gitDir: m.dir, args: []string{"merge-base", "--is-ancestor", commit, of}})

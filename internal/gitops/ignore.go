@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 )
 
 // ignorer answers whether the base tree's .gitignore files ignore a new path.
@@ -20,12 +21,14 @@ import (
 // else, marked skip-worktree: git then reads them from the index, as in a
 // sparse checkout. What the agent wrote is nowhere in sight.
 type ignorer struct {
+	start              func() error // the process is started for the first question
+	rules              bool         // the base has .gitignore files; else nothing is ignored
 	questions, answers *os.File
 	read               *bufio.Reader
 	done               chan error
 }
 
-func (q *quarantine) newIgnorer(ctx context.Context, base []BaseEntry) (*ignorer, error) {
+func (q *quarantine) newIgnorer(ctx context.Context, base []BaseEntry) *ignorer {
 	var entries, paths bytes.Buffer
 	for _, e := range base {
 		// git does not follow a .gitignore that is a link (gitignore(5)).
@@ -34,33 +37,35 @@ func (q *quarantine) newIgnorer(ctx context.Context, base []BaseEntry) (*ignorer
 			paths.WriteString(e.Path + "\x00")
 		}
 	}
-	env := []string{"GIT_INDEX_FILE=" + q.file("ignore.index"), "GIT_WORK_TREE=" + q.g.place(emptyDir)}
-	config := []string{"core.bare=false"}
-	for _, step := range []invocation{
-		{args: []string{"update-index", "-z", "--index-info"}, stdin: &entries},
-		{args: []string{"update-index", "-z", "--skip-worktree", "--stdin"}, stdin: &paths},
-	} {
-		step.env, step.config = env, config
-		if _, err := q.run(ctx, step); err != nil {
-			return nil, fmt.Errorf("read the ignore rules of the base: %w", err)
-		}
-	}
-	return q.startIgnorer(ctx, env, config)
+	i := &ignorer{rules: paths.Len() > 0, done: make(chan error, 1)}
+	i.start = sync.OnceValue(func() error { return q.startIgnorer(ctx, i, &entries, &paths) })
+	return i
 }
 
 // startIgnorer talks to git through the system's pipes; see blobWriter.
-func (q *quarantine) startIgnorer(ctx context.Context, env, config []string) (*ignorer, error) {
+func (q *quarantine) startIgnorer(ctx context.Context, i *ignorer, entries, paths io.Reader) error {
+	env := []string{"GIT_INDEX_FILE=" + q.file("ignore.index"), "GIT_WORK_TREE=" + q.g.place(emptyDir)}
+	config := []string{"core.bare=false"}
+	for _, step := range []invocation{
+		{args: []string{"update-index", "-z", "--index-info"}, stdin: entries},
+		{args: []string{"update-index", "-z", "--skip-worktree", "--stdin"}, stdin: paths},
+	} {
+		step.env, step.config = env, config
+		if _, err := q.run(ctx, step); err != nil {
+			return fmt.Errorf("read the ignore rules of the base: %w", err)
+		}
+	}
 	questionsRead, questions, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("ask for ignore rules: %w", err)
+		return fmt.Errorf("ask for ignore rules: %w", err)
 	}
 	answers, answersWrite, err := os.Pipe()
 	if err != nil {
 		questionsRead.Close()
 		questions.Close()
-		return nil, fmt.Errorf("ask for ignore rules: %w", err)
+		return fmt.Errorf("ask for ignore rules: %w", err)
 	}
-	i := &ignorer{questions: questions, answers: answers, read: bufio.NewReader(answers), done: make(chan error, 1)}
+	i.questions, i.answers, i.read = questions, answers, bufio.NewReader(answers)
 	go func() {
 		_, err := q.run(ctx, invocation{
 			args:  []string{"check-ignore", "--verbose", "--non-matching", "-z", "--stdin"},
@@ -71,12 +76,18 @@ func (q *quarantine) startIgnorer(ctx context.Context, env, config []string) (*i
 		answersWrite.Close()
 		i.done <- err
 	}()
-	return i, nil
+	return nil
 }
 
 // ignores reports whether a file that the base does not have is left out. The
 // path has passed structureProblem.
 func (i *ignorer) ignores(file string) (bool, error) {
+	if !i.rules {
+		return false, nil
+	}
+	if err := i.start(); err != nil {
+		return false, err
+	}
 	question := "./" + file // so that a leading ':' is no pathspec magic
 	if _, err := io.WriteString(i.questions, question+"\x00"); err != nil {
 		return false, fmt.Errorf("ask for ignore rules: %w", err)
@@ -95,8 +106,11 @@ func (i *ignorer) ignores(file string) (bool, error) {
 	return fields[2] != "" && !strings.HasPrefix(fields[2], "!"), nil
 }
 
-// close ends the process. It is called once.
+// close ends the process, if there is one. It is called once.
 func (i *ignorer) close() error {
+	if i.questions == nil {
+		return nil
+	}
 	i.questions.Close()
 	err := <-i.done
 	i.answers.Close()

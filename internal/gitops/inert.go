@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +19,14 @@ const maxCarriers = 1_000
 // inertBase is the base of a carrier. It fails with ErrNotInert unless the commit, and
 // each that it follows up to a base, differs from its own base by the patch file alone.
 func (g *Git) inertBase(ctx context.Context, m mirror, id task.ID, carrier string, most int) (string, error) {
-	if err := g.requireObject(ctx, m, "commit", carrier); err != nil {
+	if err := checkID("commit", carrier); err != nil {
 		return "", err
 	}
 	line, err := g.output(ctx, invocation{
-		gitDir: m.dir, args: []string{"rev-list", "--parents", "--max-count=1", "--end-of-options", carrier},
+		gitDir: m.dir, args: []string{"rev-list", "--parents", "--max-count=1", "--end-of-options", carrier + "^{commit}"},
 	})
 	if err != nil {
-		return "", fmt.Errorf("read the commit's parents: %w", err)
+		return "", cmp.Or(g.require(ctx, m, object{"commit", carrier}), fmt.Errorf("read the commit's parents: %w", err))
 	}
 	ids := strings.Fields(line)
 	if len(ids) < 2 || len(ids) > 3 || ids[0] != carrier || most == 0 {

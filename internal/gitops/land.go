@@ -2,7 +2,6 @@ package gitops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -25,11 +24,19 @@ func (g *Git) Commit(ctx context.Context, grant approval.Grant) (commit string, 
 	if !approvalPattern.MatchString(grant.ApprovalID()) {
 		return "", fmt.Errorf("approval id %.100q is malformed", grant.ApprovalID())
 	}
+	text, ref := Landing{
+		Tree: grant.Tree(), Parent: grant.Base(), Author: grant.Author(), Committer: g.opts.Committer,
+		At: grant.Date(), Message: grant.Message(),
+	}.text(), landingRefs+grant.ApprovalID()
+	kept, err := g.keptAt(ctx, grant.Repository(), ref)
+	if err == nil && kept != nil && text.check() == nil && kept[0] == text.id() {
+		return text.id(), nil // made before
+	}
 	m, err := g.openMirror(ctx, grant.Repository())
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(g.requireObject(ctx, m, "commit", grant.Base()), g.requireObject(ctx, m, "tree", grant.Tree())); err != nil {
+	if err := g.require(ctx, m, object{"commit", grant.Base()}, object{"tree", grant.Tree()}); err != nil {
 		return "", err
 	}
 	q, err := g.newQuarantine(ctx, m)
@@ -37,14 +44,10 @@ func (g *Git) Commit(ctx context.Context, grant approval.Grant) (commit string, 
 		return "", err
 	}
 	defer q.drop(ctx)
-	commit, err = q.writeCommit(ctx, Landing{
-		Tree: grant.Tree(), Parent: grant.Base(), Author: grant.Author(), Committer: g.opts.Committer,
-		At: grant.Date(), Message: grant.Message(),
-	}.text())
-	if err != nil {
+	if commit, err = q.writeCommit(ctx, text); err != nil {
 		return "", fmt.Errorf("commit for approval %s: %w", grant.ApprovalID(), err)
 	}
-	return commit, q.admit(ctx, grant.Base(), commit, landingRefs+grant.ApprovalID())
+	return commit, q.admit(ctx, grant.Base(), commit, ref)
 }
 
 // CommitAgain makes a commit again that an approval made on another server, to be kept there:

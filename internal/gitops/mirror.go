@@ -210,14 +210,29 @@ func (g *Git) keep(ctx context.Context, m mirror, ref, id string) error {
 	return nil
 }
 
-// requireObject fails with ErrObjectMissing unless the mirror has the object as that type.
-func (g *Git) requireObject(ctx context.Context, m mirror, kind, id string) error {
-	if err := checkID(kind, id); err != nil {
-		return err
+// object is an object that is needed.
+type object struct{ kind, id string }
+
+// require fails with ErrObjectMissing unless the mirror has each of the objects, as that type.
+func (g *Git) require(ctx context.Context, m mirror, needed ...object) error {
+	var questions strings.Builder
+	for _, o := range needed {
+		if err := checkID(o.kind, o.id); err != nil {
+			return err
+		}
+		questions.WriteString(o.id + "\n")
 	}
-	found, err := g.output(ctx, invocation{gitDir: m.dir, args: []string{"cat-file", "-t", id}})
-	if err != nil || found != kind {
-		return fmt.Errorf("%s %s of %s: %w", kind, id, m.key, ErrObjectMissing)
+	out, err := g.output(ctx, invocation{
+		gitDir: m.dir, args: []string{"cat-file", "--batch-check=%(objectname) %(objecttype)"}, stdin: strings.NewReader(questions.String()),
+	})
+	if err != nil {
+		return fmt.Errorf("look for objects of %s: %w", m.key, err)
+	}
+	answers := strings.Split(out, "\n")
+	for i, o := range needed {
+		if i >= len(answers) || answers[i] != o.id+" "+o.kind {
+			return fmt.Errorf("%s %s of %s: %w", o.kind, o.id, m.key, ErrObjectMissing)
+		}
 	}
 	return nil
 }

@@ -36,13 +36,13 @@ func (g *Git) Export(ctx context.Context, r ResultRequest) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(g.requireObject(ctx, m, "commit", r.Base), g.requireObject(ctx, m, "tree", r.Tree)); err != nil {
+	if err := errors.Join(checkID("commit", r.Base), checkID("tree", r.Tree)); err != nil {
 		return nil, err
 	}
 	q := &quarantine{g: g, mirror: m, dir: m.dir} // nothing is written to it
 	list, err := q.added(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(g.require(ctx, m, object{"commit", r.Base}, object{"tree", r.Tree}), err)
 	}
 	// Whatever "-" marks is not packed, but used to compress what is (git-rev-list(1), --objects-edge).
 	wanted := io.MultiReader(strings.NewReader("-"+r.Base+"\n"), bytes.NewReader(list))
@@ -72,7 +72,7 @@ func (g *Git) Import(ctx context.Context, r ResultRequest, pack io.Reader) error
 	if err != nil {
 		return err
 	}
-	if err := g.requireObject(ctx, m, "commit", r.Base); err != nil {
+	if err := g.require(ctx, m, object{"commit", r.Base}); err != nil {
 		return err
 	}
 	q, err := g.newQuarantine(ctx, m)
@@ -170,11 +170,11 @@ func (q *quarantine) packed(ctx context.Context, name string, count int) ([]stri
 	if err != nil {
 		return nil, fmt.Errorf("read the pack's index: %w", err)
 	}
-	type object struct {
+	type packedObject struct {
 		offset int64
 		id     string
 	}
-	var all []object
+	var all []packedObject
 	for line := range bytes.Lines(listing.Bytes()) { // "OFFSET ID (CRC)"
 		fields := strings.Fields(string(line))
 		if len(fields) < 2 {
@@ -184,12 +184,12 @@ func (q *quarantine) packed(ctx context.Context, name string, count int) ([]stri
 		if err != nil {
 			return nil, fmt.Errorf("git show-index wrote %.200q: %w", line, err)
 		}
-		all = append(all, object{offset, fields[1]})
+		all = append(all, packedObject{offset, fields[1]})
 	}
 	if len(all) < count {
 		return nil, fmt.Errorf("%w: %d objects are there of %d", ErrPack, len(all), count)
 	}
-	slices.SortFunc(all, func(a, b object) int { return cmp.Compare(a.offset, b.offset) })
+	slices.SortFunc(all, func(a, b packedObject) int { return cmp.Compare(a.offset, b.offset) })
 	ids := make([]string, 0, count)
 	for _, o := range all[:count] {
 		ids = append(ids, o.id)

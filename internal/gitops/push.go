@@ -25,16 +25,14 @@ type PushOutcome struct {
 }
 
 // push moves the remote ref from expectedOld to commit, or finds that it is
-// there. What happened is decided by looking at the ref, before and, if git
-// reports a failure, after; words decide nothing.
+// there: the remote tells git where the ref is before git sends anything, and git sends
+// nothing if it is anywhere but where the lease says. If git reports a failure, what
+// happened is decided by looking at the ref; words decide nothing.
 func (g *Git) push(ctx context.Context, m mirror, p pushRequest) (PushOutcome, error) {
 	if p.expectedOld != "" {
 		if err := checkID("expected commit", p.expectedOld); err != nil {
 			return PushOutcome{}, err
 		}
-	}
-	if done, err := g.lookBeforePush(ctx, p); done || err != nil {
-		return PushOutcome{Commit: p.commit, AlreadyPushed: done}, err
 	}
 	report, err := g.run(ctx, invocation{
 		gitDir: m.dir, remote: &p.remote,
@@ -44,9 +42,10 @@ func (g *Git) push(ctx context.Context, m mirror, p pushRequest) (PushOutcome, e
 		},
 	})
 	if err == nil {
-		return PushOutcome{Commit: p.commit}, nil
+		flag, _ := reportOf(string(report))
+		return PushOutcome{Commit: p.commit, AlreadyPushed: flag == "="}, nil
 	}
-	done, lookErr := g.lookBeforePush(context.WithoutCancel(ctx), p)
+	done, lookErr := g.lookAfterPush(context.WithoutCancel(ctx), p)
 	var moved *MovedError
 	switch {
 	case done:
@@ -57,9 +56,9 @@ func (g *Git) push(ctx context.Context, m mirror, p pushRequest) (PushOutcome, e
 	return PushOutcome{}, pushError(p, string(report), err)
 }
 
-// lookBeforePush reports whether the ref already is at the commit, and fails
-// with *MovedError if it is anywhere but where it is expected.
-func (g *Git) lookBeforePush(ctx context.Context, p pushRequest) (done bool, err error) {
+// lookAfterPush reports whether the ref is at the commit, and fails
+// with *MovedError if it is anywhere but there and where it was expected.
+func (g *Git) lookAfterPush(ctx context.Context, p pushRequest) (done bool, err error) {
 	found, err := g.remoteRef(ctx, p.remote, p.ref)
 	switch {
 	case err != nil:
@@ -72,15 +71,23 @@ func (g *Git) lookBeforePush(ctx context.Context, p pushRequest) (done bool, err
 	return false, nil
 }
 
-// pushError tells a refusal of the ref, which stands as it was, from a push
-// that did not come through. The report has one line for the ref, beginning
-// with "!" if it was refused (git-push(1), --porcelain).
-func pushError(p pushRequest, report string, err error) error {
-	var reason string
+// reportOf is what git's report says of the one ref: a flag, "=" where it was up to date
+// and "!" where it was refused, and words (git-push(1), --porcelain).
+func reportOf(report string) (flag, words string) {
 	for line := range strings.Lines(report) {
-		if fields := strings.SplitN(strings.TrimSpace(line), "\t", 3); len(fields) == 3 && fields[0] == "!" {
-			reason = fields[2]
+		if fields := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 3); len(fields) == 3 {
+			flag, words = fields[0], fields[2]
 		}
+	}
+	return flag, words
+}
+
+// pushError tells a refusal of the ref, which stands as it was, from a push
+// that did not come through.
+func pushError(p pushRequest, report string, err error) error {
+	flag, reason := reportOf(report)
+	if flag != "!" {
+		reason = ""
 	}
 	var failed *CommandError
 	if errors.As(err, &failed) && reason == "" && forbidden(failed.Words) {

@@ -48,28 +48,63 @@ func (q *quarantine) run(ctx context.Context, inv invocation) ([]byte, error) {
 	return q.g.run(ctx, inv)
 }
 
-// admit moves into the mirror what tip reaches and base, if there is one, does not, as one pack,
-// which the mirror has whole or not at all. ref then keeps it.
-//
-// The pack is first checked here by index-pack --strict, which is fsck --strict
-// on exactly these objects: it hashes each of them anew, checks form and links,
-// and what trees and .gitmodules say. It fails with *RefusedError.
+// admit moves into the mirror what tip reaches and base, if there is one, does not, and ref
+// keeps it from then on. It fails with *RefusedError.
 func (q *quarantine) admit(ctx context.Context, base, tip, ref string) error {
-	pack := q.file("admit.pack")
-	if err := q.writePack(ctx, base, tip, pack); err != nil {
+	pack, err := q.seal(ctx, base, tip)
+	if err != nil {
 		return err
 	}
-	if _, err := q.run(ctx, invocation{args: []string{"index-pack", "--strict", "--fsck-objects", pack}}); err != nil {
-		return strictError(tip, err)
-	}
-	file, err := os.Open(pack)
+	return q.release(ctx, pack, tip, ref)
+}
+
+// seal packs what tip reaches and base does not, here, and returns the pack's name. It is
+// checked by index-pack --strict, which is fsck --strict on exactly these objects: it hashes
+// each of them anew, checks form and links, and what trees and .gitmodules say. It fails
+// with *RefusedError.
+func (q *quarantine) seal(ctx context.Context, base, tip string) (pack string, err error) {
+	read, write, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("admit %s: %w", tip, err)
+		return "", fmt.Errorf("pack %s: %w", tip, err)
 	}
-	defer file.Close()
-	// No lock: both steps are atomic, and nothing ever prunes a mirror (gc.auto=0),
-	// so a slow fetch does not hold up a landing.
-	if _, err := q.g.run(ctx, invocation{gitDir: q.mirror.dir, stdin: file, args: []string{"index-pack", "--stdin"}}); err != nil {
+	packed := make(chan error, 1)
+	go func() {
+		defer write.Close()
+		packed <- q.writePack(ctx, base, tip, write)
+	}()
+	out, err := q.run(ctx, invocation{args: []string{"index-pack", "--stdin", "--strict", "--fsck-objects"}, stdin: read})
+	read.Close() // frees a writer that waits
+	if failed := <-packed; failed != nil && !isFsckError(err) {
+		return "", errors.Join(failed, err)
+	}
+	if err != nil {
+		return "", strictError(tip, err)
+	}
+	name, found := strings.CutPrefix(strings.TrimSpace(string(out)), "pack\t")
+	if !found || checkID("pack", name) != nil {
+		return "", fmt.Errorf("check %s: git index-pack wrote %.200q", tip, out)
+	}
+	return name, nil
+}
+
+// release moves a sealed pack into the mirror, which has it whole or not at all: git knows
+// a pack by its index, which comes last. ref then keeps tip.
+//
+// No lock: both steps are atomic, and nothing ever prunes a mirror (gc.auto=0), so a slow
+// fetch does not hold up a landing.
+func (q *quarantine) release(ctx context.Context, pack, tip, ref string) error {
+	from, to := q.file("objects/pack"), filepath.Join(q.mirror.objects(), "pack")
+	for _, ending := range []string{".pack", ".idx"} {
+		name := "pack-" + pack + ending
+		err := makeLast(filepath.Join(from, name))
+		if err == nil {
+			err = os.Rename(filepath.Join(from, name), filepath.Join(to, name)) // over the same bytes, if they are there
+		}
+		if err != nil {
+			return fmt.Errorf("admit %s: %w", tip, err)
+		}
+	}
+	if err := makeLast(to); err != nil {
 		return fmt.Errorf("admit %s: %w", tip, err)
 	}
 	return q.g.keep(ctx, q.mirror, ref, tip)
@@ -77,28 +112,25 @@ func (q *quarantine) admit(ctx context.Context, base, tip, ref string) error {
 
 // strictError tells objects that git finds dangerous from a check that could not be made.
 func strictError(tip string, err error) error {
-	var failed *CommandError
-	if errors.As(err, &failed) && strings.Contains(failed.Words, "fsck error") {
+	if failed := (*CommandError)(nil); isFsckError(err) && errors.As(err, &failed) {
 		return &RefusedError{Problems: []Problem{{Rule: "26", Why: "git's own check finds: " + failed.Words}}}
 	}
 	return fmt.Errorf("check %s: %w", tip, err)
 }
 
-func (q *quarantine) writePack(ctx context.Context, base, tip, path string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("pack %s: %w", tip, err)
-	}
+func isFsckError(err error) bool {
+	failed := (*CommandError)(nil)
+	return errors.As(err, &failed) && strings.Contains(failed.Words, "fsck error")
+}
+
+func (q *quarantine) writePack(ctx context.Context, base, tip string, to *os.File) error {
 	wanted := tip + "\n"
 	if base != "" {
 		wanted += "^" + base + "\n"
 	}
-	_, err = q.run(ctx, invocation{
-		args: []string{"pack-objects", "--quiet", "--revs", "--stdout"}, stdin: bytes.NewBufferString(wanted), stdout: file,
+	_, err := q.run(ctx, invocation{
+		args: []string{"pack-objects", "--quiet", "--revs", "--stdout"}, stdin: strings.NewReader(wanted), stdout: to,
 	})
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
 	if err != nil {
 		return fmt.Errorf("pack %s: %w", tip, err)
 	}

@@ -50,10 +50,8 @@ func (g *Git) Rebase(ctx context.Context, req RebaseRequest) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	for id, kind := range map[string]string{req.From: "commit", req.Build.Base: "commit", req.Tree: "tree"} {
-		if err := g.requireObject(ctx, m, kind, id); err != nil {
-			return Result{}, err
-		}
+	if err := g.require(ctx, m, object{"commit", req.From}, object{"commit", req.Build.Base}, object{"tree", req.Tree}); err != nil {
+		return Result{}, err
 	}
 	base, err := g.listTree(ctx, m, req.Build.Base)
 	if err != nil {

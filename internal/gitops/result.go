@@ -33,10 +33,8 @@ func (g *Git) ResultCommit(ctx context.Context, r ResultRequest) (string, error)
 	if err == nil && strings.TrimSpace(kept) == want.id() {
 		return want.id(), nil
 	}
-	for kind, id := range map[string]string{"commit": r.Base, "tree": r.Tree} {
-		if err := g.requireObject(ctx, m, kind, id); err != nil {
-			return "", err
-		}
+	if err := g.require(ctx, m, object{"commit", r.Base}, object{"tree", r.Tree}); err != nil {
+		return "", err
 	}
 	q, err := g.newQuarantine(ctx, m)
 	if err != nil {

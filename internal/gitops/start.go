@@ -145,7 +145,7 @@ func (b *build) fromStart(ctx context.Context) (Changes, error) {
 	if b.req.Start == "" {
 		return b.req.Changes, nil
 	}
-	if err := b.g.requireObject(ctx, b.q.mirror, "commit", b.req.Start); err != nil {
+	if err := b.g.require(ctx, b.q.mirror, object{"commit", b.req.Start}); err != nil {
 		return nil, err
 	}
 	list, err := b.q.differences(ctx, b.req.Base, b.req.Start)

@@ -14,7 +14,7 @@ import (
 const noObject = "0000000000000000000000000000000000000000"
 
 // writeTree makes the tree of base with the manifest's changes in a private
-// index. The index is compared with the whole of what is wanted before it
+// index. The index is compared with the whole of what is wanted while it
 // becomes a tree: git leaves out a path that it dislikes and still exits 0.
 func (q *quarantine) writeTree(ctx context.Context, base string, manifest []task.PathChange, wanted map[string]BaseEntry) (string, error) {
 	env := []string{"GIT_INDEX_FILE=" + q.file("index")}
@@ -25,15 +25,19 @@ func (q *quarantine) writeTree(ctx context.Context, base string, manifest []task
 	if err != nil {
 		return "", fmt.Errorf("put the changes into the index: %w", err)
 	}
-	if err := q.compareIndex(ctx, env, manifest, wanted); err != nil {
-		return "", err
-	}
-	out, err := q.run(ctx, invocation{args: []string{"write-tree"}, env: env})
-	if err != nil {
-		return "", fmt.Errorf("write the tree: %w", err)
-	}
-	tree := string(bytes.TrimSpace(out))
-	return tree, checkID("written tree", tree)
+	var tree string
+	err = atOnce(
+		func() error { return q.compareIndex(ctx, env, manifest, wanted) },
+		func() error {
+			out, err := q.run(ctx, invocation{args: []string{"write-tree"}, env: env})
+			if err != nil {
+				return fmt.Errorf("write the tree: %w", err)
+			}
+			tree = string(bytes.TrimSpace(out))
+			return checkID("written tree", tree)
+		},
+	)
+	return tree, err
 }
 
 // indexInfo writes deletions first, so that a directory can take the place of a file.
@@ -90,12 +94,13 @@ func (q *quarantine) compareIndex(ctx context.Context, env []string, manifest []
 	return nil
 }
 
-// admitTree moves the tree into the mirror inside a commit that exists only to
-// keep it and its base from being collected. That commit is never pushed.
-func (q *quarantine) admitTree(ctx context.Context, req BuildRequest, tree string) error {
-	keeper, err := q.writeCommit(ctx, q.g.keeper(req.Base, tree))
+// sealTree seals the tree inside a commit that exists only to keep it and its base from
+// being collected. That commit is never pushed.
+func (q *quarantine) sealTree(ctx context.Context, base, tree string) (keeper, pack string, err error) {
+	keeper, err = q.writeCommit(ctx, q.g.keeper(base, tree))
 	if err != nil {
-		return err
+		return "", "", err
 	}
-	return q.admit(ctx, req.Base, keeper, treeRef(req.Task, req.Revision))
+	pack, err = q.seal(ctx, base, keeper)
+	return keeper, pack, err
 }
