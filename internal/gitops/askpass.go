@@ -19,11 +19,13 @@ import (
 // start for each question; a file would outlive a killed process.
 const askpassScript = `#!/bin/sh
 case "$1" in
-Username*) printf '%s\n' x-access-token ;;
 Password*) IFS= read -r secret <&3 && printf '%s\n' "$secret" ;;
 *) exit 1 ;;
 esac
 `
+
+// askpassUser is the name that goes with an installation's token; with a person's, any will do.
+const askpassUser = "x-access-token"
 
 // writeAskpass writes the script unless it already stands there unchanged. It
 // is put in place by a rename, so that a process that runs it now is not disturbed.

@@ -1,8 +1,8 @@
 package gitops
 
 import (
-	"cmp"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -50,7 +51,11 @@ func (g *Git) BuildTree(ctx context.Context, req BuildRequest) (Result, error) {
 		return Result{}, err
 	}
 	defer b.q.drop(ctx)
-	ids, err := b.receive(ctx)
+	var ids []string
+	err = forge.AtOnce(
+		func() (err error) { ids, err = b.receive(ctx); return err },
+		func() error { return b.q.readBase(ctx, req.Base) },
+	)
 	if err != nil {
 		return Result{}, err
 	}
@@ -64,13 +69,13 @@ func (g *Git) BuildTree(ctx context.Context, req BuildRequest) (Result, error) {
 	if len(b.manifest) == 0 {
 		return Result{}, ErrNoChange
 	}
-	tree, err := b.q.writeTree(ctx, req.Base, b.manifest, b.wanted)
+	tree, err := b.q.writeTree(ctx, b.manifest, b.wanted)
 	if err != nil {
 		return Result{}, err
 	}
 	var result Result
 	var keeper, pack string
-	err = atOnce(
+	err = forge.AtOnce(
 		func() (err error) { result, err = b.describe(ctx, tree); return err },
 		func() (err error) { keeper, pack, err = b.q.sealTree(ctx, req.Base, tree); return err },
 	)
@@ -78,14 +83,6 @@ func (g *Git) BuildTree(ctx context.Context, req BuildRequest) (Result, error) {
 		return Result{}, err
 	}
 	return result, b.q.release(ctx, pack, keeper, treeRef(req.Task, req.Revision))
-}
-
-// atOnce does both at the same time. The first one's error comes first.
-func atOnce(first, second func() error) error {
-	failed := make(chan error, 1)
-	go func() { failed <- second() }()
-	err := first()
-	return cmp.Or(err, <-failed)
 }
 
 func (g *Git) newBuild(ctx context.Context, req BuildRequest) (*build, error) {

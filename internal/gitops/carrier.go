@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,11 +84,15 @@ func (g *Git) Carrier(ctx context.Context, req CarrierRequest) (commit string, e
 // carrierCommit stores the commit c of the base's tree and the patch, by one git
 // fast-import: no name in it is anybody else's. PublishProposal proves what its tree has.
 func (q *quarantine) carrierCommit(ctx context.Context, req CarrierRequest, c commitText) (string, error) {
-	base, err := q.treeOf(ctx, req.Base)
-	if err != nil {
-		return "", err
+	var begin string
+	if c.merges != "" { // the commit that it follows lies on another base
+		base, err := q.treeOf(ctx, req.Base)
+		if err != nil {
+			return "", err
+		}
+		begin = fmt.Sprintf("M 040000 %s \"\"\n", base)
 	}
-	c.tree = base
+	c.tree = emptyTree
 	if err := c.check(); err != nil {
 		return "", err
 	}
@@ -98,10 +103,10 @@ func (q *quarantine) carrierCommit(ctx context.Context, req CarrierRequest, c co
 	if c.merges != "" {
 		fmt.Fprintf(&script, "merge %s\n", c.merges)
 	}
-	fmt.Fprintf(&script, "M 040000 %s \"\"\nM %s :1 %s\nls \"\"\n\ndone\n", base, modeRegular, task.ProposalPath(req.Task))
+	fmt.Fprintf(&script, "%sM %s :1 %s\nls \"\"\n\ndone\n", begin, modeRegular, task.ProposalPath(req.Task))
 	out, err := q.run(ctx, invocation{args: []string{"fast-import", "--quiet", "--done"}, stdin: &script})
 	if err != nil {
-		return "", err
+		return "", cmp.Or(q.g.require(ctx, q.mirror, object{"commit", req.Base}), err)
 	}
 	head, _, _ := strings.Cut(string(out), "\t") // "040000 tree ID\t"
 	tree, found := strings.CutPrefix(head, "040000 tree ")

@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"bufio"
+	"bytes"
 	"compress/zlib"
 	"crypto/sha1"
 	"encoding/binary"
@@ -42,8 +43,8 @@ func packHeader(objects uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), objects)
 }
 
-// add writes one object. It is called once for each.
-func (p *packWriter) add(kind string, content []byte) error {
+// objectHeader is what stands before the compressed content of an object.
+func objectHeader(kind string, content []byte) []byte {
 	number := map[string]byte{"commit": 1, "tree": 2, "blob": 3}[kind]
 	size := uint64(len(content))
 	head := []byte{number<<4 | byte(size&15)}
@@ -51,7 +52,24 @@ func (p *packWriter) add(kind string, content []byte) error {
 		head[len(head)-1] |= 0x80
 		head = append(head, byte(size&0x7f))
 	}
-	if _, err := p.out.Write(head); err != nil {
+	return head
+}
+
+// singlePack is the pack of one object.
+func singlePack(kind string, content []byte) []byte {
+	var pack bytes.Buffer
+	pack.Write(packHeader(1))
+	pack.Write(objectHeader(kind, content))
+	zip := zlib.NewWriter(&pack)
+	_, _ = zip.Write(content) // memory takes all of it
+	_ = zip.Close()
+	sum := sha1.Sum(pack.Bytes())
+	return append(pack.Bytes(), sum[:]...)
+}
+
+// add writes one object. It is called once for each.
+func (p *packWriter) add(kind string, content []byte) error {
+	if _, err := p.out.Write(objectHeader(kind, content)); err != nil {
 		return fmt.Errorf("take the clone's objects over: %w", err)
 	}
 	p.zip.Reset(p.out)

@@ -1,6 +1,8 @@
 package gitops
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -58,6 +60,25 @@ func (c commitText) check() error {
 		return errors.New("the commit's date is before 1970")
 	}
 	return nil
+}
+
+// keepCommit makes the commit of objects that the mirror has, and ref keeps it there. It fails with ErrObjectMissing if
+// it has them not.
+func (g *Git) keepCommit(ctx context.Context, m mirror, c commitText, ref string) (string, error) {
+	if err := c.check(); err != nil {
+		return "", err
+	}
+	q, err := g.newQuarantine(ctx, m)
+	if err != nil {
+		return "", err
+	}
+	defer q.drop(ctx)
+	id := c.id()
+	pack, err := q.index(ctx, id, bytes.NewReader(singlePack("commit", []byte(c.String()))))
+	if err != nil {
+		return "", cmp.Or(g.require(ctx, m, object{"commit", c.parent}, object{"tree", c.tree}), err)
+	}
+	return id, q.release(ctx, pack, id, ref)
 }
 
 // writeCommit stores the commit: exactly the text that was meant, whose id it must have,

@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,14 +30,14 @@ func (g *Git) FirstFile(ctx context.Context, repo forge.RepositoryRef, commit st
 	if err != nil {
 		return "", nil, err
 	}
-	if err := g.require(ctx, m, object{"commit", commit}); err != nil {
+	if err := checkID("commit", commit); err != nil {
 		return "", nil, err
 	}
 	out, err := g.run(ctx, invocation{gitDir: m.dir, args: append([]string{
-		"ls-tree", "-l", "-z", "--full-tree", "--end-of-options", commit, "--",
+		"ls-tree", "-l", "-z", "--full-tree", "--end-of-options", commit + "^{commit}", "--",
 	}, paths...), env: []string{"GIT_LITERAL_PATHSPECS=1"}})
 	if err != nil {
-		return "", nil, fmt.Errorf("look for %q in %s: %w", paths, commit, err)
+		return "", nil, cmp.Or(g.require(ctx, m, object{"commit", commit}), fmt.Errorf("look for %q in %s: %w", paths, commit, err))
 	}
 	entry, err := firstRegular(string(out), paths, limit)
 	if err != nil {

@@ -13,43 +13,44 @@ import (
 // HoldsBase reports whether the mirror keeps the commit as a base that came from the forge.
 func (g *Git) HoldsBase(ctx context.Context, repo forge.RepositoryRef, commit string) (bool, error) {
 	kept, err := g.keptAt(ctx, repo, baseRefs+commit)
-	return kept != nil, err
+	return kept != "" && kept == commit, err
 }
 
 // HoldsResult reports whether it keeps the proposal's tree, on its base.
 func (g *Git) HoldsResult(ctx context.Context, r ResultRequest) (bool, error) {
+	keeper := g.keeper(r.Base, r.Tree).id()
 	kept, err := g.keptAt(ctx, r.Repository, treeRef(r.Task, r.Revision))
-	return len(kept) == 3 && kept[1] == r.Tree && kept[2] == r.Base, err
+	return kept == keeper, err
 }
 
 // HoldsCarrier reports whether it keeps the commit as the carrier of that revision.
 func (g *Git) HoldsCarrier(ctx context.Context, repo forge.RepositoryRef, id task.ID, revision int, commit string) (bool, error) {
 	kept, err := g.keptAt(ctx, repo, carrierRef(id, revision))
-	return len(kept) > 0 && kept[0] == commit, err
+	return kept != "" && kept == commit, err
 }
 
-// keptAt is the commit that a ref of ours keeps, its tree and its parents; nil if there is
-// none. It makes no mirror.
-func (g *Git) keptAt(ctx context.Context, repo forge.RepositoryRef, ref string) ([]string, error) {
+// keptAt is the commit that a ref of ours keeps; empty if there is none. It makes no mirror.
+func (g *Git) keptAt(ctx context.Context, repo forge.RepositoryRef, ref string) (string, error) {
 	m, err := g.presentMirror(repo)
 	if errors.Is(err, ErrObjectMissing) {
-		return nil, nil
+		return "", nil
 	}
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	out, err := g.output(ctx, invocation{gitDir: m.dir, args: []string{
-		"for-each-ref", "--format=%(refname) %(objectname) %(tree) %(parent)", ref,
-	}})
+	if id := m.looseRef(ref); id != "" || m.allLoose() {
+		return id, nil
+	}
+	out, err := g.output(ctx, invocation{gitDir: m.dir, args: []string{"for-each-ref", "--format=%(refname) %(objectname)", ref}})
 	if err != nil {
-		return nil, fmt.Errorf("look for %s in the mirror of %s: %w", ref, m.key, err)
+		return "", fmt.Errorf("look for %s in the mirror of %s: %w", ref, m.key, err)
 	}
 	for line := range strings.Lines(out) { // the ref, or those below it
-		if fields := strings.Fields(line); len(fields) > 2 && fields[0] == ref {
-			return fields[1:], nil
+		if id, found := strings.CutPrefix(strings.TrimSuffix(line, "\n"), ref+" "); found {
+			return id, nil
 		}
 	}
-	return nil, nil
+	return "", nil
 }
 
 // FetchBase brings a commit that was on the branch once, and that the proposal of the task

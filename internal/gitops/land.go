@@ -29,25 +29,17 @@ func (g *Git) Commit(ctx context.Context, grant approval.Grant) (commit string, 
 		At: grant.Date(), Message: grant.Message(),
 	}.text(), landingRefs+grant.ApprovalID()
 	kept, err := g.keptAt(ctx, grant.Repository(), ref)
-	if err == nil && kept != nil && text.check() == nil && kept[0] == text.id() {
+	if err == nil && text.check() == nil && kept == text.id() {
 		return text.id(), nil // made before
 	}
 	m, err := g.openMirror(ctx, grant.Repository())
 	if err != nil {
 		return "", err
 	}
-	if err := g.require(ctx, m, object{"commit", grant.Base()}, object{"tree", grant.Tree()}); err != nil {
-		return "", err
-	}
-	q, err := g.newQuarantine(ctx, m)
-	if err != nil {
-		return "", err
-	}
-	defer q.drop(ctx)
-	if commit, err = q.writeCommit(ctx, text); err != nil {
+	if commit, err = g.keepCommit(ctx, m, text, ref); err != nil {
 		return "", fmt.Errorf("commit for approval %s: %w", grant.ApprovalID(), err)
 	}
-	return commit, q.admit(ctx, grant.Base(), commit, ref)
+	return commit, nil
 }
 
 // CommitAgain makes a commit again that an approval made on another server, to be kept there:
@@ -61,20 +53,15 @@ func (g *Git) CommitAgain(ctx context.Context, repo forge.RepositoryRef, approva
 	if err != nil {
 		return err
 	}
-	q, err := g.newQuarantine(ctx, m)
-	if err != nil {
-		return err
-	}
-	defer q.drop(ctx)
 	l.Committer = g.opts.Committer
-	commit, err := q.writeCommit(ctx, l.text())
-	if err == nil && commit != want {
-		err = fmt.Errorf("it is %s now and was %.80q", commit, want)
+	text := l.text()
+	if id := text.id(); id != want {
+		return fmt.Errorf("make the commit of approval %s again: it is %s now and was %.80q", approvalID, id, want)
 	}
-	if err != nil {
+	if _, err := g.keepCommit(ctx, m, text, landingRefs+approvalID); err != nil {
 		return fmt.Errorf("make the commit of approval %s again: %w", approvalID, err)
 	}
-	return q.admit(ctx, l.Parent, commit, landingRefs+approvalID)
+	return nil
 }
 
 // Land pushes the commit that the grant permits to the ref that the grant names,

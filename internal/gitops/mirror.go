@@ -179,11 +179,32 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, branch string) (commit s
 	if err != nil {
 		return "", fetchError(remote, branch, err)
 	}
-	commit, err = g.output(ctx, invocation{gitDir: m.dir, args: []string{"rev-parse", "--verify", "--quiet", "--end-of-options", local + "^{commit}"}})
-	if err != nil {
-		return "", fmt.Errorf("read the fetched commit of %s: %w", branch, err)
+	if commit = m.looseRef(local); commit == "" {
+		commit, err = g.output(ctx, invocation{gitDir: m.dir, args: []string{"rev-parse", "--verify", "--quiet", "--end-of-options", local + "^{commit}"}})
+		if err != nil {
+			return "", fmt.Errorf("read the fetched commit of %s: %w", branch, err)
+		}
 	}
 	return commit, g.keep(ctx, m, baseRefs+commit, commit)
+}
+
+// allLoose reports whether every ref has a file of its own: nothing ever packed any.
+func (m mirror) allLoose() bool {
+	_, err := os.Lstat(filepath.Join(m.dir, "packed-refs"))
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// looseRef is what the ref's own file says, which is what git goes by; empty where it has none, and git has to be asked.
+func (m mirror) looseRef(ref string) string {
+	if strings.Contains(ref, "..") { // git allows it in no ref
+		return ""
+	}
+	text, err := os.ReadFile(filepath.Join(m.dir, ref))
+	id := strings.TrimSuffix(string(text), "\n")
+	if err != nil || checkID("ref", id) != nil {
+		return ""
+	}
+	return id
 }
 
 func fetchError(remote Remote, branch string, err error) error {
@@ -203,6 +224,9 @@ func fetchError(remote Remote, branch string, err error) error {
 
 // keep points a ref of ours at an object, so that it stays.
 func (g *Git) keep(ctx context.Context, m mirror, ref, id string) error {
+	if m.looseRef(ref) == id {
+		return nil
+	}
 	_, err := g.run(ctx, invocation{gitDir: m.dir, args: []string{"update-ref", "--no-deref", "--end-of-options", ref, id}})
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", id, err)

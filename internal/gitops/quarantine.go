@@ -72,11 +72,16 @@ func (q *quarantine) seal(ctx context.Context, base, tip string) (pack string, e
 		defer write.Close()
 		packed <- q.writePack(ctx, base, tip, write)
 	}()
-	out, err := q.run(ctx, invocation{args: []string{"index-pack", "--stdin", "--strict", "--fsck-objects"}, stdin: read})
+	pack, err = q.index(ctx, tip, read)
 	read.Close() // frees a writer that waits
-	if failed := <-packed; failed != nil && !isFsckError(err) {
+	if failed := <-packed; failed != nil && !isRefused(err) {
 		return "", errors.Join(failed, err)
 	}
+	return pack, err
+}
+
+func (q *quarantine) index(ctx context.Context, tip string, pack io.Reader) (name string, err error) {
+	out, err := q.run(ctx, invocation{args: []string{"index-pack", "--stdin", "--strict", "--fsck-objects"}, stdin: pack})
 	if err != nil {
 		return "", strictError(tip, err)
 	}
@@ -112,15 +117,16 @@ func (q *quarantine) release(ctx context.Context, pack, tip, ref string) error {
 
 // strictError tells objects that git finds dangerous from a check that could not be made.
 func strictError(tip string, err error) error {
-	if failed := (*CommandError)(nil); isFsckError(err) && errors.As(err, &failed) {
+	failed := (*CommandError)(nil)
+	if errors.As(err, &failed) && strings.Contains(failed.Words, "fsck error") {
 		return &RefusedError{Problems: []Problem{{Rule: "26", Why: "git's own check finds: " + failed.Words}}}
 	}
 	return fmt.Errorf("check %s: %w", tip, err)
 }
 
-func isFsckError(err error) bool {
-	failed := (*CommandError)(nil)
-	return errors.As(err, &failed) && strings.Contains(failed.Words, "fsck error")
+func isRefused(err error) bool {
+	refused := (*RefusedError)(nil)
+	return errors.As(err, &refused)
 }
 
 func (q *quarantine) writePack(ctx context.Context, base, tip string, to *os.File) error {

@@ -21,7 +21,7 @@ func (g *Git) networkConfig(remote *Remote) ([]string, error) {
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" || u.Host == "" {
 		return nil, fmt.Errorf("git URL of %s must be scheme, host and path only", remote.Repository.Key())
 	}
-	var config []string
+	config := []string{"credential.username=" + askpassUser} // which spares one question
 	switch {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && (slices.Contains(g.opts.AllowHTTPHosts, u.Host) || slices.Contains(g.opts.AllowHTTPHosts, u.Hostname())):

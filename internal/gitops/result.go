@@ -33,19 +33,7 @@ func (g *Git) ResultCommit(ctx context.Context, r ResultRequest) (string, error)
 	if err == nil && strings.TrimSpace(kept) == want.id() {
 		return want.id(), nil
 	}
-	if err := g.require(ctx, m, object{"commit", r.Base}, object{"tree", r.Tree}); err != nil {
-		return "", err
-	}
-	q, err := g.newQuarantine(ctx, m)
-	if err != nil {
-		return "", err
-	}
-	defer q.drop(ctx)
-	commit, err := q.writeCommit(ctx, want)
-	if err != nil {
-		return "", err
-	}
-	return commit, q.admit(ctx, r.Base, commit, ref)
+	return g.keepCommit(ctx, m, want, ref)
 }
 
 // keeper is the commit that keeps a result tree and its base from being collected.

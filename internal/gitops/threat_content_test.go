@@ -113,7 +113,10 @@ func TestThreat26NothingOfARepositoryRuns(t *testing.T) {
 	if _, err := b.patch(t.Context(), base); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.writeTree(t.Context(), base, nil, baseMap(t, g, m, base)); err != nil {
+	if err := q.readBase(t.Context(), base); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.writeTree(t.Context(), nil, baseMap(t, g, m, base)); err != nil {
 		t.Fatal(err)
 	}
 	other := hostGit(t, "100644 blob "+entryOf(t, g, m, base, "a.c").Blob+"\ta.c\n", "-C", m.dir, "mktree")

@@ -116,7 +116,10 @@ func writeUnchecked(t *testing.T, g *Git, base, name string) error {
 		received: map[string]*receivedFile{name: {mode: modeRegular, mark: 1}},
 	}
 	b.plan([]string{"", entries[0].Blob})
-	_, err = q.writeTree(t.Context(), base, b.manifest, b.wanted)
+	if err := q.readBase(t.Context(), base); err != nil {
+		t.Fatal(err)
+	}
+	_, err = q.writeTree(t.Context(), b.manifest, b.wanted)
 	return err
 }
 

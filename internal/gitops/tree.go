@@ -8,25 +8,33 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
 const noObject = "0000000000000000000000000000000000000000"
 
-// writeTree makes the tree of base with the manifest's changes in a private
+// readBase fills the private index of writeTree.
+func (q *quarantine) readBase(ctx context.Context, base string) error {
+	if _, err := q.run(ctx, invocation{args: []string{"read-tree", base}, env: []string{q.indexFile()}}); err != nil {
+		return fmt.Errorf("read the base tree: %w", err)
+	}
+	return nil
+}
+
+func (q *quarantine) indexFile() string { return "GIT_INDEX_FILE=" + q.file("index") }
+
+// writeTree makes the tree of the base that was read with the manifest's changes in a private
 // index. The index is compared with the whole of what is wanted while it
 // becomes a tree: git leaves out a path that it dislikes and still exits 0.
-func (q *quarantine) writeTree(ctx context.Context, base string, manifest []task.PathChange, wanted map[string]BaseEntry) (string, error) {
-	env := []string{"GIT_INDEX_FILE=" + q.file("index")}
-	if _, err := q.run(ctx, invocation{args: []string{"read-tree", base}, env: env}); err != nil {
-		return "", fmt.Errorf("read the base tree: %w", err)
-	}
+func (q *quarantine) writeTree(ctx context.Context, manifest []task.PathChange, wanted map[string]BaseEntry) (string, error) {
+	env := []string{q.indexFile()}
 	_, err := q.run(ctx, invocation{args: []string{"update-index", "-z", "--index-info"}, env: env, stdin: indexInfo(manifest)})
 	if err != nil {
 		return "", fmt.Errorf("put the changes into the index: %w", err)
 	}
 	var tree string
-	err = atOnce(
+	err = forge.AtOnce(
 		func() error { return q.compareIndex(ctx, env, manifest, wanted) },
 		func() error {
 			out, err := q.run(ctx, invocation{args: []string{"write-tree"}, env: env})
