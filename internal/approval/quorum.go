@@ -56,16 +56,21 @@ func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose p
 	l.facts.Checks = policy.CheckedOf(examinations, p.Digest)
 	l.judges = policy.JudgedOf(examinations, p.Digest, l.rules.Environments[t.Environment].Judges)
 	l.judges.Landed = purpose == policy.ToDeploy
-	if l.facts.PullRequest, err = g.Forge.PullRequest(ctx, t.Repository, t.PullRequest); err != nil {
-		return l, fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
-	}
-	if l.facts.Others, err = g.Forge.Reviews(ctx, t.Repository, t.PullRequest); err != nil {
-		return l, fmt.Errorf("read the reviews of pull request %d: %w", t.PullRequest, err)
-	}
-	if l.facts.HeadChanges, err = g.Rewrites(ctx, t); err != nil {
-		return l, err
-	}
-	return l, nil
+	err = forge.AtOnce(func() (err error) {
+		if l.facts.PullRequest, err = g.Forge.PullRequest(ctx, t.Repository, t.PullRequest); err != nil {
+			return fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
+		}
+		return nil
+	}, func() (err error) {
+		if l.facts.Others, err = g.Forge.Reviews(ctx, t.Repository, t.PullRequest); err != nil {
+			return fmt.Errorf("read the reviews of pull request %d: %w", t.PullRequest, err)
+		}
+		return nil
+	}, func() (err error) {
+		l.facts.HeadChanges, err = g.Rewrites(ctx, t)
+		return err
+	})
+	return l, err
 }
 
 // approval reads one review and what the forge lets its author do.
@@ -74,14 +79,20 @@ func (g *Gate) approval(ctx context.Context, l look, reviewID string) (policy.Ap
 	if err != nil {
 		return policy.Approval{}, fmt.Errorf("read review %s: %w", reviewID, err)
 	}
-	access, err := g.Forge.AccessOf(ctx, l.t.Repository, review.Author)
+	access, err := g.access(ctx, l, review.Author)
+	return policy.Approval{Review: review, Access: access}, err
+}
+
+// access is what the forge lets somebody do who reviewed.
+func (g *Gate) access(ctx context.Context, l look, who forge.User) (forge.Access, error) {
+	access, err := g.Forge.AccessOf(ctx, l.t.Repository, who)
 	switch {
 	case errors.Is(err, forge.ErrNotFound):
-		access = forge.AccessNone
+		return forge.AccessNone, nil
 	case err != nil:
-		return policy.Approval{}, fmt.Errorf("read what %s may do: %w", review.Author.Login, err)
+		return forge.AccessNone, fmt.Errorf("read what %s may do: %w", who.Login, err)
 	}
-	return policy.Approval{Review: review, Access: access}, nil
+	return access, nil
 }
 
 // assessment is what the gate says about a review and those that count with it.
@@ -200,7 +211,16 @@ func (g *Gate) reread(ctx context.Context, l look, r Record) (policy.QuorumFacts
 }
 
 func (g *Gate) sameReview(ctx context.Context, l look, pinned Reviewed) (policy.Approval, error) {
-	a, err := g.approval(ctx, l, pinned.ID)
+	var a policy.Approval
+	err := forge.AtOnce(func() (err error) {
+		if a.Review, err = g.Forge.Review(ctx, l.t.Repository, l.t.PullRequest, pinned.ID); err != nil {
+			return fmt.Errorf("read review %s: %w", pinned.ID, err)
+		}
+		return nil
+	}, func() (err error) {
+		a.Access, err = g.access(ctx, l, pinned.Author)
+		return err
+	})
 	if err != nil {
 		return a, err
 	}

@@ -108,10 +108,11 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) (forge.PullRequest
 	case pr.Base.Branch != p.BaseBranch:
 		return pr, ended(task.Superseded, voidByBase)
 	}
-	if err := e.neverClosed(ctx, &w.t); err != nil {
-		return pr, err
-	}
-	rewrites, err := e.Gate.Rewrites(ctx, w.t)
+	var rewrites []forge.HeadChange
+	err = forge.AtOnce(
+		func() error { return e.neverClosed(ctx, &w.t) },
+		func() (err error) { rewrites, err = e.Gate.Rewrites(ctx, w.t); return err },
+	)
 	if err != nil {
 		return pr, err
 	}
@@ -286,11 +287,16 @@ func (e *Engine) redeem(ctx context.Context, w *work) error {
 	if err := e.stopped(ctx, &w.t); err != nil {
 		return err
 	}
-	if err := e.neverClosed(ctx, &w.t); err != nil {
+	var refused error
+	err := forge.AtOnce(
+		func() error { return e.neverClosed(ctx, &w.t) },
+		func() error { _, refused = e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand); return nil },
+	)
+	if err != nil {
 		return err
 	}
-	if _, err := e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand); err != nil {
-		return e.approvalFell(ctx, w, err)
+	if refused != nil {
+		return e.approvalFell(ctx, w, refused)
 	}
 	return e.beginLanding(ctx, w)
 }

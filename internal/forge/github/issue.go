@@ -95,13 +95,13 @@ func (a *Adapter) LabelEvents(ctx context.Context, ref forge.RepositoryRef, numb
 
 // issueEvents returns the events of one kind of an issue or pull request, oldest first.
 func (a *Adapter) issueEvents(ctx context.Context, ref forge.RepositoryRef, number int, kind string) ([]*gh.IssueEvent, error) {
-	client, err := a.reader(ctx, ref, opReadIssueEvents)
-	if err != nil {
-		return nil, err
-	}
 	doing := fmt.Sprintf("read the events of %s#%d", ref.FullName(), number)
-	events, err := pages(doing, func(page gh.ListOptions) ([]*gh.IssueEvent, *gh.Response, error) {
-		return client.Issues.ListIssueEvents(ctx, ref.Owner, ref.Name, number, &page)
+	var events []*gh.IssueEvent
+	err := a.read(ctx, ref, opReadIssueEvents, func(client *gh.Client) (err error) {
+		events, err = pages(doing, func(page gh.ListOptions) ([]*gh.IssueEvent, *gh.Response, error) {
+			return client.Issues.ListIssueEvents(ctx, ref.Owner, ref.Name, number, &page)
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -42,6 +42,18 @@ func (a *Adapter) reader(ctx context.Context, ref forge.RepositoryRef, op operat
 	return client, nil
 }
 
+// read does so while read asks: what it was told counts only if the name still belongs to ref.
+func (a *Adapter) read(ctx context.Context, ref forge.RepositoryRef, op operation, read func(*gh.Client) error) error {
+	client, err := a.rest(ref, op)
+	if err != nil {
+		return err
+	}
+	return forge.AtOnce(
+		func() error { _, err := fetchRepository(ctx, client, ref); return err },
+		func() error { return read(client) },
+	)
+}
+
 func fetchRepository(ctx context.Context, client *gh.Client, ref forge.RepositoryRef) (*gh.Repository, error) {
 	found, _, err := client.Repositories.Get(ctx, ref.Owner, ref.Name)
 	if err != nil {
@@ -92,10 +104,18 @@ func (a *Adapter) AccessOf(ctx context.Context, ref forge.RepositoryRef, user fo
 	if err != nil || user.Subject.Host != forge.GitHub || id <= 0 {
 		return forge.AccessNone, fmt.Errorf("access of %s: not a GitHub user: %w", user.Subject, forge.ErrNotFound)
 	}
-	client, err := a.reader(ctx, ref, opReadAccess)
+	access := forge.AccessNone
+	err = a.read(ctx, ref, opReadAccess, func(client *gh.Client) (err error) {
+		access, err = accessOf(ctx, client, ref, id)
+		return err
+	})
 	if err != nil {
 		return forge.AccessNone, err
 	}
+	return access, nil
+}
+
+func accessOf(ctx context.Context, client *gh.Client, ref forge.RepositoryRef, id int64) (forge.Access, error) {
 	doing := fmt.Sprintf("read the access of user %d to %s", id, ref.FullName())
 	now, _, err := client.Users.GetByID(ctx, id)
 	if err != nil {

@@ -17,14 +17,16 @@ func (a *Adapter) Review(ctx context.Context, ref forge.RepositoryRef, number in
 	if err != nil {
 		return forge.Review{}, err
 	}
-	client, err := a.reader(ctx, ref, opReadReviews)
+	doing := fmt.Sprintf("read review %s of %s#%d", id, ref.FullName(), number)
+	var found *gh.PullRequestReview
+	err = a.read(ctx, ref, opReadReviews, func(client *gh.Client) (err error) {
+		if found, _, err = client.PullRequests.GetReview(ctx, ref.Owner, ref.Name, number, reviewID); err != nil {
+			return translate(doing, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return forge.Review{}, err
-	}
-	doing := fmt.Sprintf("read review %s of %s#%d", id, ref.FullName(), number)
-	found, _, err := client.PullRequests.GetReview(ctx, ref.Owner, ref.Name, number, reviewID)
-	if err != nil {
-		return forge.Review{}, translate(doing, err)
 	}
 	if found.GetID() != reviewID {
 		return forge.Review{}, fmt.Errorf("%s: GitHub answered about review %d: %w", doing, found.GetID(), forge.ErrNotFound)
@@ -36,13 +38,13 @@ func (a *Adapter) Review(ctx context.Context, ref forge.RepositoryRef, number in
 
 // Reviews implements [forge.Reviews].
 func (a *Adapter) Reviews(ctx context.Context, ref forge.RepositoryRef, number int) ([]forge.Review, error) {
-	client, err := a.reader(ctx, ref, opReadReviews)
-	if err != nil {
-		return nil, err
-	}
 	doing := fmt.Sprintf("read the reviews of %s#%d", ref.FullName(), number)
-	found, err := pages(doing, func(page gh.ListOptions) ([]*gh.PullRequestReview, *gh.Response, error) {
-		return client.PullRequests.ListReviews(ctx, ref.Owner, ref.Name, number, &page)
+	var found []*gh.PullRequestReview
+	err := a.read(ctx, ref, opReadReviews, func(client *gh.Client) (err error) {
+		found, err = pages(doing, func(page gh.ListOptions) ([]*gh.PullRequestReview, *gh.Response, error) {
+			return client.PullRequests.ListReviews(ctx, ref.Owner, ref.Name, number, &page)
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err
