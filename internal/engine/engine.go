@@ -150,6 +150,8 @@ type work struct {
 	// stored is t as the database has it. A step that fails halfway goes back to
 	// it, so that nothing it only meant to do is reported or saved.
 	stored task.Task
+	// carrier is that of the proposal that was just recorded, if it was made beside its pack.
+	carrier string
 }
 
 // Advance takes the task as far as it will go now. It is the handler of

@@ -26,11 +26,11 @@ func resultOf(p task.Proposal) gitops.ResultRequest {
 // bring has this node's mirror hold the proposal's base and result. Its base is fetched as
 // who may. It fails with gitops.ErrObjectMissing if they are nowhere to be had.
 func (e *Engine) bring(ctx context.Context, t *task.Task, who forge.User, p task.Proposal) error {
-	based, err := e.Git.HoldsBase(ctx, p.Repository, p.BaseCommit)
-	if err != nil {
-		return err
-	}
-	held, err := e.Git.HoldsResult(ctx, resultOf(p))
+	var based, held bool
+	err := forge.AtOnce(
+		func() (err error) { based, err = e.Git.HoldsBase(ctx, p.Repository, p.BaseCommit); return err },
+		func() (err error) { held, err = e.Git.HoldsResult(ctx, resultOf(p)); return err },
+	)
 	if err != nil || based && held {
 		return err
 	}

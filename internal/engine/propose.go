@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/audit"
+	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/manifest"
@@ -88,7 +90,15 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment,
 	if err != nil {
 		return task.Proposal{}, fmt.Errorf("collect the workspace: %w", err)
 	}
-	defer collection.Close() //nolint:errcheck // the helper is removed by its label if this fails
+	closed := make(chan struct{})
+	defer func() { <-closed }()
+	end := sync.OnceFunc(func() {
+		go func() {
+			defer close(closed)
+			_ = collection.Close() // what is left of it goes with the workspace
+		}()
+	})
+	defer end()
 	look, err := e.leaksOf(ctx, env.Name)
 	if err != nil {
 		return task.Proposal{}, err
@@ -98,6 +108,7 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment,
 		Changes: e.collected(collection), Watch: look.over, Limits: env.Proposal.Build(),
 		AllowSecrets: env.Proposal.SecretPatterns.Allows,
 	})
+	end()                                  // while the rest is done
 	if look.finish(); look.canary != nil { // whatever else is wrong with the change
 		return task.Proposal{}, e.changeTripped(ctx, w, env.Name, look.canary)
 	}
@@ -108,11 +119,11 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment,
 	if result.Tree == former.Tree {
 		return task.Proposal{}, ended(task.NoChange, "the agent changed nothing of what was proposed before")
 	}
-	return e.recordProposal(ctx, w, w.t.BaseCommit, result)
+	return e.recordProposal(ctx, w, w.t.BaseCommit, result, former)
 }
 
 // recordProposal stores what was made of a base as the revision's proposal.
-func (e *Engine) recordProposal(ctx context.Context, w *work, base string, result gitops.Result) (task.Proposal, error) {
+func (e *Engine) recordProposal(ctx context.Context, w *work, base string, result gitops.Result, former task.Proposal) (task.Proposal, error) {
 	p := task.Proposal{
 		Task: w.t.ID, Revision: w.t.Round(), Repository: w.t.Repository, BaseBranch: w.t.BaseBranch, BaseCommit: base,
 		Tree: result.Tree, Manifest: result.Manifest, Diff: result.Diff, Ignored: result.Ignored, Risks: result.Risks,
@@ -120,9 +131,20 @@ func (e *Engine) recordProposal(ctx context.Context, w *work, base string, resul
 		CreatedAt: e.Now().UTC().Truncate(time.Second),
 	}
 	p.Digest = p.ComputeDigest()
-	pack, err := e.Git.Export(ctx, resultOf(p))
+	var pack []byte
+	err := forge.AtOnce(func() (err error) {
+		if pack, err = e.Git.Export(ctx, resultOf(p)); err != nil {
+			return fmt.Errorf("pack the proposal: %w", err)
+		}
+		return nil
+	}, func() (err error) {
+		if p.Revision == 1 { // no former carrier has to be brought first
+			w.carrier, err = e.makeCarrier(ctx, w, p, former)
+		}
+		return err
+	})
 	if err != nil {
-		return task.Proposal{}, fmt.Errorf("pack the proposal: %w", err)
+		return task.Proposal{}, err
 	}
 	err = e.Store.InTx(ctx, func(tx Tx) error {
 		if err := tx.InsertProposal(ctx, p); err != nil {
@@ -197,12 +219,16 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal, former ta
 	if p.Carrier != "" {
 		return nil
 	}
-	if err := e.bringCarriers(ctx, w, former); err != nil {
-		return err
-	}
-	commit, err := e.Git.Carrier(ctx, carrierOf(w.t, *p, former))
-	if err != nil {
-		return fmt.Errorf("make the carrier commit: %w", err)
+	commit := w.carrier
+	if commit == "" {
+		if err := e.bringCarriers(ctx, w, former); err != nil {
+			return err
+		}
+		made, err := e.makeCarrier(ctx, w, *p, former)
+		if err != nil {
+			return err
+		}
+		commit = made
 	}
 	e.Failpoint(CarrierMade)
 	p.Carrier = commit
@@ -212,6 +238,14 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal, former ta
 		}
 		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalIntent, map[string]any{"carrier": commit, "digest": p.Digest})
 	})
+}
+
+func (e *Engine) makeCarrier(ctx context.Context, w *work, p, former task.Proposal) (string, error) {
+	commit, err := e.Git.Carrier(ctx, carrierOf(w.t, p, former))
+	if err != nil {
+		return "", fmt.Errorf("make the carrier commit: %w", err)
+	}
+	return commit, nil
 }
 
 // carrierOf says what a proposal's carrier is. All of it is recorded, so that it is the

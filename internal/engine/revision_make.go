@@ -122,7 +122,7 @@ func (e *Engine) rebaseOn(ctx context.Context, w *work, env manifest.Environment
 	if err != nil {
 		return task.Proposal{}, rebaseFailed(err, look.redactor)
 	}
-	return e.recordProposal(ctx, w, tip, result)
+	return e.recordProposal(ctx, w, tip, result, former)
 }
 
 func rebaseFailed(err error, r *secret.Redactor) error {

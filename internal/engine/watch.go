@@ -27,21 +27,18 @@ func (e *Engine) watch(ctx context.Context, w *work) error {
 		return e.stopTripped(ctx, w, err)
 	}
 	output := outputOf{w.t.Run.Container, "task/" + string(w.t.ID), w.t.Environment, false}
-	if err := e.keepLogFrom(ctx, output, w.t.Run.LogFrom, false); err != nil {
-		return e.stopTripped(ctx, w, err)
-	}
 	status, err := e.Sandbox.Inspect(ctx, w.t.Run.Container)
 	if err != nil {
 		return fmt.Errorf("inspect the container: %w", err)
+	}
+	if err := e.keepLogFrom(ctx, output, w.t.Run.LogFrom, status.State == sandbox.StateExited); err != nil {
+		return e.stopTripped(ctx, w, err)
 	}
 	switch status.State {
 	case sandbox.StateRunning, sandbox.StateCreated:
 		return e.stillRunning(ctx, w, status)
 	case sandbox.StateGone:
 		return failed(nil, "the container is gone: somebody removed it")
-	}
-	if err := e.keepLogFrom(ctx, output, w.t.Run.LogFrom, true); err != nil { // what came in between
-		return e.stopTripped(ctx, w, err)
 	}
 	if err := e.closeModels(ctx, w.t.ID); err != nil { // what was under way there is judged
 		return err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/mount"
@@ -40,6 +42,9 @@ func (r *Runner) makeOverlay(ctx context.Context, w workspace, base volume.Volum
 		work, err = r.createVolume(ctx, workName(w.name), r.volumeLabels(w, workName(w.name), sandbox.VolumeWork), nil)
 		return err
 	}, func() error {
+		if r.copyOwner(base.Mountpoint, changes.Mountpoint) == nil {
+			return nil
+		}
 		return r.giveOwner(ctx, w, changesName(w.name))
 	})
 	if err != nil {
@@ -48,15 +53,11 @@ func (r *Runner) makeOverlay(ctx context.Context, w workspace, base volume.Volum
 	if err := plainPaths(base.Mountpoint, changes.Mountpoint, work.Mountpoint); err != nil {
 		return err
 	}
-	return together(func() error {
-		_, err := r.createVolume(ctx, w.name, r.volumeLabels(w, w.name, sandbox.VolumeWorkspace), map[string]string{
-			"type": "overlay", "device": "overlay",
-			"o": fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", lower, changes.Mountpoint, work.Mountpoint, r.overlayOptions),
-		})
-		return err
-	}, func() error {
-		return r.removeHelper(ctx, ownerName(w.name))
+	_, err = r.createVolume(ctx, w.name, r.volumeLabels(w, w.name, sandbox.VolumeWorkspace), map[string]string{
+		"type": "overlay", "device": "overlay",
+		"o": fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", lower, changes.Mountpoint, work.Mountpoint, r.overlayOptions),
 	})
+	return err
 }
 
 // together does independent steps at once: a task waits for them.
@@ -80,8 +81,25 @@ func plainPaths(paths ...string) error {
 	return nil
 }
 
-// giveOwner makes an empty volume belong to the task's user. A container that is made with it over the image's
-// (empty) /workspace, and never started, is enough: the engine copies the directory's owner. The caller removes it.
+// copyOwner makes an empty volume belong to the owner of the base's directory, which is the task's user whatever the
+// engine maps it to. It takes root and an engine on this machine; a container less is what that is worth.
+func (r *Runner) copyOwner(base, empty string) error {
+	if r.copies {
+		return errors.ErrUnsupported
+	}
+	var from syscall.Stat_t
+	if err := syscall.Lstat(base, &from); err != nil {
+		return err
+	}
+	if from.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		return errors.ErrUnsupported
+	}
+	return errors.Join(os.Lchown(empty, int(from.Uid), int(from.Gid)), os.Chmod(empty, os.FileMode(from.Mode&0o777)))
+}
+
+// giveOwner makes an empty volume belong to the task's user, where copyOwner cannot. A container that is made with it
+// over the image's (empty) /workspace, and never started, is enough: the engine copies the directory's owner. It is
+// removed behind the caller's back.
 func (r *Runner) giveOwner(caller context.Context, w workspace, name string) error {
 	container := ownerName(w.name)
 	config := hardenedConfig(w.imageID, "none", nil, r.labels(container, w.labels))
@@ -99,6 +117,11 @@ func (r *Runner) giveOwner(caller context.Context, w workspace, name string) err
 		}
 		_, err = r.engine.ContainerCreate(ctx, config, host, nil, nil, r.engineName(container))
 	}
+	r.behind.Go(func() {
+		if err := r.removeHelper(caller, container); err != nil { // it goes with the workspace, too
+			r.log.WarnContext(caller, "a container that gave a volume its owner is left", "workspace", w.name, "error", err)
+		}
+	})
 	return engineError(caller, "giving volume "+name+" its owner", err)
 }
 

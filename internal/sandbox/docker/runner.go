@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +70,7 @@ type Runner struct {
 	copies   bool
 	unshared atomic.Bool // it did not find a file of this machine's the last time
 	relays   *relays
+	behind   sync.WaitGroup // what is cleaned up after a call
 	dataDir  string
 	instance string
 	guest    string // path of the installed helper, here
@@ -147,7 +149,10 @@ func (c Config) clock() func() time.Time {
 }
 
 // Close releases the connections to the engine. Containers go on.
-func (r *Runner) Close() error { return r.closeEngine() }
+func (r *Runner) Close() error {
+	r.behind.Wait()
+	return r.closeEngine()
+}
 
 // Ping returns nil when the engine answers within a few seconds, else ErrEngineUnavailable.
 func (r *Runner) Ping(ctx context.Context) error {

@@ -137,16 +137,17 @@ func (r *Runner) checkLayers(ctx context.Context, w workspace) error {
 	if w.copyOf != "" && w.mode == sandbox.WorkspaceOverlay {
 		layers = append(layers, changesName(w.copyOf))
 	}
+	var looks []func() error
 	for _, layer := range layers {
-		_, err := r.inspectVolume(ctx, layer)
-		if errors.Is(err, sandbox.ErrNotFound) {
-			return fmt.Errorf("workspace %s lies on volume %s: %w", w.name, r.engineName(layer), sandbox.ErrBaseMissing)
-		}
-		if err != nil {
+		looks = append(looks, func() error {
+			_, err := r.inspectVolume(ctx, layer)
+			if errors.Is(err, sandbox.ErrNotFound) {
+				return fmt.Errorf("workspace %s lies on volume %s: %w", w.name, r.engineName(layer), sandbox.ErrBaseMissing)
+			}
 			return err
-		}
+		})
 	}
-	return nil
+	return together(looks...)
 }
 
 // mounts are the workspace at its place and, where the task may write, what it has written so far.
