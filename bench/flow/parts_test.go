@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/client"
+	gh "github.com/google/go-github/v62/github"
 
 	"github.com/coderflow/coderflow/bench/world"
 )
@@ -63,7 +64,8 @@ func (p *parts) fetch() time.Duration {
 	return time.Since(began)
 }
 
-// push makes a commit and pushes it: to a new branch, or over the last one's with a lease.
+// push makes a commit and pushes it: to a new branch, or with a lease over the last one's, which has a pull request by
+// then, as what an approval pushes goes to.
 func (p *parts) push(again string) time.Duration {
 	p.b.Helper()
 	lease, old := "", "main"
@@ -73,7 +75,7 @@ func (p *parts) push(again string) time.Duration {
 		old = p.git("-C", p.dir, "rev-parse", "last")
 		lease = old
 	}
-	branch := fmt.Sprintf("refs/heads/bare-%d", p.pushed)
+	branch := "refs/heads/" + p.branch()
 	began := time.Now()
 	commit := p.git("-C", p.dir, "-c", "user.name=Bench", "-c", "user.email=bench@example.com", "commit-tree", "-p", "main", "-m", fmt.Sprint(again, p.pushed), "main^{tree}")
 	p.git("-C", p.dir, "push", "--quiet", "--force-with-lease="+branch+":"+lease, p.remote(), commit+":"+branch)
@@ -82,7 +84,9 @@ func (p *parts) push(again string) time.Duration {
 	return took
 }
 
-// calls reads from the forge's API as often as CoderFlow called it.
+func (p *parts) branch() string { return fmt.Sprintf("bare-%d", p.pushed) }
+
+// calls reads from the forge's API as often as CoderFlow called it, and opens a pull request where it opened one.
 func (p *parts) calls(calls []string) time.Duration {
 	p.b.Helper()
 	base, err := url.Parse(p.w.Forge.Info().BaseURL)
@@ -91,6 +95,10 @@ func (p *parts) calls(calls []string) time.Duration {
 	}
 	began := time.Now()
 	for _, path := range gets(calls) {
+		if path == opens {
+			p.open()
+			continue
+		}
 		address := *base
 		address.Path = path
 		r, err := http.NewRequest(http.MethodGet, address.String(), nil)
@@ -106,8 +114,20 @@ func (p *parts) calls(calls []string) time.Duration {
 		_ = answer.Body.Close()
 	}
 	took := time.Since(began)
+	p.w.Quiet()
 	p.w.Calls.Take()
 	return took
+}
+
+// open opens a draft pull request from the last branch.
+func (p *parts) open() {
+	p.b.Helper()
+	title, head, base, draft := "Bare", p.branch(), "main", true
+	_, _, err := p.w.As(world.Developer).PullRequests.Create(context.Background(), world.Owner, world.Name,
+		&gh.NewPullRequest{Title: &title, Head: &head, Base: &base, Draft: &draft})
+	if err != nil {
+		p.b.Fatal(err)
+	}
 }
 
 // container runs what the agent ran in a container with the settings of the last task's, and reads its output. It has
