@@ -10,7 +10,7 @@ import (
 )
 
 // address says who works the steps of tasks in this transaction: the node that the task is
-// on or, while it is on none or on one that is lost, any worker. A node that never said that
+// on or, while it is on none, on one that is lost or on one without a Docker engine, any worker. A node that never said that
 // it is there runs a version from before there were nodes, which works everybody's queue
 // alone. Whoever gets a step of a task that moved meanwhile sends it on.
 func (t *Tx) address(ctx context.Context) error {
@@ -48,13 +48,13 @@ func (t *Tx) address(ctx context.Context) error {
 // nodeQueues are the queues of the nodes that are known, and of none.
 func (t *Tx) nodeQueues(ctx context.Context) (map[string]string, error) {
 	var rows []nodeRow
-	if err := t.scan(ctx, t.tx.NewSelect().Model(&rows).Column("id", "lost_at")); err != nil {
+	if err := t.scan(ctx, t.tx.NewSelect().Model(&rows).Column("id", "slots", "lost_at")); err != nil {
 		return nil, fmt.Errorf("read which nodes there are: %w", err)
 	}
 	queues := map[string]string{"": queue.Workers}
 	for _, r := range rows {
 		queues[r.ID] = queue.NodeQueue(r.ID)
-		if !r.LostAt.IsZero() {
+		if r.Slots == 0 || !r.LostAt.IsZero() {
 			queues[r.ID] = queue.Workers
 		}
 	}

@@ -135,12 +135,18 @@ func (t *Tx) LoseNode(ctx context.Context, id string, seen time.Time) (lost bool
 	return true, nil
 }
 
-// ForgetNode removes a node that is lost, or that never comes back. It fails with
-// task.ErrNotFound for one that is not there or gave a sign of life since.
+// ForgetNode removes a node that is lost, or that never comes back, and takes the tasks that
+// it had from it, those that ended too: what is still to do for them, a deployment that
+// somebody asks for later, is anybody's. It fails with task.ErrNotFound for one that is not
+// there or gave a sign of life since.
 func (t *Tx) ForgetNode(ctx context.Context, id string) error {
 	n, err := t.exec(ctx, t.tx.NewDelete().Model((*nodeRow)(nil)).Where("id = ?", text(id)).Where("lost_at IS NOT NULL"))
 	if err == nil && n == 0 {
 		err = task.ErrNotFound
+	}
+	if err == nil { // a new epoch: whoever works on one of them reads it again
+		_, err = t.exec(ctx, t.tx.NewUpdate().Model((*taskRow)(nil)).Set("run = "+nodelessRun[t.dialect]).Set("epoch = epoch + 1").
+			Where(nodeOfTask[t.dialect]+" = ?", text(id)))
 	}
 	if err != nil {
 		return fmt.Errorf("forget node %s: %w", id, err)
@@ -183,6 +189,12 @@ type placeRow struct {
 var nodeOfTask = map[queue.Dialect]string{
 	queue.SQLite:   "COALESCE(json_extract(run, '$.node'), '')",
 	queue.Postgres: "COALESCE(run::jsonb ->> 'node', '')",
+}
+
+// nodelessRun is a task's run in JSON without what only its node has.
+var nodelessRun = map[queue.Dialect]string{
+	queue.SQLite:   "json_remove(run, '$.node', '$.volume', '$.start', '$.tree')",
+	queue.Postgres: "(run::jsonb - '{node,volume,start,tree}'::text[])::text",
 }
 
 func lineQuery(q *bun.SelectQuery, dialect queue.Dialect) *bun.SelectQuery {

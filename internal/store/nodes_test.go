@@ -169,15 +169,20 @@ func TestStepsAreSentToTheNodeOfTheirTask(t *testing.T) {
 		lost bool
 		want string
 	}{
-		"on none":       {"", false, queue.Workers},
-		"on a node":     {"aaaaaaaaaaaa", false, queue.NodeQueue("aaaaaaaaaaaa")},
-		"on a lost one": {"aaaaaaaaaaaa", true, queue.Workers},
-		"on an old one": {"bbbbbbbbbbbb", false, queue.Anybody},
+		"on none":                  {"", false, queue.Workers},
+		"on a node":                {"aaaaaaaaaaaa", false, queue.NodeQueue("aaaaaaaaaaaa")},
+		"on a lost one":            {"aaaaaaaaaaaa", true, queue.Workers},
+		"on one without an engine": {"cccccccccccc", false, queue.Workers},
+		"on an old one":            {"bbbbbbbbbbbb", false, queue.Anybody},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			storetest.Each(t, func(t *testing.T, s *store.Store) {
-				_, _ = s.Beat(t.Context(), runner("aaaaaaaaaaaa")) // the first one
+				without := runner("cccccccccccc")
+				without.Slots = 0
+				for _, n := range []node.Node{runner("aaaaaaaaaaaa"), without} {
+					_, _ = s.Beat(t.Context(), n) // the first one
+				}
 				v := insertTask(t, s, newTask())
 				err := try(t, s, func(ctx context.Context, tx *store.Tx) error {
 					v.Run.Node = tt.on
@@ -185,7 +190,7 @@ func TestStepsAreSentToTheNodeOfTheirTask(t *testing.T) {
 						return err
 					}
 					if tt.lost {
-						if _, err := tx.LoseNode(ctx, "aaaaaaaaaaaa", only(t, s).SeenAt); err != nil {
+						if _, err := tx.LoseNode(ctx, "aaaaaaaaaaaa", seenAt(t, s, "aaaaaaaaaaaa")); err != nil {
 							return err
 						}
 					}
@@ -200,6 +205,50 @@ func TestStepsAreSentToTheNodeOfTheirTask(t *testing.T) {
 			})
 		})
 	}
+}
+
+func seenAt(t *testing.T, s *store.Store, id string) time.Time {
+	t.Helper()
+	all, err := s.Nodes(t.Context())
+	n, known := node.Find(all, id)
+	if err != nil || known != 1 {
+		t.Fatalf("node %s: %+v, %v", id, all, err)
+	}
+	return n.SeenAt
+}
+
+// What is asked of a task later would wait for ever for a node that nobody knows any more.
+func TestTheTasksOfAForgottenNodeAreOnNone(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		_, _ = s.Beat(t.Context(), runner("aaaaaaaaaaaa")) // the first one
+		its, other := insertTask(t, s, newTask()), insertTask(t, s, newTask())
+		run := task.Run{Node: "aaaaaaaaaaaa", Volume: "v", Start: "s", Tree: "t", Container: "c", Image: "sha256:1", LogFrom: 7}
+		err := try(t, s, func(ctx context.Context, tx *store.Tx) error {
+			its.Run, other.Run = run, run
+			other.Run.Node = "bbbbbbbbbbbb"
+			_, err := tx.LoseNode(ctx, run.Node, seenAt(t, s, run.Node))
+			return errors.Join(tx.SaveTask(ctx, &its), tx.SaveTask(ctx, &other), err)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stale := its
+		if err := try(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.ForgetNode(ctx, run.Node) }); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []struct {
+			id  task.ID
+			run task.Run
+		}{{its.ID, task.Run{Container: "c", Image: "sha256:1", LogFrom: 7}}, {other.ID, other.Run}} {
+			if now, err := s.Task(t.Context(), want.id); err != nil || now.Run != want.run {
+				t.Errorf("%+v, want %+v, %v", now.Run, want.run, err)
+			}
+		}
+		if err := try(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.SaveTask(ctx, &stale) }); !errors.Is(err, task.ErrStale) {
+			t.Errorf("a step from before brings the node back: %v", err)
+		}
+	})
 }
 
 func TestTheLineIsWhoWaitsAndWhoHasAPlace(t *testing.T) {
