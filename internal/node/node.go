@@ -92,8 +92,8 @@ func ValidName(s string) bool {
 	return true
 }
 
-// Find returns the node with the id, or the only one with the name. It fails with nil and
-// how many have that name otherwise.
+// Find returns the node with the id, or the only one with the name: matches is 1. Otherwise
+// it returns how many have that name, and n is the zero value.
 func Find(all []Node, idOrName string) (n Node, matches int) {
 	for _, candidate := range all {
 		if candidate.ID == idOrName {
@@ -104,5 +104,8 @@ func Find(all []Node, idOrName string) (n Node, matches int) {
 			matches++
 		}
 	}
-	return n, matches
+	if matches != 1 {
+		return Node{}, matches
+	}
+	return n, 1
 }
