@@ -91,9 +91,9 @@ func (l line) labels(environment string) []string {
 }
 
 // room reports whether the node may run another agent for the task, which does not wait in
-// the line: it revises what it proposed.
+// the line: it revises what it proposed. An agent that revises needs the labels, too.
 func (l line) room(n node.Node, t *task.Task) bool {
-	return n.Takes(nil) && l.free(n) > 0 && !l.full(t.Environment, l.running())
+	return n.Takes(l.labels(t.Environment)) && l.free(n) > 0 && !l.full(t.Environment, l.running())
 }
 
 // best is the node that should begin a task of the environment: the one with the most free
@@ -119,18 +119,24 @@ func (l line) place(id task.ID, nodes []node.Node) task.InLine {
 	unlimited := line{places: l.places, set: &manifest.Set{}}
 	order := unlimited.order(len(l.places), func(task.Place) bool { return true })
 	in := task.InLine{Place: slices.Index(order, id) + 1, Waiting: len(order)}
+	in.Why = l.why(environment, nodes)
+	return in
+}
+
+// why says what an agent of the environment waits for besides a free place and those before it.
+func (l line) why(environment string, nodes []node.Node) string {
 	labels := l.labels(environment)
 	able := slices.ContainsFunc(nodes, func(n node.Node) bool { return n.Takes(labels) })
 	running := l.running()
 	switch {
 	case !able && len(labels) > 0:
-		in.Why = "no node that takes tasks has the labels " + strings.Join(labels, ", ")
+		return "no node that takes tasks has the labels " + strings.Join(labels, ", ")
 	case !able:
-		in.Why = "no node takes tasks now"
+		return "no node takes tasks now"
 	case l.full(environment, running):
-		in.Why = fmt.Sprintf("environment %s runs as many agents as it may: %d", environment, running[environment])
+		return fmt.Sprintf("environment %s runs as many agents as it may: %d", environment, running[environment])
 	}
-	return in
+	return ""
 }
 
 // PlaceInLine is where a task stands, for people.

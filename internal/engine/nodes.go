@@ -30,11 +30,10 @@ type sighting struct {
 
 // peers is what this process knows of the others, and of itself as they see it.
 type peers struct {
-	mu    sync.Mutex
-	me    node.Node
-	all   []node.Node
-	seen  map[string]sighting
-	known bool
+	mu   sync.Mutex
+	me   node.Node
+	all  []node.Node
+	seen map[string]sighting
 }
 
 // self is this node as it is now.
@@ -98,7 +97,7 @@ func (e *Engine) see(all []node.Node, me node.Node) {
 		}
 		seen[n.ID] = last
 	}
-	p.me, p.all, p.seen, p.known = me, all, seen, true
+	p.me, p.all, p.seen = me, all, seen
 }
 
 // silent reports whether a node has given no sign of life for so long.
@@ -162,7 +161,7 @@ func (e *Engine) loseNode(ctx context.Context, n node.Node) error {
 		if err != nil {
 			return err
 		}
-		if !n.Works() { // nothing waits for it, and it comes back as a new one
+		if !n.Works() && len(open) == 0 { // nothing waits for it, and it comes back as a new one
 			if err := tx.ForgetNode(ctx, n.ID); err != nil {
 				return err
 			}
@@ -185,22 +184,30 @@ func (e *Engine) otherWorks() bool {
 	return slices.ContainsFunc(e.lively(), func(n node.Node) bool { return n.ID != e.Node && n.Takes(nil) })
 }
 
+// strayPause is how often a task is looked at whose node nobody knows.
+const strayPause = 10 * time.Second
+
 // elsewhere deals with a task that this process is not to work on: it is on another node,
-// which is sent for; or that one is lost, and the task is taken over.
+// which is sent for; or that one is lost, or runs no containers any more, and the task is
+// taken over.
 func (e *Engine) elsewhere(ctx context.Context, w *work) error {
-	if e.Engineless {
-		return e.sendOn(ctx, &w.t)
-	}
 	all, err := e.Store.Nodes(ctx)
 	if err != nil {
 		return err
 	}
 	at, known := node.Find(all, w.t.Run.Node)
 	switch {
-	case known == 0: // it runs a version from before there were nodes, or is gone
-		return queue.Again(time.Second, fmt.Errorf("task %s is on node %s", w.t.ID, w.t.Run.Node))
-	case at.LostAt.IsZero():
+	case w.t.Run.Node != "" && known == 0 && wanted(&w.t):
+		// It runs a version from before there were nodes, which takes steps from everybody's
+		// queue. Whether it lives cannot be known, so it keeps its tasks until somebody stops them.
+		return e.again(ctx, &w.t, strayPause)
+	case known == 0:
+		at = node.Node{ID: w.t.Run.Node, Name: w.t.Run.Node}
+	case at.Works() && at.LostAt.IsZero():
 		return e.sendOn(ctx, &w.t)
+	}
+	if e.Engineless {
+		return e.enqueue(ctx, []queue.Job{{Kind: queue.Advance, Key: string(w.t.ID), Queue: queue.Workers}})
 	}
 	switch err := e.takeOver(ctx, w, at); {
 	case errors.Is(err, errStays):
@@ -217,7 +224,7 @@ func (e *Engine) sendOn(ctx context.Context, t *task.Task) error {
 }
 
 // whereabouts are where a task stands that waits for a node, or the name of the node that
-// it waits for because that one is lost.
+// it waits for because that one does not work, or nobody knows it.
 func (e *Engine) whereabouts(ctx context.Context, t *task.Task) (in task.InLine, lost string, err error) {
 	switch {
 	case t.State == task.Queued:
@@ -226,11 +233,19 @@ func (e *Engine) whereabouts(ctx context.Context, t *task.Task) (in task.InLine,
 			return in, "", err
 		}
 		return l.place(t.ID, e.lively()), "", nil
-	case t.State.Ended() || t.Run.Node == "" || t.Run.Node == e.Node:
+	case t.State == task.Proposed:
+		if in.Why, err = e.whyUnrevised(ctx, t); err != nil {
+			return in, "", err
+		}
+	}
+	if t.State.Ended() || t.Run.Node == "" || t.Run.Node == e.Node {
 		return in, "", nil
 	}
 	all, err := e.Store.Nodes(ctx)
-	if n, known := node.Find(all, t.Run.Node); known == 1 && !n.LostAt.IsZero() {
+	switch n, known := node.Find(all, t.Run.Node); {
+	case known == 0:
+		lost = t.Run.Node
+	case !n.LostAt.IsZero(), !n.Works():
 		lost = n.Name
 	}
 	return in, lost, err

@@ -23,21 +23,54 @@ import (
 const revisionPause = 5 * time.Second
 
 // revisionWaits reports that an agent is to revise the proposal and must wait for another
-// one to end. The forge, which bounds how often it may be asked, is not asked meanwhile.
+// one to end, or that another node goes on with the task. The forge, which bounds how often
+// it may be asked, is not asked meanwhile.
 func (e *Engine) revisionWaits(ctx context.Context, w *work) (bool, error) {
-	known, err := e.Store.Feedback(ctx, w.t.ID)
-	if err != nil {
+	asked, err := e.agentAsked(ctx, &w.t)
+	if err != nil || !asked {
 		return false, err
-	}
-	pending := task.Pending(known)
-	rebases := slices.ContainsFunc(pending, func(f task.Feedback) bool { return f.Kind == task.FeedbackRebase })
-	if len(pending) == 0 || rebases {
-		return false, nil
 	}
 	if free, err := e.hasRoom(ctx, &w.t); err != nil || free {
 		return false, err
 	}
+	if left, err := e.leaveForLabels(ctx, w); err != nil || left {
+		return left, err
+	}
 	return true, e.again(ctx, &w.t, revisionPause)
+}
+
+// agentAsked reports whether an agent is to revise the proposal next.
+func (e *Engine) agentAsked(ctx context.Context, t *task.Task) (bool, error) {
+	known, err := e.Store.Feedback(ctx, t.ID)
+	pending := task.Pending(known)
+	rebases := slices.ContainsFunc(pending, func(f task.Feedback) bool { return f.Kind == task.FeedbackRebase })
+	return err == nil && len(pending) > 0 && !rebases, err
+}
+
+// whyUnrevised says what an agent waits for that is to revise the proposal.
+func (e *Engine) whyUnrevised(ctx context.Context, t *task.Task) (string, error) {
+	asked, err := e.agentAsked(ctx, t)
+	if err != nil || !asked {
+		return "", err
+	}
+	l, err := e.readLine(ctx)
+	return l.why(t.Environment, e.lively()), err
+}
+
+// leaveForLabels gives a task that is to be revised to a node that has the labels of its
+// environment and a free place, if this one does not have them: it took the task over, or
+// the labels changed. What is up for review is in the database; checks of it that run here
+// end, as they do when a revision begins.
+func (e *Engine) leaveForLabels(ctx context.Context, w *work) (left bool, err error) {
+	l, err := e.readLine(ctx)
+	if err != nil || e.self().Has(l.labels(w.t.Environment)) {
+		return false, err
+	}
+	best, some := l.best(e.lively(), w.t.Environment)
+	if !some {
+		return false, nil
+	}
+	return true, e.leave(ctx, w, fmt.Sprintf("its node %s does not have the labels that a revision takes", e.Self.Name), best.ID)
 }
 
 // feedback begins a revision if one was asked for. held tells that no review is to be

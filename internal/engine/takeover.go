@@ -17,20 +17,24 @@ import (
 	"github.com/coderflow/coderflow/internal/task"
 )
 
-// takeOver goes on with a task whose node is lost. What its agent had not handed in yet
-// is lost with the node; everything after that is in the database and at the forge.
+// takeOver goes on with a task whose node is lost, or has no Docker engine any more. What its
+// agent had not handed in yet is lost with the node; everything after that is in the database
+// and at the forge.
 func (e *Engine) takeOver(ctx context.Context, w *work, from node.Node) error {
-	if e.peersDrained() && e.otherWorks() {
+	if e.drained() && e.otherWorks() {
 		return queue.Again(10*time.Second, errDraining)
 	}
 	why := fmt.Sprintf("its node %s was lost", from.Name)
+	if !from.Works() {
+		why = fmt.Sprintf("its node %s works no more", from.Name)
+	}
 	if !slices.Contains([]task.State{task.Preparing, task.Running, task.Collecting}, w.t.State) {
-		return e.leave(ctx, w, why)
+		return e.leave(ctx, w, why, "")
 	}
 	if w.t.State == task.Collecting {
 		_, _, err := e.making(ctx, &w.t)
 		if err == nil { // recorded: what is missing is to publish it
-			return e.leave(ctx, w, why)
+			return e.leave(ctx, w, why, "")
 		}
 		if !errors.Is(err, task.ErrNotFound) {
 			return err
@@ -66,8 +70,9 @@ func (e *Engine) loseAgent(ctx context.Context, w *work, from node.Node, why str
 	return e.move(ctx, w, task.Queued, nil)
 }
 
-// leave takes the task from the node that it was on: any worker goes on with it.
-func (e *Engine) leave(ctx context.Context, w *work, why string) error {
+// leave takes the task from the node that it was on: another one goes on with it or, if that
+// is empty, any worker.
+func (e *Engine) leave(ctx context.Context, w *work, why, to string) error {
 	o := &examined{t: w.t}
 	var err error
 	if o.all, err = e.Store.Examinations(ctx, w.t.ID); err != nil {
@@ -81,11 +86,14 @@ func (e *Engine) leave(ctx context.Context, w *work, why string) error {
 		}
 	}
 	from := w.t.Run.Node
-	return e.save(ctx, w, func(t *task.Task) { t.Run = nodeless(t.Run) }, func(tx Tx) error {
+	return e.save(ctx, w, func(t *task.Task) {
+		t.Run = nodeless(t.Run)
+		t.Run.Node = to
+	}, func(tx Tx) error {
 		if err := e.audit(ctx, tx, &w.t, audit.System, audit.TaskLeftNode, map[string]any{"node": from, "why": why}); err != nil {
 			return err
 		}
-		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(w.t.ID), Queue: queue.Workers})
+		return tx.Enqueue(ctx, queue.Job{Kind: queue.Advance, Key: string(w.t.ID)})
 	})
 }
 
@@ -101,13 +109,14 @@ var (
 	errStays = errors.New("the task waits for its node")
 )
 
-func (e *Engine) peersDrained() bool { return !e.self().DrainedAt.IsZero() }
+// drained reports whether this node is to take no tasks.
+func (e *Engine) drained() bool { return !e.self().DrainedAt.IsZero() }
 
 // settle gives a task that is on no node this one, or takes it from this one while it is
 // drained, and reports whether this node works on it now. One that waits for a place to
 // run gets its node with the place.
 func (e *Engine) settle(ctx context.Context, w *work) (ours bool, err error) {
-	drained := e.peersDrained() && e.otherWorks()
+	drained := e.drained() && e.otherWorks()
 	switch {
 	case w.t.State == task.Queued:
 		return true, nil
@@ -122,7 +131,7 @@ func (e *Engine) settle(ctx context.Context, w *work) (ours bool, err error) {
 	if err != nil || busy {
 		return busy, err
 	}
-	return false, e.leave(ctx, w, fmt.Sprintf("its node %s is drained", e.Self.Name))
+	return false, e.leave(ctx, w, fmt.Sprintf("its node %s is drained", e.Self.Name), "")
 }
 
 // busyHere reports whether the task has a container on its node that is not done with.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -101,15 +100,81 @@ func TestATaskOnANodeThatLivesIsLeftToIt(t *testing.T) {
 	if err := l.e.elsewhere(t.Context(), l.w); err != nil || len(l.jobs) != 1 || l.w.t.Run != before.Run {
 		t.Errorf("%v, jobs %+v, %+v", err, l.jobs, l.w.t.Run)
 	}
-	l.nodes = nil // one of a version that says nothing
-	if err := l.e.elsewhere(t.Context(), l.w); !isAgain(err) || l.w.t.Run != before.Run {
-		t.Errorf("%v, %+v", err, l.w.t.Run)
+}
+
+// A node of a version that says nothing keeps its tasks. Nobody spins meanwhile, and whoever
+// stops such a task is heard.
+func TestATaskOnANodeThatNobodyKnowsWaits(t *testing.T) {
+	t.Parallel()
+	for _, engineless := range []bool{false, true} {
+		l := newLost(task.Running, "")
+		l.nodes, l.e.Engineless = nil, engineless
+		before := l.w.t.Run
+		if err := l.e.elsewhere(t.Context(), l.w); err != nil || l.w.t.Run != before || len(l.jobs) != 1 || !l.jobs[0].RunAt.After(l.now) {
+			t.Errorf("%v, jobs %+v, %+v", err, l.jobs, l.w.t.Run)
+		}
+		l.jobs, l.w.t.CancelRequested = nil, true
+		err := l.e.elsewhere(t.Context(), l.w)
+		if stopped := l.w.t.State == task.Cancelled; err != nil || stopped == engineless {
+			t.Errorf("%v, it is %s", err, l.w.t.State)
+		}
+		if engineless && (len(l.jobs) != 1 || l.jobs[0].Queue != queue.Workers) {
+			t.Errorf("jobs %+v", l.jobs)
+		}
 	}
 }
 
-func isAgain(err error) bool {
-	again := (*queue.AgainError)(nil)
-	return errors.As(err, &again)
+// The same data directory, without an engine since: nobody there works on the task.
+func TestATaskOfANodeThatHasNoEngineAnyMoreIsTakenOver(t *testing.T) {
+	t.Parallel()
+	l := newLost(task.Proposed, "")
+	l.nodes[0].LostAt, l.nodes[0].Slots = time.Time{}, 0
+	if err := l.e.elsewhere(t.Context(), l.w); err != nil || l.w.t.Run.Node != "" {
+		t.Errorf("%v, it is on %q", err, l.w.t.Run.Node)
+	}
+}
+
+// A revision takes the labels: where its node does not have them, one that does goes on.
+func TestARevisionGoesToANodeWithTheLabels(t *testing.T) {
+	t.Parallel()
+	gpu := node.Node{ID: "n2", Slots: 1, Labels: []string{"gpu"}}
+	for name, tt := range map[string]struct {
+		mine    []string
+		others  []node.Node
+		checked bool // a check runs on this node
+		waits   bool
+		node    string // afterwards
+	}{
+		"this one has them":       {[]string{"gpu"}, []node.Node{gpu}, false, false, "n1"},
+		"another one has them":    {nil, []node.Node{gpu}, false, true, "n2"},
+		"nobody has them":         {nil, []node.Node{{ID: "n2", Slots: 1}}, false, true, "n1"},
+		"a check runs here still": {nil, []node.Node{gpu}, true, true, "n2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLost(task.Proposed, "")
+			l.w.t.Run.Node, l.e.Self.Labels = "n1", tt.mine
+			l.feedback = []task.Feedback{{Task: l.w.t.ID, Key: "k", Kind: task.FeedbackRevise}}
+			l.e.Manifests = fixedManifests{&manifest.Set{Environments: map[string]manifest.Environment{
+				"staging": {Name: "staging", Scheduling: manifest.Scheduling{Labels: []string{"gpu"}}},
+			}}}
+			if tt.checked {
+				l.all = []task.Examination{{ID: "x", Task: l.w.t.ID, Kind: task.Check, State: task.ExaminationRunning, Node: "n1"}}
+			}
+			l.e.see(tt.others, node.Node{})
+			waits, err := l.e.revisionWaits(t.Context(), l.w)
+			if err != nil || waits != tt.waits || l.w.t.Run.Node != tt.node || (len(l.jobs) > 0) != waits {
+				t.Errorf("%v, waits %v, on %q, jobs %+v", err, waits, l.w.t.Run.Node, l.jobs)
+			}
+			if tt.checked && l.all[0].State != task.ExaminationCancelled {
+				t.Errorf("a check that nobody waits for is %s", l.all[0].State)
+			}
+			in, _, err := l.e.whereabouts(t.Context(), &l.w.t)
+			if silent := name != "nobody has them"; err != nil || (in.Why == "") != silent {
+				t.Errorf("%v, people see %+v", err, in)
+			}
+		})
+	}
 }
 
 // A check that ran on the lost node is asked again; what it was to say is nobody's any more.

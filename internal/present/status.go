@@ -54,7 +54,7 @@ type StatusView struct {
 	Output string
 	// InLine is where it stands if it waits for a node.
 	InLine task.InLine
-	// LostNode is the name of the node that it waits for because that one is lost.
+	// LostNode is the name of the node that it waits for because that one does not work.
 	LostNode string
 }
 
@@ -79,11 +79,14 @@ func Status(v StatusView) string {
 	if v.Refused != nil {
 		sections = append(sections, "The last approval does not count:\n\n"+missing(*v.Refused))
 	}
-	if v.InLine.Place > 0 {
+	switch {
+	case v.InLine.Place > 0:
 		sections = append(sections, inLine(v.InLine))
+	case v.InLine.Why != "":
+		sections = append(sections, Say("The revision that was asked for waits: %s.", v.InLine.Why).markdown)
 	}
 	if v.LostNode != "" {
-		sections = append(sections, Say("Its agent ran on the node %s, which gives no sign of life. The task waits for it.", v.LostNode).markdown)
+		sections = append(sections, Say("Its agent ran on the node %s, which gives no sign of life or runs no containers any more. The task waits for it.", v.LostNode).markdown)
 	}
 	sections = append(sections, "**Next:** "+v.nextStep())
 	if len(v.Timeline) > 0 {

@@ -15,7 +15,7 @@ func TestAStatusNamesTheNodeThatTheTaskWaitsFor(t *testing.T) {
 		t.Error(text)
 	}
 	v.LostNode = "runner-1"
-	if text := Status(v); !strings.Contains(text, "Its agent ran on the node `runner-1`, which gives no sign of life.") {
+	if text := Status(v); !strings.Contains(text, "Its agent ran on the node `runner-1`, which gives no sign of life or runs no containers any more.") {
 		t.Error(text)
 	}
 }
@@ -30,6 +30,7 @@ func TestAStatusSaysWhereATaskStandsInLine(t *testing.T) {
 		"About 30 tasks are before it in line.":                                  {Place: 35},
 		"About 200 tasks are before it in line.":                                 {Place: 181},
 		"It is next in line. What it waits for: environment `<b>x</b>` is full.": {Place: 1, Why: "environment <b>x</b> is full"},
+		"The revision that was asked for waits: `no node takes tasks now`.":      {Why: "no node takes tasks now"},
 	} {
 		v := sampleStatus()
 		v.InLine = in

@@ -17,7 +17,7 @@ func (p Place) Waits() bool { return p.State == Queued && p.Node == "" }
 // InLine is where a task stands that waits for a node, for people. The zero value: it does
 // not wait.
 type InLine struct {
-	// Place is 1 for the next one.
+	// Place is 1 for the next one, and 0 for one that is not in the line: it is to be revised.
 	Place int
 	// Waiting is how many wait.
 	Waiting int
