@@ -117,12 +117,15 @@ func (c nodesDrainCmd) Run(ctx context.Context, s streams) error {
 
 func (c nodesDrainCmd) look(ctx context.Context, s streams, id string) (client.Node, error) {
 	list, err := ask(ctx, c.whereFlags, s, func(l local) ([]client.Node, error) { return l.nodes(ctx) }, func(server *client.Client) ([]client.Node, error) { return server.Nodes(ctx) })
+	if err != nil {
+		return client.Node{}, err
+	}
 	for _, n := range list {
 		if n.ID == id {
-			return n, err
+			return n, nil
 		}
 	}
-	return client.Node{}, errors.Join(err, notFound("node %s is gone", id))
+	return client.Node{}, notFound("node %s is gone", id)
 }
 
 type nodesResumeCmd struct {
@@ -159,8 +162,8 @@ type nodesForgetCmd struct {
 
 // Help implements kong.HelpProvider.
 func (nodesForgetCmd) Help() string {
-	return `Only of a node that is lost: its tasks went on elsewhere, or wait for it as their environments say. If its process starts
-again, it is back in the list.
+	return `Only of a node that is lost and that no task waits for. Its tasks are then on no node: what is still asked of them is done by
+any other. If its process starts again, it is back in the list.
 
 Exit status 4: there is no such node.
 
