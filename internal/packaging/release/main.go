@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,13 +33,14 @@ func run(args []string, modules io.Reader) error {
 	flags.StringVar(&r.Platform, "platform", "", "`OS/ARCHITECTURE` of the programs")
 	seconds := flags.Int64("epoch", 0, "time of the commit in `SECONDS` since 1970")
 	root := flags.String("root", ".", "`DIRECTORY` of the source")
+	manifests := flags.String("manifests", "", "`FILE` with the names of the manifests, each ended by a zero byte")
 	goroot := flags.String("goroot", "", "`DIRECTORY` of Go itself")
 	programs := flags.String("programs", "", "`DIRECTORY` of the built programs")
 	out := flags.String("out", "", "`DIRECTORY` to write to")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if r.Version == "" || r.Commit == "" || r.Platform == "" || *seconds == 0 || *goroot == "" || *programs == "" || *out == "" {
+	if r.Version == "" || r.Commit == "" || r.Platform == "" || *seconds == 0 || *manifests == "" || *goroot == "" || *programs == "" || *out == "" {
 		return errors.New("every flag but -root is needed")
 	}
 	r.Time = time.Unix(*seconds, 0).UTC()
@@ -59,7 +59,7 @@ func run(args []string, modules io.Reader) error {
 	if err := packaging.WriteLicences(&licences, sources); err != nil {
 		return err
 	}
-	items, err := contents(*root)
+	items, err := contents(*root, *manifests)
 	if err != nil {
 		return err
 	}
@@ -109,23 +109,15 @@ func sourcesOf(programs []packaging.Program, modules io.Reader, goroot string) (
 	return all, nil
 }
 
-// contents are the files of the source that go into an archive.
-func contents(root string) ([]packaging.Item, error) {
+// contents are the files of the source that go into an archive: those that git knows, because beside them there may be
+// what it ignores, which is somebody's own configuration and its secrets.
+func contents(root, manifests string) ([]packaging.Item, error) {
 	names := []string{"LICENSE", "README.md", "app.yml", "Dockerfile", "images/sandbox/Dockerfile"}
-	err := fs.WalkDir(os.DirFS(root), "manifests", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && entry.Name() == "validate": // tests of the manifests
-			return fs.SkipDir
-		case entry.Type().IsRegular():
-			names = append(names, name)
-		}
-		return nil
-	})
+	list, err := os.ReadFile(manifests)
 	if err != nil {
-		return nil, fmt.Errorf("list the manifests: %w", err)
+		return nil, fmt.Errorf("read which manifests there are: %w", err)
 	}
+	names = append(names, strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00")...)
 	slices.Sort(names)
 	items := make([]packaging.Item, len(names))
 	for i, name := range names {
