@@ -105,6 +105,10 @@ func (e *Exporter) Stop() {
 }
 
 func (e *Exporter) run(ctx context.Context) {
+	// What is being sent when the server stops has the same second as what waits.
+	sends, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastSend, end) })()
 	tick := time.NewTicker(sendEvery)
 	defer tick.Stop()
 	var batch []telemetry.Span
@@ -116,18 +120,16 @@ func (e *Exporter) run(ctx context.Context) {
 			}
 		case <-tick.C:
 		case <-ctx.Done():
-			e.last(ctx, batch)
+			e.last(sends, batch)
 			return
 		}
-		e.send(ctx, batch)
+		e.send(sends, batch)
 		batch = nil
 	}
 }
 
 // last sends what waits at the end.
 func (e *Exporter) last(ctx context.Context, batch []telemetry.Span) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSend)
-	defer cancel()
 	for {
 		select {
 		case s := <-e.waiting:

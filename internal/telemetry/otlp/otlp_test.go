@@ -114,6 +114,26 @@ func TestACollectorThatStumblesIsTriedAgainAndOneThatRefusesIsNot(t *testing.T) 
 	}
 }
 
+// A batch that is on its way when the server stops arrives.
+func TestWhatIsBeingSentAtTheEndArrives(t *testing.T) {
+	t.Parallel()
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-answer
+	}))
+	t.Cleanup(server.Close)
+	e, c := exporter(t, server.URL, io.Discard)
+	e.Export(telemetry.Span{})
+	e.Start(t.Context())
+	<-asked
+	go close(answer)
+	e.Stop()
+	if c.sent.Load() != 1 || c.lost.Load() != 0 {
+		t.Errorf("%d sent, %d lost", c.sent.Load(), c.lost.Load())
+	}
+}
+
 // What does not fit is dropped and counted, whoever ends a span never waits, and what is
 // logged has neither key nor address in it.
 func TestAFullQueueDropsAndNobodyWaits(t *testing.T) {
