@@ -34,6 +34,7 @@ type house struct {
 	engine  *engine.Engine
 	queue   *queue.Queue
 	runner  *docker.Runner // nil: this process runs no containers
+	mirrors *gitops.Git
 	witness *witness       // nil: this process answers no requests
 	spans   *otlp.Exporter // nil: nothing is traced
 	parked  chan struct{}  // closed once no step goes on
@@ -101,6 +102,7 @@ func (h *house) wire(ctx context.Context, cfg config.Config, r role, log *slog.L
 	if err != nil {
 		return err
 	}
+	h.mirrors = git
 	if h.witness != nil {
 		h.witness.publishTo(cfg.Publish, git, hub)
 	}

@@ -93,6 +93,7 @@ func (h *house) chores(cfg config.Config, r role, log *slog.Logger) []chore {
 	list := []chore{
 		{"sign of life", beatInterval(cfg), h.engine.Beat},
 		{"sweep", min(sweepInterval, often), h.engine.Sweep},
+		{"tidy the mirrors", retireInterval(cfg), h.mirrors.Tidy},
 	}
 	if h.runner != nil {
 		list = append(list, chore{"schedule", scheduleInterval, h.engine.Schedule}, chore{"retention", retireInterval(cfg), h.engine.Retire})
