@@ -31,6 +31,11 @@ const helperTime = 15 * time.Minute
 // createHelper makes a helper container anew: one of that name is the remains of a killed step.
 func (r *Runner) createHelper(caller context.Context, name string, in inputs, config *container.Config, host *container.HostConfig) (string, error) {
 	config.Labels[labelHelper] = "yes"
+	if r.copies { // they have the volume with the helper's files
+		if err := r.Remove(caller, name); err != nil {
+			return "", err
+		}
+	}
 	mounts := host.Mounts
 	id, err := r.tryHelper(caller, name, in, config, host)
 	if cerrdefs.IsConflict(err) {
