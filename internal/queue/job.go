@@ -17,8 +17,6 @@ const (
 	// Merge looks whether the pull request of a task that landed was merged; the key
 	// is the task's id.
 	Merge Kind = "merge"
-	// Review looks at one review of a task's pull request; the key is TASK/REVIEW.
-	Review Kind = "review"
 )
 
 // Job is one step to do.
