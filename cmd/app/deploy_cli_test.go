@@ -41,6 +41,7 @@ spec:
     - {name: note, type: string}
   script: |
     echo "begins with $CODERFLOW_COMMIT"
+    echo "and waits." # the last letters before a wait are held back where a secret may begin with them
     test -z "$PARAM_NOTE" || { ` + untilReleased + `; }
     printf 'note: %s\n' "$PARAM_NOTE"
     test "$PARAM_CHANNEL" != broken || exit 9
@@ -133,7 +134,7 @@ func (w *world) deploysLive(ci, tomAt *seat, commit string) string {
 		rest = append(rest, lines.Text())
 	}
 	err = cmd.Wait()
-	if got := strings.Join(rest, "\n"); err != nil || got != "note: "+note+"\npublished to stable" {
+	if got := strings.Join(rest, "\n"); err != nil || got != "and waits.\nnote: "+note+"\npublished to stable" {
 		w.t.Errorf("%v\n%s\n%s", err, got, said.String())
 	}
 	_, id, _ := strings.Cut(said.String(), "coderflow: deployment ")

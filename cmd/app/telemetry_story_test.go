@@ -138,6 +138,9 @@ func TestTraceLogAndFiguresTellTheWholeWayOfATask(t *testing.T) {
 	}
 	secrets := w.untold(model)
 	w.logNames(done.ID, secrets...)
+	w.wait("the job that deployed is counted", func(context.Context) (bool, error) {
+		return strings.Contains(w.metrics(), `coderflow_job_seconds_count{kind="advance",outcome="done"}`), nil
+	})
 	w.counts(w.metrics(), secrets...)
 	c.mu.Lock()
 	defer c.mu.Unlock()

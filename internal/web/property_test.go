@@ -52,7 +52,7 @@ func everybody() []forge.Subject {
 func TestThreat49NoSequenceOfCallsGivesMoreThanSomebodyHeld(t *testing.T) {
 	t.Parallel()
 	granted, refused := 0, 0
-	rapid.Check(t, func(r *rapid.T) {
+	property := func(r *rapid.T) {
 		w := newRuledWorld(t, randomStart(r)...)
 		secrets := map[string]string{}
 		for _, s := range everybody() {
@@ -83,14 +83,17 @@ func TestThreat49NoSequenceOfCallsGivesMoreThanSomebodyHeld(t *testing.T) {
 				r.Fatalf("%s: %s", wrong, answer.Body)
 			}
 		}
-	})
+	}
 	enough := 20
 	if testing.Short() { // a fifth of the inputs
 		enough = 4
 	}
-	if granted < enough || refused < enough {
-		t.Errorf("%d changes were made and %d refused: the test shows little", granted, refused)
+	for range 10 { // until there was enough of both
+		if rapid.Check(t, property); granted >= enough && refused >= enough {
+			return
+		}
 	}
+	t.Errorf("%d changes were made and %d refused: the test shows little", granted, refused)
 }
 
 func keysOf(m map[string]string) func(func(string) bool) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -30,30 +29,15 @@ const helperTime = 15 * time.Minute
 
 // createHelper makes a helper container anew: one of that name is the remains of a killed step.
 func (r *Runner) createHelper(caller context.Context, name string, in inputs, config *container.Config, host *container.HostConfig) (string, error) {
-	config.Labels[labelHelper] = "yes"
-	if r.copies { // they have the volume with the helper's files
-		if err := r.Remove(caller, name); err != nil {
-			return "", err
-		}
+	if err := r.Remove(caller, name); err != nil {
+		return "", err
 	}
-	mounts := host.Mounts
-	id, err := r.tryHelper(caller, name, in, config, host)
-	if cerrdefs.IsConflict(err) {
-		if err := r.Remove(caller, name); err != nil {
-			return "", err
-		}
-		host.Mounts = mounts
-		id, err = r.tryHelper(caller, name, in, config, host)
-	}
-	return id, err
-}
-
-func (r *Runner) tryHelper(caller context.Context, name string, in inputs, config *container.Config, host *container.HostConfig) (string, error) {
 	unique := rand.Text()
 	if err := r.deliver(caller, name, unique, config.Image, in); err != nil {
 		return "", err
 	}
 	host.Mounts = append(r.inputMounts(name, unique), host.Mounts...)
+	config.Labels[labelHelper] = "yes"
 	return r.createContainer(caller, name, config, host)
 }
 
