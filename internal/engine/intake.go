@@ -41,27 +41,31 @@ func (e *Engine) Busy() bool { return e.arrivals.full() }
 // storeDeliveries stores all of them or none.
 func (e *Engine) storeDeliveries(ctx context.Context, all []incoming) error {
 	return e.Store.InTx(ctx, func(tx Tx) error {
-		for _, d := range all {
-			if err := e.storeDelivery(ctx, tx, d); err != nil {
+		deliveries := make([]Delivery, len(all))
+		for i, d := range all {
+			deliveries[i] = d.Delivery
+		}
+		fresh, err := tx.InsertDeliveries(ctx, deliveries)
+		if err != nil {
+			return err
+		}
+		for i, d := range all {
+			if *d.fresh = fresh[i]; !fresh[i] {
+				continue
+			}
+			entry, err := audit.New(e.Now(), d.Host, audit.DeliveryAccepted, map[string]any{"delivery": d.ID, "event": d.Event})
+			if err != nil {
+				return err
+			}
+			if err := tx.Audit(ctx, entry); err != nil {
+				return err
+			}
+			if err := tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID, New: true}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-func (e *Engine) storeDelivery(ctx context.Context, tx Tx, d incoming) (err error) {
-	if *d.fresh, err = tx.InsertDelivery(ctx, d.Delivery); err != nil || !*d.fresh {
-		return err
-	}
-	entry, err := audit.New(e.Now(), d.Host, audit.DeliveryAccepted, map[string]any{"delivery": d.ID, "event": d.Event})
-	if err != nil {
-		return err
-	}
-	if err := tx.Audit(ctx, entry); err != nil {
-		return err
-	}
-	return tx.Enqueue(ctx, queue.Job{Kind: queue.Deliver, Key: d.ID, New: true})
 }
 
 // Deliver handles an accepted delivery. It is the handler of queue.Deliver jobs.
@@ -91,14 +95,7 @@ func (e *Engine) Deliver(ctx context.Context, id string) (err error) {
 
 // finishDeliveries records that deliveries were handled.
 func (e *Engine) finishDeliveries(ctx context.Context, ids []string) error {
-	return e.Store.InTx(ctx, func(tx Tx) error {
-		for _, id := range ids {
-			if err := tx.FinishDelivery(ctx, id, "handled"); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return e.Store.InTx(ctx, func(tx Tx) error { return tx.FinishDeliveries(ctx, ids, "handled") })
 }
 
 func (e *Engine) handle(ctx context.Context, event forge.Event) error {

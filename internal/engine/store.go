@@ -95,9 +95,9 @@ type PackReader interface {
 // Tx is one transaction: what is written here becomes visible together, with
 // the audit entries and the jobs, or not at all.
 type Tx interface {
-	// InsertDelivery reports false, and stores nothing, if the id is known.
-	InsertDelivery(ctx context.Context, d Delivery) (fresh bool, err error)
-	FinishDelivery(ctx context.Context, id, outcome string) error
+	// InsertDeliveries reports of each whether it is new; of one whose id is known, nothing is stored.
+	InsertDeliveries(ctx context.Context, all []Delivery) (fresh []bool, err error)
+	FinishDeliveries(ctx context.Context, ids []string, outcome string) error
 	// InsertTask reports false, and stores nothing, if the trigger key is known.
 	InsertTask(ctx context.Context, t task.Task) (fresh bool, err error)
 	// SaveTask writes t if the stored epoch is still t.Epoch and, where the state

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -24,11 +26,39 @@ type deliveryRow struct {
 	Outcome    string
 }
 
-// InsertDelivery puts a verified delivery into the inbox. It reports false, and
-// stores nothing, if the id is known: a redelivery.
-func (t *Tx) InsertDelivery(ctx context.Context, d forge.Delivery) (fresh bool, err error) {
+// deliveriesBytes bounds what one statement stores: bun writes values into it.
+const deliveriesBytes = 1 << 20
+
+// InsertDeliveries puts verified deliveries into the inbox, and reports of each whether it is new: of one whose id is
+// known, a redelivery, nothing is stored.
+func (t *Tx) InsertDeliveries(ctx context.Context, all []forge.Delivery) (fresh []bool, err error) {
+	fresh = make([]bool, len(all))
+	index := make(map[string]int, len(all)) // of the first of each id
+	var rows []*deliveryRow
+	bytes := 0
+	for i, d := range all {
+		row, err := t.deliveryRow(d)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := index[row.ID]; twice {
+			continue
+		}
+		index[row.ID] = i
+		if bytes += len(row.Headers) + len(row.Events); bytes > deliveriesBytes && len(rows) > 0 {
+			if err := t.insertDeliveries(ctx, rows, index, fresh); err != nil {
+				return nil, err
+			}
+			rows, bytes = nil, len(row.Headers)+len(row.Events)
+		}
+		rows = append(rows, row)
+	}
+	return fresh, t.insertDeliveries(ctx, rows, index, fresh)
+}
+
+func (t *Tx) deliveryRow(d forge.Delivery) (*deliveryRow, error) {
 	if d.ID == "" {
-		return false, fmt.Errorf("insert a delivery of %s: it has no id", d.Event)
+		return nil, fmt.Errorf("insert a delivery of %s: it has no id", d.Event)
 	}
 	var e encoder
 	row := &deliveryRow{
@@ -37,30 +67,46 @@ func (t *Tx) InsertDelivery(ctx context.Context, d forge.Delivery) (fresh bool, 
 		ReceivedAt: at(orTime(d.ReceivedAt, t.now())),
 	}
 	if e.err != nil {
-		return false, fmt.Errorf("insert delivery %s: %w", d.ID, e.err)
+		return nil, fmt.Errorf("insert delivery %s: %w", d.ID, e.err)
 	}
-	n, err := t.exec(ctx, t.tx.NewInsert().Model(row).ExcludeColumn("number").
-		On("CONFLICT (id) DO NOTHING").Returning("NULL"))
-	if err != nil {
-		return false, fmt.Errorf("insert delivery %s: %w", d.ID, err)
-	}
-	return n > 0, nil
+	return row, nil
 }
 
-// FinishDelivery records what became of a delivery. The first outcome stays; a
-// later one, of a job that ran twice, is no error.
-func (t *Tx) FinishDelivery(ctx context.Context, id, outcome string) error {
-	if outcome == "" {
-		return fmt.Errorf("finish delivery %s: the outcome is empty", id)
+func (t *Tx) insertDeliveries(ctx context.Context, rows []*deliveryRow, index map[string]int, fresh []bool) error {
+	if len(rows) == 0 {
+		return nil
 	}
+	var inserted []string
+	err := t.scan(ctx, t.tx.NewInsert().Model(&rows).ExcludeColumn("number").On("CONFLICT (id) DO NOTHING").Returning("id"), &inserted)
+	if err != nil && !errors.Is(err, task.ErrNotFound) { // all were known
+		return fmt.Errorf("insert %d deliveries: %w", len(rows), err)
+	}
+	for _, id := range inserted {
+		fresh[index[id]] = true
+	}
+	return nil
+}
+
+// FinishDeliveries records what became of deliveries. The first outcome stays; a
+// later one, of a job that ran twice, is no error. It fails with task.ErrNotFound if one is not there.
+func (t *Tx) FinishDeliveries(ctx context.Context, ids []string, outcome string) error {
+	if outcome == "" {
+		return fmt.Errorf("finish deliveries %q: the outcome is empty", ids)
+	}
+	known := make([]string, len(ids))
+	for i, id := range ids {
+		known[i] = text(id)
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
 	n, err := t.exec(ctx, t.tx.NewUpdate().Model((*deliveryRow)(nil)).
 		Set("outcome = CASE WHEN outcome = '' THEN ? ELSE outcome END", text(outcome)).
-		Where("id = ?", text(id)))
-	if err == nil && n == 0 {
+		Where("id IN (?)", bun.List(known)))
+	if err == nil && n < int64(len(known)) {
 		err = task.ErrNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("finish delivery %s: %w", id, err)
+		return fmt.Errorf("finish deliveries %q: %w", ids, err)
 	}
 	return nil
 }

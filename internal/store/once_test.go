@@ -52,7 +52,7 @@ func TestThreat02OneDeliveryAHundredTimesAtOnceIsStoredOnce(t *testing.T) {
 		d := forge.Delivery{ID: "72d3162e-cc78-11e3-81ab-4c9367dc0958", Host: forge.GitHub, Event: "issue_comment"}
 		stored, errs := together(t, 100, func(int) (fresh bool, err error) {
 			err = s.InTx(t.Context(), func(tx *store.Tx) error {
-				if fresh, err = tx.InsertDelivery(t.Context(), d); err != nil || !fresh {
+				if fresh, err = insertDelivery(t.Context(), tx, d); err != nil || !fresh {
 					return err
 				}
 				if err := tx.Enqueue(t.Context(), queue.Job{Kind: queue.Deliver, Key: d.ID}); err != nil {

@@ -70,12 +70,12 @@ func TestDeliveriesWithoutAnOutcomeAreFoundByTheirAge(t *testing.T) {
 	eachAt(t, func(t *testing.T, s *store.Store, c *clock) {
 		insert := func(id string) {
 			inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
-				_, err := tx.InsertDelivery(ctx, forge.Delivery{ID: id})
+				_, err := insertDelivery(ctx, tx, forge.Delivery{ID: id})
 				return err
 			})
 		}
 		finish := func(id, outcome string) error {
-			return try(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.FinishDelivery(ctx, id, outcome) })
+			return try(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.FinishDeliveries(ctx, []string{id}, outcome) })
 		}
 		insert("old")
 		insert("done")

@@ -113,7 +113,7 @@ func TestWhatIsStoredComesBackWithEveryField(t *testing.T) {
 		run.TriedAt = time.Time{} // kept of a pending run only, where others have StartedAt: see turns_test.go
 		run.Task, run.ApprovalID, run.State = want.ID, record.ID, deploy.Running
 		inTx(t, s, func(ctx context.Context, tx *store.Tx) error {
-			if _, err := tx.InsertDelivery(ctx, delivery); err != nil {
+			if _, err := insertDelivery(ctx, tx, delivery); err != nil {
 				return err
 			}
 			if err := tx.InsertProposal(ctx, proposal); err != nil {
@@ -229,7 +229,7 @@ func TestHostileTextIsStored(t *testing.T) {
 			if err := tx.SaveTask(ctx, &v); err != nil {
 				return err
 			}
-			_, err := tx.InsertDelivery(ctx, forge.Delivery{ID: hostile, Event: hostile, Headers: map[string]string{hostile: hostile}})
+			_, err := insertDelivery(ctx, tx, forge.Delivery{ID: hostile, Event: hostile, Headers: map[string]string{hostile: hostile}})
 			return err
 		})
 		got, err := s.Task(t.Context(), v.ID)
