@@ -23,6 +23,7 @@ import (
 	"github.com/coderflow/coderflow/internal/forge/github"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/manifest"
+	"github.com/coderflow/coderflow/internal/node"
 	"github.com/coderflow/coderflow/internal/queue"
 	"github.com/coderflow/coderflow/internal/store"
 	"github.com/coderflow/coderflow/internal/store/storetest"
@@ -112,10 +113,10 @@ func (r records) TaskLog(ctx context.Context, id task.ID) ([]audit.Entry, error)
 }
 
 // work starts a worker and returns what stops it.
-func work(b *testing.B, w *world.World, set *manifest.Set, o store.Options, node string) (stop func()) {
+func work(b *testing.B, w *world.World, set *manifest.Set, o store.Options, name string) (stop func()) {
 	b.Helper()
 	db := storetest.Open(b, o)
-	dir := filepath.Join(b.TempDir(), node)
+	dir := filepath.Join(b.TempDir(), name)
 	info := w.Forge.Info()
 	key, err := os.ReadFile(info.PrivateKeyFile)
 	if err != nil {
@@ -132,20 +133,29 @@ func work(b *testing.B, w *world.World, set *manifest.Set, o store.Options, node
 	}
 	e := engine.New(engine.Options{
 		Store: records{db}, Forge: forge.Hosts{forge.GitHub: hub}, Git: git, Sandbox: instant{}, Models: closed{}, Secrets: none{},
-		Manifests: rules{set}, Logger: log, Now: time.Now, Node: node, DataDir: dir, MaxRunning: 8,
+		Manifests: rules{set}, Logger: log, Now: time.Now, Node: name, DataDir: dir, MaxRunning: 8,
+		Self: node.Node{Name: name},
 	})
 	q, err := queue.New(queue.Options{
-		DB: db.DB(), Dialect: db.Dialect(), Wake: db.Wake(), Logger: log, Node: node,
+		DB: db.DB(), Dialect: db.Dialect(), Wake: db.Wake(), Logger: log, Node: name,
+		Queues:   []string{queue.Anybody, queue.Workers, queue.NodeQueue(name)},
 		Handlers: map[queue.Kind]queue.Handler{queue.Advance: e.Advance},
 	})
+	if err == nil {
+		err = e.Beat(b.Context()) // before it takes anything: steps are sent to nodes that are known
+	}
 	if err == nil {
 		err = q.Start(context.WithoutCancel(b.Context()))
 	}
 	if err != nil {
 		b.Fatal(err)
 	}
-	sweeping, end := context.WithCancel(context.WithoutCancel(b.Context()))
-	go sweep(sweeping, e)
+	doing, end := context.WithCancel(context.WithoutCancel(b.Context()))
+	for interval, chore := range map[time.Duration]func(context.Context) error{
+		time.Second: e.Schedule, engine.BeatInterval: e.Beat, 15 * time.Second: e.Sweep, // as often as the server does
+	} {
+		go every(doing, interval, chore, log)
+	}
 	return func() {
 		end()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -156,17 +166,16 @@ func work(b *testing.B, w *world.World, set *manifest.Set, o store.Options, node
 	}
 }
 
-// sweep has the engine look at everything as often as the server does.
-func sweep(ctx context.Context, e *engine.Engine) {
-	tick := time.NewTicker(15 * time.Second)
+func every(ctx context.Context, interval time.Duration, chore func(context.Context) error, log *slog.Logger) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := e.Sweep(ctx); err != nil && ctx.Err() == nil {
-				e.Logger.WarnContext(ctx, "sweep", "error", err)
+			if err := chore(ctx); err != nil && ctx.Err() == nil {
+				log.WarnContext(ctx, "a chore failed", "error", err)
 			}
 		}
 	}
