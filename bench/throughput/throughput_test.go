@@ -134,7 +134,7 @@ func work(b *testing.B, w *world.World, set *manifest.Set, o store.Options, name
 	e := engine.New(engine.Options{
 		Store: records{db}, Forge: forge.Hosts{forge.GitHub: hub}, Git: git, Sandbox: instant{}, Models: closed{}, Secrets: none{},
 		Manifests: rules{set}, Logger: log, Now: time.Now, Node: name, DataDir: dir, MaxRunning: 8,
-		Self: node.Node{Name: name},
+		Self: node.Node{Name: name, StartedAt: time.Now()},
 	})
 	q, err := queue.New(queue.Options{
 		DB: db.DB(), Dialect: db.Dialect(), Wake: db.Wake(), Logger: log, Node: name,
