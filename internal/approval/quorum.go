@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
 	"github.com/coderflow/coderflow/internal/task"
@@ -56,7 +57,7 @@ func (g *Gate) look(ctx context.Context, t task.Task, p task.Proposal, purpose p
 	l.facts.Checks = policy.CheckedOf(examinations, p.Digest)
 	l.judges = policy.JudgedOf(examinations, p.Digest, l.rules.Environments[t.Environment].Judges)
 	l.judges.Landed = purpose == policy.ToDeploy
-	err = forge.AtOnce(func() (err error) {
+	err = atonce.Do(func() (err error) {
 		if l.facts.PullRequest, err = g.Forge.PullRequest(ctx, t.Repository, t.PullRequest); err != nil {
 			return fmt.Errorf("read pull request %d: %w", t.PullRequest, err)
 		}
@@ -212,7 +213,7 @@ func (g *Gate) reread(ctx context.Context, l look, r Record) (policy.QuorumFacts
 
 func (g *Gate) sameReview(ctx context.Context, l look, pinned Reviewed) (policy.Approval, error) {
 	var a policy.Approval
-	err := forge.AtOnce(func() (err error) {
+	err := atonce.Do(func() (err error) {
 		if a.Review, err = g.Forge.Review(ctx, l.t.Repository, l.t.PullRequest, pinned.ID); err != nil {
 			return fmt.Errorf("read review %s: %w", pinned.ID, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coderflow/coderflow/internal/approval"
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/policy"
@@ -109,7 +110,7 @@ func (e *Engine) proposalStands(ctx context.Context, w *work) (forge.PullRequest
 		return pr, ended(task.Superseded, voidByBase)
 	}
 	var rewrites []forge.HeadChange
-	err = forge.AtOnce(
+	err = atonce.Do(
 		func() error { return e.neverClosed(ctx, &w.t) },
 		func() (err error) { rewrites, err = e.Gate.Rewrites(ctx, w.t); return err },
 	)
@@ -288,7 +289,7 @@ func (e *Engine) redeem(ctx context.Context, w *work) error {
 		return err
 	}
 	var refused error
-	err := forge.AtOnce(
+	err := atonce.Do(
 		func() error { return e.neverClosed(ctx, &w.t) },
 		func() error { _, refused = e.Gate.Redeem(ctx, w.t.ApprovalID, policy.ToLand); return nil },
 	)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
@@ -27,7 +28,7 @@ func resultOf(p task.Proposal) gitops.ResultRequest {
 // who may. It fails with gitops.ErrObjectMissing if they are nowhere to be had.
 func (e *Engine) bring(ctx context.Context, t *task.Task, who forge.User, p task.Proposal) error {
 	var based, held bool
-	err := forge.AtOnce(
+	err := atonce.Do(
 		func() (err error) { based, err = e.Git.HoldsBase(ctx, p.Repository, p.BaseCommit); return err },
 		func() (err error) { held, err = e.Git.HoldsResult(ctx, resultOf(p)); return err },
 	)

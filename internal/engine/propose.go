@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/audit"
-	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/manifest"
@@ -132,7 +132,7 @@ func (e *Engine) recordProposal(ctx context.Context, w *work, base string, resul
 	}
 	p.Digest = p.ComputeDigest()
 	var pack []byte
-	err := forge.AtOnce(func() (err error) {
+	err := atonce.Do(func() (err error) {
 		if pack, err = e.Git.Export(ctx, resultOf(p)); err != nil {
 			return fmt.Errorf("pack the proposal: %w", err)
 		}

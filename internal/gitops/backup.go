@@ -53,20 +53,7 @@ var keptRefs = regexp.MustCompile(`^refs/coderflow/(bases|trees|carriers|landing
 
 // Names lists the mirrors, sorted.
 func (k *Kept) Names() ([]string, error) {
-	entries, err := os.ReadDir(k.g.place(mirrorsDir))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list the mirrors: %w", err)
-	}
-	var names []string
-	for _, e := range entries {
-		if name, is := strings.CutSuffix(e.Name(), ".git"); is && e.IsDir() {
-			names = append(names, name)
-		}
-	}
-	return names, nil
+	return k.g.mirrorNames()
 }
 
 func (k *Kept) mirror(name string) (mirror, error) {

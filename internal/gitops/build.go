@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -52,7 +52,7 @@ func (g *Git) BuildTree(ctx context.Context, req BuildRequest) (Result, error) {
 	}
 	defer b.q.drop(ctx)
 	var ids []string
-	err = forge.AtOnce(
+	err = atonce.Do(
 		func() (err error) { ids, err = b.receive(ctx); return err },
 		func() error { return b.q.readBase(ctx, req.Base) },
 	)
@@ -75,7 +75,7 @@ func (g *Git) BuildTree(ctx context.Context, req BuildRequest) (Result, error) {
 	}
 	var result Result
 	var keeper, pack string
-	err = forge.AtOnce(
+	err = atonce.Do(
 		func() (err error) { result, err = b.describe(ctx, tree); return err },
 		func() (err error) { keeper, pack, err = b.q.sealTree(ctx, req.Base, tree); return err },
 	)

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -29,7 +29,7 @@ var patchFlags = []string{
 // trees must be the manifest, path for path.
 func (b *build) describe(ctx context.Context, tree string) (Result, error) {
 	var diff []byte
-	err := forge.AtOnce(
+	err := atonce.Do(
 		func() error { return b.countLines(ctx, tree) },
 		func() (err error) { diff, err = b.patch(ctx, tree); return err },
 	)

@@ -240,3 +240,22 @@ func TestAMirrorThatSomebodyConfiguredIsNotUsed(t *testing.T) {
 		}
 	}
 }
+
+// A server can call anything a branch. A base is a commit, or there is none.
+func TestThreat26ABaseIsACommitWhateverABranchNames(t *testing.T) {
+	t.Parallel()
+	g, u, base := newBase(t, text("a", "1\n"))
+	u.git("-c", "user.name=x", "-c", "user.email=x@example.com", "tag", "-a", "-m", "x", "t", base)
+	for name, id := range map[string]string{"tag": u.git("rev-parse", "t"), "tree": u.git("rev-parse", base+"^{tree}")} {
+		// Git itself writes no such branch.
+		if err := os.WriteFile(filepath.Join(u.dir, "refs", "heads", name), []byte(id+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := g.Fetch(t.Context(), u.remote(), "tag"); err != nil || got != base {
+		t.Errorf("a branch that names a tag gives %q, %v; want the commit %s", got, err, base)
+	}
+	if got, err := g.Fetch(t.Context(), u.remote(), "tree"); err == nil {
+		t.Errorf("a branch that names a tree gives the base %q", got)
+	}
+}

@@ -73,6 +73,24 @@ func (g *Git) openMirror(ctx context.Context, ref forge.RepositoryRef) (mirror, 
 	return m, g.createMirror(ctx, m)
 }
 
+// mirrorNames lists the mirrors' directories without their ending, sorted.
+func (g *Git) mirrorNames() ([]string, error) {
+	entries, err := os.ReadDir(g.place(mirrorsDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the mirrors: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if name, is := strings.CutSuffix(e.Name(), ".git"); is && e.IsDir() {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 func (m mirror) lockPath() string { return strings.TrimSuffix(m.dir, ".git") + ".lock" }
 func (m mirror) objects() string  { return filepath.Join(m.dir, "objects") }
 
@@ -179,11 +197,10 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, branch string) (commit s
 	if err != nil {
 		return "", fetchError(remote, branch, err)
 	}
-	if commit = m.looseRef(local); commit == "" {
-		commit, err = g.output(ctx, invocation{gitDir: m.dir, args: []string{"rev-parse", "--verify", "--quiet", "--end-of-options", local + "^{commit}"}})
-		if err != nil {
-			return "", fmt.Errorf("read the fetched commit of %s: %w", branch, err)
-		}
+	// Not by its file: a remote can call anything a branch, and only a commit is a base.
+	commit, err = g.output(ctx, invocation{gitDir: m.dir, args: []string{"rev-parse", "--verify", "--quiet", "--end-of-options", local + "^{commit}"}})
+	if err != nil {
+		return "", fmt.Errorf("read the fetched commit of %s: %w", branch, err)
 	}
 	return commit, g.keep(ctx, m, baseRefs+commit, commit)
 }

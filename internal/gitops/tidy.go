@@ -20,17 +20,16 @@ const staleAfter = 24 * time.Hour
 // keeps it or not, and large packs are left as they are: it costs what was added since. Others may read meanwhile, and
 // admit what they make; only a fetch waits. A failure in one mirror keeps it from none of the others.
 func (g *Git) Tidy(ctx context.Context) error {
-	entries, err := os.ReadDir(g.place(mirrorsDir))
+	names, err := g.mirrorNames()
 	if err != nil {
-		return fmt.Errorf("list the mirrors: %w", err)
+		return err
 	}
 	var errs []error
-	for _, e := range entries {
-		name, is := strings.CutSuffix(e.Name(), ".git")
-		if !is || ctx.Err() != nil {
-			continue
+	for _, name := range names {
+		if ctx.Err() != nil {
+			break
 		}
-		errs = append(errs, g.tidy(ctx, mirror{dir: filepath.Join(g.place(mirrorsDir), e.Name()), key: name}))
+		errs = append(errs, g.tidy(ctx, mirror{dir: filepath.Join(g.place(mirrorsDir), name+".git"), key: name}))
 	}
 	return errors.Join(errs...)
 }

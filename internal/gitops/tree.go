@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -34,7 +34,7 @@ func (q *quarantine) writeTree(ctx context.Context, manifest []task.PathChange, 
 		return "", fmt.Errorf("put the changes into the index: %w", err)
 	}
 	var tree string
-	err = forge.AtOnce(
+	err = atonce.Do(
 		func() error { return q.compareIndex(ctx, env, manifest, wanted) },
 		func() error {
 			out, err := q.run(ctx, invocation{args: []string{"write-tree"}, env: env})

@@ -12,6 +12,7 @@ import (
 
 	gh "github.com/google/go-github/v62/github"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/forge"
 )
 
@@ -48,7 +49,7 @@ func (a *Adapter) read(ctx context.Context, ref forge.RepositoryRef, op operatio
 	if err != nil {
 		return err
 	}
-	return forge.AtOnce(
+	return atonce.Do(
 		func() error { _, err := fetchRepository(ctx, client, ref); return err },
 		func() error { return read(client) },
 	)

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/volume"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
 )
@@ -38,7 +38,7 @@ func (r *Runner) makeOverlay(ctx context.Context, w workspace, base volume.Volum
 		return err
 	}
 	var work volume.Volume
-	err = together(func() (err error) {
+	err = atonce.Do(func() (err error) {
 		work, err = r.createVolume(ctx, workName(w.name), r.volumeLabels(w, workName(w.name), sandbox.VolumeWork), nil)
 		return err
 	}, func() error {
@@ -58,17 +58,6 @@ func (r *Runner) makeOverlay(ctx context.Context, w workspace, base volume.Volum
 		"o": fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", lower, changes.Mountpoint, work.Mountpoint, r.overlayOptions),
 	})
 	return err
-}
-
-// together does independent steps at once: a task waits for them.
-func together(steps ...func() error) error {
-	errs := make([]error, len(steps))
-	var all sync.WaitGroup
-	for i, step := range steps {
-		all.Go(func() { errs[i] = step() })
-	}
-	all.Wait()
-	return errors.Join(errs...)
 }
 
 // plainPaths refuses what the options of a mount would misread.

@@ -10,6 +10,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
 )
@@ -134,7 +135,7 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
 			return err
 		}
 	}
-	err = together(func() error { return r.writeSpecInputs(caller, spec, imageID, w) }, func() error { return r.hold(caller, spec, imageID) })
+	err = atonce.Do(func() error { return r.writeSpecInputs(caller, spec, imageID, w) }, func() error { return r.hold(caller, spec, imageID) })
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/volume"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/guestproto"
 	"github.com/coderflow/coderflow/internal/sandbox"
 )
@@ -147,7 +148,7 @@ func (r *Runner) checkLayers(ctx context.Context, w workspace) error {
 			return err
 		})
 	}
-	return together(looks...)
+	return atonce.Do(looks...)
 }
 
 // mounts are the workspace at its place and, where the task may write, what it has written so far.

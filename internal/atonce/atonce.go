@@ -1,4 +1,5 @@
-package forge
+// Package atonce takes independent steps at the same time.
+package atonce
 
 import (
 	"fmt"
@@ -6,10 +7,10 @@ import (
 	"sync"
 )
 
-// AtOnce takes steps that do not depend on each other at the same time, and waits for all of them: each is a request
-// to a forge, or a process, that mostly waits. It returns the error of the first of them, in their order, that failed.
+// Do takes steps that do not depend on each other at the same time, and waits for all of them: each is a request
+// to a forge or an engine, or a process, that mostly waits. It returns the error of the first of them, in their order, that failed.
 // A panic of one is the caller's.
-func AtOnce(steps ...func() error) error {
+func Do(steps ...func() error) error {
 	errs, panics := make([]error, len(steps)), make([]any, len(steps))
 	var all sync.WaitGroup
 	for i, step := range steps {

@@ -1,19 +1,19 @@
-package forge_test
+package atonce_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
-	"github.com/coderflow/coderflow/internal/forge"
+	"github.com/coderflow/coderflow/internal/atonce"
 )
 
-func TestAtOnceWaitsForAllAndTellsOfTheFirst(t *testing.T) {
+func TestDoWaitsForAllAndTellsOfTheFirst(t *testing.T) {
 	t.Parallel()
 	first, second := errors.New("first"), errors.New("second")
 	met := make(chan struct{}) // neither of the first two ends without the other
 	ended := false
-	err := forge.AtOnce(
+	err := atonce.Do(
 		func() error { <-met; return first },
 		func() error { close(met); return second },
 		func() error { ended = true; return nil },
@@ -21,19 +21,19 @@ func TestAtOnceWaitsForAllAndTellsOfTheFirst(t *testing.T) {
 	if !errors.Is(err, first) || errors.Is(err, second) || !ended {
 		t.Errorf("error %v, ended %v", err, ended)
 	}
-	if err := forge.AtOnce(func() error { return nil }); err != nil {
+	if err := atonce.Do(func() error { return nil }); err != nil {
 		t.Error(err)
 	}
 }
 
 // In a goroutine of its own it would end the process.
-func TestAtOnceHandsAPanicToItsCaller(t *testing.T) {
+func TestDoHandsAPanicToItsCaller(t *testing.T) {
 	t.Parallel()
 	defer func() {
 		if p, said := recover().(string); !said || !strings.Contains(p, "boom") {
 			t.Errorf("the panic came as %v", p)
 		}
 	}()
-	_ = forge.AtOnce(func() error { return nil }, func() error { panic("boom") })
+	_ = atonce.Do(func() error { return nil }, func() error { panic("boom") })
 	t.Error("it went on")
 }
