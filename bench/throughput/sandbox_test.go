@@ -34,6 +34,10 @@ func (instant) Logs(_ context.Context, _ string, o sandbox.LogOptions, _ io.Writ
 	return o.Offset, nil
 }
 
+func (instant) ReadyCollector(context.Context, sandbox.CollectSpec) {}
+
+func (instant) DismissCollector(string) {}
+
 func (instant) Collect(context.Context, sandbox.CollectSpec) (sandbox.Collection, error) {
 	return nothing{}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 
@@ -19,6 +20,11 @@ func collect() error {
 	if err := spec.Limits.Validate(); err != nil {
 		return err
 	}
+	if spec.Wait {
+		if err := begin(os.Stdin); err != nil {
+			return err
+		}
+	}
 	out, err := guestproto.NewWriter(os.Stdout, spec.Limits)
 	if err != nil {
 		return err
@@ -31,7 +37,23 @@ func collect() error {
 		}
 		return err
 	}
-	return out.End()
+	if err := out.End(); err != nil {
+		return err
+	}
+	if spec.Wait {
+		// Its end is work for the engine, which whoever reads this has yet to want something of.
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	}
+	return nil
+}
+
+// begin waits until it is time to look at anything.
+func begin(told io.Reader) error {
+	word := make([]byte, 1)
+	if _, err := io.ReadFull(told, word); err != nil || word[0] != guestproto.Begin {
+		return fmt.Errorf("waiting to be told to begin: %q, %w", word, err)
+	}
+	return nil
 }
 
 // difference compares /workspace with the base, in the directories that have changed where these are known.

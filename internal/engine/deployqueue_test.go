@@ -110,6 +110,7 @@ func (m failingManifests) Manifests(context.Context) (*manifest.Set, error) { re
 type noSandbox struct{ Sandbox }
 
 func (noSandbox) ForgetSecrets(string) error { return nil }
+func (noSandbox) DismissCollector(string)    {}
 
 func queueEngine(db Store, unprepared error, now time.Time) *Engine {
 	return New(Options{Store: db, Manifests: failingManifests{unprepared}, Sandbox: noSandbox{}, Forge: &mirrorForge{},

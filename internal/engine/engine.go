@@ -152,6 +152,8 @@ type work struct {
 	stored task.Task
 	// carrier is that of the proposal that was just recorded, if it was made beside its pack.
 	carrier string
+	// collecting is what the proposal was just collected from.
+	collecting *collecting
 }
 
 // Advance takes the task as far as it will go now. It is the handler of
@@ -304,11 +306,17 @@ func (e *Engine) move(ctx context.Context, w *work, to task.State, also func(Tx)
 	e.Logger.InfoContext(ctx, "task moved", "task", w.t.ID, "from", from, "to", to)
 	e.Observer.Moved(ctx, from, w.t)
 	e.Failpoint(Moved(to))
+	if mayCollect(from) && !mayCollect(to) {
+		e.Sandbox.DismissCollector(VolumeOf(&w.t))
+	}
 	if reachesOut(from) && !reachesOut(to) {
 		e.scheduleSoon(ctx)
 	}
 	return nil
 }
+
+// mayCollect reports whether there may be a collector that waits or works.
+func mayCollect(s task.State) bool { return reachesOut(s) || s == task.Collecting }
 
 // reachesOut reports whether a task in the state may have a way out of its container.
 func reachesOut(s task.State) bool { return s == task.Preparing || s == task.Running }

@@ -84,7 +84,7 @@ func TestCollectionReachesGitWholeOrWithItsError(t *testing.T) {
 	for _, end := range []error{io.EOF, guestproto.ErrTruncated} {
 		var kinds []gitops.ChangeKind
 		var failed error
-		for change, err := range (&leaks{}).over(New(Options{}).collected(&records{list: list, end: end})) {
+		for change, err := range (&leaks{}).over(New(Options{}).collected((&records{list: list, end: end}).Next)) {
 			if err != nil {
 				failed = err
 				break

@@ -76,6 +76,9 @@ func check(name string) manifest.Check {
 	return manifest.Check{Name: name, Command: []string{"true"}, Image: "image", Timeout: sy.Duration(time.Minute)}
 }
 
+// DismissCollector implements Sandbox: none waits in the lab.
+func (l *lab) DismissCollector(string) {}
+
 func (l *lab) Proposal(context.Context, task.ID) (task.Proposal, error) { return l.p, nil }
 func (l *lab) Examinations(context.Context, task.ID) ([]task.Examination, error) {
 	return slices.Clone(l.all), nil

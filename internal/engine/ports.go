@@ -81,5 +81,9 @@ type Sandbox interface {
 	// ForgetSecrets removes what a container that has ended was given. A name that is not known is fine.
 	ForgetSecrets(name string) error
 	Logs(ctx context.Context, name string, options sandbox.LogOptions, w io.Writer) (offset int64, err error)
+	// ReadyCollector has what Collect needs started ahead, if that can be done, and DismissCollector says that there
+	// will be no Collect.
+	ReadyCollector(ctx context.Context, spec sandbox.CollectSpec)
+	DismissCollector(volume string)
 	Collect(ctx context.Context, spec sandbox.CollectSpec) (sandbox.Collection, error)
 }

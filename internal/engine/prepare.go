@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/audit"
 	"github.com/coderflow/coderflow/internal/forge"
 	"github.com/coderflow/coderflow/internal/gitops"
@@ -90,14 +91,16 @@ func (e *Engine) prepare(ctx context.Context, w *work) error {
 		return err
 	}
 	e.Failpoint(BasePinned)
-	if err := e.fillWorkspace(ctx, w, env); err != nil {
-		return err
-	}
-	e.Failpoint(WorkspaceFilled)
-	spec, err := e.describe(ctx, w, env)
+	var spec sandbox.Spec
+	err = atonce.Do(
+		func() error { return e.fillWorkspace(ctx, w, env) },
+		func() (err error) { spec, err = e.describe(ctx, w, env); return err },
+	)
 	if err != nil {
 		return err
 	}
+	e.Failpoint(WorkspaceFilled)
+	e.Sandbox.ReadyCollector(ctx, collectSpec(&w.t, env))
 	if err := e.note(ctx, &w.t, audit.ContainerIntent, map[string]any{"container": spec.Name, "image": spec.Image}); err != nil {
 		return err
 	}

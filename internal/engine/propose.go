@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"sync"
 	"time"
 
 	"github.com/coderflow/coderflow/internal/atonce"
@@ -30,6 +29,7 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
+	defer w.endCollection()
 	p, former, err := e.making(ctx, &w.t)
 	if errors.Is(err, task.ErrNotFound) {
 		p, err = e.makeProposal(ctx, w, env, former)
@@ -43,15 +43,21 @@ func (e *Engine) propose(ctx context.Context, w *work) error {
 	if err := e.stillUp(ctx, &w.t); err != nil {
 		return err
 	}
-	credential, err := e.publish(ctx, w, p, former.Carrier)
+	var credential string
+	var asked pullRequest
+	err = atonce.Do(
+		func() (err error) { credential, err = e.publish(ctx, w, p, former.Carrier); return err },
+		func() (err error) { asked, err = e.askPullRequest(ctx, w, p); return err },
+	)
 	if err != nil {
 		return err
 	}
-	pr, err := e.openPullRequest(ctx, w, p)
+	pr, err := e.openPullRequest(ctx, w, p, asked)
 	if err != nil {
 		return err
 	}
 	e.Failpoint(PullRequestOpened)
+	w.endCollection() // what comes next may want the workspace
 	w.t.PullRequest, w.t.PullRequestURL = pr.Number, pr.URL
 	w.t.BaseCommit, w.t.Run.Tree = p.BaseCommit, keptTree(p, former)
 	return e.move(ctx, w, task.Proposed, func(tx Tx) error {
@@ -79,38 +85,21 @@ const lostLayer = "a part of the task's workspace was removed from the Docker en
 // collect turns the workspace into a recorded proposal. Killed anywhere, it is
 // done again from the workspace, which nobody writes to any more.
 func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment, former task.Proposal) (task.Proposal, error) {
-	limits := env.Proposal.Collect()
-	collection, err := e.Sandbox.Collect(ctx, sandbox.CollectSpec{
-		Volume: VolumeOf(&w.t), Image: env.Agent.Image, Limits: limits,
-		Labels: sandbox.Labels{Task: string(w.t.ID), Purpose: "collect"},
-	})
-	if errors.Is(err, sandbox.ErrBaseMissing) {
-		return task.Proposal{}, failed(err, lostLayer)
-	}
-	if err != nil {
-		return task.Proposal{}, fmt.Errorf("collect the workspace: %w", err)
-	}
-	closed := make(chan struct{})
-	defer func() { <-closed }()
-	end := sync.OnceFunc(func() {
-		go func() {
-			defer close(closed)
-			_ = collection.Close() // what is left of it goes with the workspace
-		}()
-	})
-	defer end()
 	look, err := e.leaksOf(ctx, env.Name)
 	if err != nil {
 		return task.Proposal{}, err
 	}
+	w.collecting = e.startCollection(ctx, collectSpec(&w.t, env))
 	result, err := e.Git.BuildTree(ctx, gitops.BuildRequest{
 		Repository: w.t.Repository, Base: w.t.BaseCommit, Task: w.t.ID, Revision: w.t.Round(), Start: w.t.Run.Start,
-		Changes: e.collected(collection), Watch: look.over, Limits: env.Proposal.Build(),
+		Changes: e.collected(w.collecting.next), Watch: look.over, Limits: env.Proposal.Build(),
 		AllowSecrets: env.Proposal.SecretPatterns.Allows,
 	})
-	end()                                  // while the rest is done
 	if look.finish(); look.canary != nil { // whatever else is wrong with the change
 		return task.Proposal{}, e.changeTripped(ctx, w, env.Name, look.canary)
+	}
+	if errors.Is(err, sandbox.ErrBaseMissing) {
+		return task.Proposal{}, failed(err, lostLayer)
 	}
 	if err != nil {
 		return task.Proposal{}, collectFailed(err, look.redactor)
@@ -120,6 +109,50 @@ func (e *Engine) collect(ctx context.Context, w *work, env manifest.Environment,
 		return task.Proposal{}, ended(task.NoChange, "the agent changed nothing of what was proposed before")
 	}
 	return e.recordProposal(ctx, w, w.t.BaseCommit, result, former)
+}
+
+// collecting is a collection that is being started while git gets ready for it.
+type collecting struct {
+	started    chan struct{} // closed once there is one, or why there is none
+	collection sandbox.Collection
+	err        error
+}
+
+func (e *Engine) startCollection(ctx context.Context, spec sandbox.CollectSpec) *collecting {
+	c := &collecting{started: make(chan struct{})}
+	go func() {
+		defer close(c.started)
+		if c.collection, c.err = e.Sandbox.Collect(ctx, spec); c.err != nil {
+			c.err = fmt.Errorf("collect the workspace: %w", c.err)
+		}
+	}()
+	return c
+}
+
+// endCollection removes what collected, which nobody has to wait for before the pull request is there.
+func (w *work) endCollection() {
+	if w.collecting == nil {
+		return
+	}
+	if <-w.collecting.started; w.collecting.err == nil {
+		_ = w.collecting.collection.Close() // what is left of it goes with the workspace
+	}
+	w.collecting = nil
+}
+
+// next returns io.EOF after the last record.
+func (c *collecting) next() (guestproto.Record, error) {
+	if <-c.started; c.err != nil {
+		return guestproto.Record{}, c.err
+	}
+	return c.collection.Next()
+}
+
+func collectSpec(t *task.Task, env manifest.Environment) sandbox.CollectSpec {
+	return sandbox.CollectSpec{
+		Volume: VolumeOf(t), Image: env.Agent.Image, Limits: env.Proposal.Collect(),
+		Labels: sandbox.Labels{Task: string(t.ID), Purpose: "collect"},
+	}
 }
 
 // recordProposal stores what was made of a base as the revision's proposal.
@@ -167,7 +200,7 @@ func (e *Engine) recordProposal(ctx context.Context, w *work, base string, resul
 
 // collected feeds a collection to git. Only the trailer proves that it is whole,
 // and BuildTree uses nothing before the sequence ended without an error.
-func (e *Engine) collected(c sandbox.Collection) iter.Seq2[gitops.Change, error] {
+func (e *Engine) collected(next func() (guestproto.Record, error)) iter.Seq2[gitops.Change, error] {
 	kinds := map[guestproto.Kind]gitops.ChangeKind{
 		guestproto.KindFile: gitops.Regular, guestproto.KindExecutable: gitops.Executable,
 		guestproto.KindSymlink: gitops.Symlink, guestproto.KindDeleted: gitops.Deleted,
@@ -175,7 +208,7 @@ func (e *Engine) collected(c sandbox.Collection) iter.Seq2[gitops.Change, error]
 	}
 	return func(yield func(gitops.Change, error) bool) {
 		for {
-			record, err := c.Next()
+			record, err := next()
 			if errors.Is(err, io.EOF) {
 				return
 			}

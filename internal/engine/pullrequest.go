@@ -51,14 +51,34 @@ func (e *Engine) openToReview(ctx context.Context, w *work, pr forge.PullRequest
 	return nil
 }
 
-// openPullRequest finds the task's pull request by its head branch or opens it.
-func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) (forge.PullRequest, error) {
-	pr, err := e.Forge.PullRequestByHead(ctx, w.t.Repository, w.t.ID.Branch())
-	if errors.Is(err, forge.ErrNotFound) {
-		pr, err = e.newPullRequest(ctx, w, p)
+// pullRequest is what is known of a task's pull request before its branch is pushed: a revision's is there, and so is
+// one that was opened by a step that was killed.
+type pullRequest struct {
+	there bool
+	forge.PullRequest
+	view present.PullRequestView // what one that is not there will show
+}
+
+// askPullRequest looks for the task's pull request by its head branch.
+func (e *Engine) askPullRequest(ctx context.Context, w *work, p task.Proposal) (asked pullRequest, err error) {
+	asked.PullRequest, err = e.Forge.PullRequestByHead(ctx, w.t.Repository, w.t.ID.Branch())
+	switch {
+	case errors.Is(err, forge.ErrNotFound):
+		asked.view, err = e.reviewView(ctx, w, p, false)
+	case err != nil:
+		err = fmt.Errorf("look for the pull request: %w", err)
+	default:
+		asked.there = true
 	}
-	if err != nil {
-		return pr, fmt.Errorf("open the pull request: %w", err)
+	return asked, err
+}
+
+// openPullRequest opens the task's pull request, if it is not there, and describes it.
+func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal, asked pullRequest) (pr forge.PullRequest, err error) {
+	if pr = asked.PullRequest; !asked.there {
+		if pr, err = e.newPullRequest(ctx, w, asked.view); err != nil {
+			return pr, fmt.Errorf("open the pull request: %w", err)
+		}
 	}
 	e.Failpoint(PullRequestAsked)
 	self, err := e.Forge.Self(ctx, w.t.Repository.Host)
@@ -85,11 +105,7 @@ func (e *Engine) openPullRequest(ctx context.Context, w *work, p task.Proposal) 
 	return pr, e.dropParts(ctx, w, view, pr.Number, len(parts))
 }
 
-func (e *Engine) newPullRequest(ctx context.Context, w *work, p task.Proposal) (forge.PullRequest, error) {
-	view, err := e.reviewView(ctx, w, p, false)
-	if err != nil {
-		return forge.PullRequest{}, err
-	}
+func (e *Engine) newPullRequest(ctx context.Context, w *work, view present.PullRequestView) (forge.PullRequest, error) {
 	request := forge.NewPullRequest{
 		Title: present.PullRequestTitle(w.t), Body: present.PullRequestBody(view)[0],
 		Head: w.t.ID.Branch(), Base: w.t.BaseBranch, Draft: true, Issue: w.t.Issue,

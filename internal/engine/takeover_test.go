@@ -18,12 +18,14 @@ type lost struct {
 	*remaking
 	nodes     []node.Node
 	proposals []task.Proposal
+	dismissed []string // workspaces whose collectors were
 }
 
 func (l *lost) InTx(_ context.Context, f func(Tx) error) error          { return f(l) }
 func (l *lost) Nodes(context.Context) ([]node.Node, error)              { return l.nodes, nil }
 func (l *lost) TaskLog(context.Context, task.ID) ([]audit.Entry, error) { return nil, nil }
 func (l *lost) ForgetSecrets(string) error                              { return nil }
+func (l *lost) DismissCollector(volume string)                          { l.dismissed = append(l.dismissed, volume) }
 func (l *lost) Proposal(context.Context, task.ID) (task.Proposal, error) {
 	if len(l.proposals) == 0 {
 		return task.Proposal{}, task.ErrNotFound
@@ -228,3 +230,26 @@ type oneTask struct {
 
 func (o *oneTask) Task(context.Context, task.ID) (task.Task, error) { return o.t, nil }
 func (o *oneTask) InTx(_ context.Context, f func(Tx) error) error   { return f(o) }
+
+func TestACollectorWaitsForAsLongAsThereMayBeSomethingToCollect(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		from, to  task.State
+		dismissed int
+	}{
+		{task.Preparing, task.Running, 0},
+		{task.Running, task.Collecting, 0},
+		{task.Running, task.Failed, 1},
+		{task.Preparing, task.Cancelled, 1},
+		{task.Collecting, task.NoChange, 1}, // collected, or not: there is none to wait any more
+		{task.Proposed, task.Expired, 0},
+	} {
+		l := newLost(tt.from, "")
+		if err := l.e.move(t.Context(), l.w, tt.to, nil); err != nil {
+			t.Fatal(err)
+		}
+		if len(l.dismissed) != tt.dismissed || tt.dismissed == 1 && l.dismissed[0] != "v" {
+			t.Errorf("from %s to %s: dismissed %q", tt.from, tt.to, l.dismissed)
+		}
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -78,7 +80,11 @@ func (g *Git) Carrier(ctx context.Context, req CarrierRequest) (commit string, e
 	if err != nil {
 		return "", fmt.Errorf("make the proposal commit: %w", err)
 	}
-	return commit, q.admit(ctx, req.Base, commit, carrierRef(req.Task, req.Revision))
+	pack, err := q.sealImported(ctx, req.Base, commit)
+	if err != nil {
+		return "", err
+	}
+	return commit, q.release(ctx, pack, commit, carrierRef(req.Task, req.Revision))
 }
 
 // carrierCommit stores the commit c of the base's tree and the patch, by one git
@@ -104,7 +110,9 @@ func (q *quarantine) carrierCommit(ctx context.Context, req CarrierRequest, c co
 		fmt.Fprintf(&script, "merge %s\n", c.merges)
 	}
 	fmt.Fprintf(&script, "%sM %s :1 %s\nls \"\"\n\ndone\n", begin, modeRegular, task.ProposalPath(req.Task))
-	out, err := q.run(ctx, invocation{args: []string{"fast-import", "--quiet", "--done"}, stdin: &script})
+	out, err := q.run(ctx, invocation{
+		args: []string{"fast-import", "--quiet", "--done"}, stdin: &script, config: []string{"fastimport.unpackLimit=0"},
+	})
 	if err != nil {
 		return "", cmp.Or(q.g.require(ctx, q.mirror, object{"commit", req.Base}), err)
 	}
@@ -115,6 +123,24 @@ func (q *quarantine) carrierCommit(ctx context.Context, req CarrierRequest, c co
 	}
 	c.tree = tree
 	return c.id(), nil // or there is no such commit to admit
+}
+
+// sealImported seals the pack that fast-import wrote. What the mirror has already is not in it, and if that is all there
+// is none.
+func (q *quarantine) sealImported(ctx context.Context, base, tip string) (pack string, err error) {
+	found, err := filepath.Glob(q.file("objects/pack/*.pack"))
+	if err != nil || len(found) > 1 {
+		return "", errors.Join(fmt.Errorf("git fast-import wrote %d packs", len(found)), err)
+	}
+	if len(found) == 0 {
+		return q.seal(ctx, base, tip)
+	}
+	imported, err := os.Open(found[0])
+	if err != nil {
+		return "", fmt.Errorf("check %s: %w", tip, err)
+	}
+	defer imported.Close()
+	return q.index(ctx, tip, imported)
 }
 
 // treeOf is the tree of a commit of the mirror, or ErrObjectMissing.

@@ -126,7 +126,7 @@ func (g *Git) checkpointCommit(ctx context.Context, m mirror, r CheckpointReques
 	if err != nil {
 		return "", fmt.Errorf("store a tree: %w", err)
 	}
-	commit, err := q.writeCommit(ctx, commitText{
+	commit, err := q.writeCommit(commitText{
 		tree: strings.TrimSpace(string(out)), parent: r.Parent, root: r.Parent == "", author: g.opts.Committer, committer: g.opts.Committer,
 		unix: r.Date.Unix(), message: fmt.Sprintf("Audit log: %d entries %s\n", r.Size, skipCI),
 	})

@@ -3,11 +3,13 @@ package gitops
 import (
 	"bytes"
 	"cmp"
+	"compress/zlib"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"unicode/utf8"
 )
@@ -37,8 +39,7 @@ func (c commitText) String() string {
 
 // id is the object id that git gives the commit.
 func (c commitText) id() string {
-	content := c.String()
-	sum := sha1.Sum(fmt.Appendf(nil, "commit %d\x00%s", len(content), content))
+	sum := sha1.Sum(looseObject("commit", c.String()))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -81,23 +82,37 @@ func (g *Git) keepCommit(ctx context.Context, m mirror, c commitText, ref string
 	return id, q.release(ctx, pack, id, ref)
 }
 
-// writeCommit stores the commit: exactly the text that was meant, whose id it must have,
-// which settles parents, tree, identities, dates, further headers and message at once.
-func (q *quarantine) writeCommit(ctx context.Context, c commitText) (string, error) {
+// writeCommit stores the commit, whose id settles parents, tree, identities, dates and message at once. Nothing has
+// checked it before it is sealed.
+func (q *quarantine) writeCommit(c commitText) (string, error) {
 	if !strings.HasSuffix(c.message, "\n") {
 		c.message += "\n"
 	}
 	if err := c.check(); err != nil {
 		return "", err
 	}
-	out, err := q.run(ctx, invocation{
-		args: []string{"hash-object", "-w", "-t", "commit", "--no-filters", "--stdin"}, stdin: strings.NewReader(c.String()),
-	})
-	if err != nil {
+	if err := q.writeLoose("commit", c.String()); err != nil {
 		return "", fmt.Errorf("make the commit: %w", err)
 	}
-	if id := strings.TrimSpace(string(out)); id != c.id() {
-		return "", fmt.Errorf("git made commit %.80q, which does not say what was meant", id)
-	}
 	return c.id(), nil
+}
+
+// writeLoose stores an object in a file of its own, compressed like all (gitformat-loose(5)).
+func (q *quarantine) writeLoose(kind, content string) error {
+	object := looseObject(kind, content)
+	sum := sha1.Sum(object)
+	id := hex.EncodeToString(sum[:])
+	var file bytes.Buffer
+	zip := zlib.NewWriter(&file)
+	_, _ = zip.Write(object) // memory takes all of it
+	_ = zip.Close()
+	if err := os.MkdirAll(q.file("objects/"+id[:2]), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(q.file("objects/"+id[:2]+"/"+id[2:]), file.Bytes(), 0o600)
+}
+
+// looseObject is what an object's id is the hash of.
+func looseObject(kind, content string) []byte {
+	return fmt.Appendf(nil, "%s %d\x00%s", kind, len(content), content)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,6 +55,7 @@ type Remote struct {
 type Git struct {
 	opts    Options
 	program string
+	tips    *http.Client
 	locks   locks
 }
 
@@ -98,7 +100,11 @@ func open(opts Options) (*Git, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the git program: %w", err)
 	}
-	return &Git{opts: opts, program: absolute}, nil
+	tips, err := tipClient(opts)
+	if err != nil {
+		return nil, fmt.Errorf("gitops: %w", err)
+	}
+	return &Git{opts: opts, program: absolute, tips: tips}, nil
 }
 
 func checkOptions(opts *Options) error {

@@ -57,6 +57,9 @@ func (g *Git) inertBase(ctx context.Context, m mirror, id task.ID, carrier strin
 // makes such a ref. A commit on another one of ours, which holds the agent's tree,
 // would take that along.
 func (g *Git) fetched(ctx context.Context, m mirror, commit string) (bool, error) {
+	if m.looseRef(baseRefs+commit) == commit {
+		return true, nil
+	}
 	found, err := g.refsAt(ctx, m, commit, baseRefs+commit)
 	return len(found) > 0, err
 }

@@ -65,8 +65,8 @@ func (g *Git) CommitAgain(ctx context.Context, repo forge.RepositoryRef, approva
 }
 
 // Land pushes the commit that the grant permits to the ref that the grant names,
-// from where the grant says it must be, or to one that the grant makes. It looks at the remote first: a commit
-// that is there is not pushed again. It fails with approval.ErrNoGrant,
+// from where the grant says it must be, or to one that the grant makes. A commit that is there is not pushed again. It
+// fails with approval.ErrNoGrant,
 // *MovedError, *PushRefusedError or *RemoteError.
 func (g *Git) Land(ctx context.Context, grant approval.Grant, credential approval.Credential, url string) (PushOutcome, error) {
 	token, err := credential.TokenFor(grant)

@@ -179,14 +179,17 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, branch string) (commit s
 	if err != nil {
 		return "", err
 	}
+	if known := m.lastFetched(branch); known != "" {
+		if tip, err := g.askTip(ctx, remote, branch); err == nil && tip == known {
+			return known, nil
+		}
+	}
 	unlock, err := g.lock(ctx, m.lockPath())
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	// A hash, because branches "a" and "a/b" can exist one after the other.
-	sum := sha256.Sum256([]byte(branch))
-	local := fetchRefs + hex.EncodeToString(sum[:16])
+	local := fetchedRef(branch)
 	_, err = g.run(ctx, invocation{
 		gitDir: m.dir, remote: &remote,
 		args: []string{
@@ -197,12 +200,29 @@ func (g *Git) Fetch(ctx context.Context, remote Remote, branch string) (commit s
 	if err != nil {
 		return "", fetchError(remote, branch, err)
 	}
+	if known := m.lastFetched(branch); known != "" {
+		return known, nil
+	}
 	// Not by its file: a remote can call anything a branch, and only a commit is a base.
 	commit, err = g.output(ctx, invocation{gitDir: m.dir, args: []string{"rev-parse", "--verify", "--quiet", "--end-of-options", local + "^{commit}"}})
 	if err != nil {
 		return "", fmt.Errorf("read the fetched commit of %s: %w", branch, err)
 	}
 	return commit, g.keep(ctx, m, baseRefs+commit, commit)
+}
+
+// fetchedRef is named by a hash, because branches "a" and "a/b" can exist one after the other.
+func fetchedRef(branch string) string {
+	sum := sha256.Sum256([]byte(branch))
+	return fetchRefs + hex.EncodeToString(sum[:16])
+}
+
+// lastFetched is the commit that was fetched last of the branch, if it is kept as a base, which only a commit ever is.
+func (m mirror) lastFetched(branch string) string {
+	if known := m.looseRef(fetchedRef(branch)); known != "" && m.looseRef(baseRefs+known) == known {
+		return known
+	}
+	return ""
 }
 
 // allLoose reports whether every ref has a file of its own: nothing ever packed any.
@@ -239,7 +259,7 @@ func fetchError(remote Remote, branch string, err error) error {
 	return err
 }
 
-// keep points a ref of ours at an object, so that it stays.
+// keep points a ref of ours at an object, so that it stays. It fails if the mirror has no such object.
 func (g *Git) keep(ctx context.Context, m mirror, ref, id string) error {
 	if m.looseRef(ref) == id {
 		return nil
@@ -249,6 +269,36 @@ func (g *Git) keep(ctx context.Context, m mirror, ref, id string) error {
 		return fmt.Errorf("keep %s: %w", id, err)
 	}
 	return nil
+}
+
+// keepNew is keep for an object that was just brought into the mirror. A ref that is not there yet is a file, which is
+// made as git makes it: whole, or not at all. Whatever is in its way is left to git.
+func (g *Git) keepNew(ctx context.Context, m mirror, ref, id string) error {
+	path := filepath.Join(m.dir, ref)
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) || !m.allLoose() || m.writeRef(path, id) != nil {
+		return g.keep(ctx, m, ref, id)
+	}
+	return nil
+}
+
+func (m mirror) writeRef(path, id string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = lock.WriteString(id + "\n")
+	err = errors.Join(err, lock.Sync(), lock.Close())
+	if err == nil {
+		err = os.Rename(lock.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(lock.Name())
+		return err
+	}
+	return makeLast(filepath.Dir(path))
 }
 
 // object is an object that is needed.

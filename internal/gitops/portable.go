@@ -94,7 +94,7 @@ func (g *Git) Import(ctx context.Context, r ResultRequest, pack io.Reader) error
 	if !slices.Equal(got, objectIDs(list)) {
 		return fmt.Errorf("%w: there are others among them", ErrPack)
 	}
-	keeper, err := q.writeCommit(ctx, g.keeper(r.Base, r.Tree))
+	keeper, err := q.writeCommit(g.keeper(r.Base, r.Tree))
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ func TestAMirrorIsLockedAcrossInstances(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	u.commit("main", text("a", "2\n")) // or there is nothing to fetch
 	for _, waiting := range []*Git{g, other} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		if _, err := waiting.Fetch(ctx, u.remote(), "main"); !errors.Is(err, context.DeadlineExceeded) {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/coderflow/coderflow/internal/atonce"
 )
 
 // quarantine is a private bare repository in which objects are made. It sees
@@ -99,20 +101,23 @@ func (q *quarantine) index(ctx context.Context, tip string, pack io.Reader) (nam
 // fetch does not hold up a landing.
 func (q *quarantine) release(ctx context.Context, pack, tip, ref string) error {
 	from, to := q.file("objects/pack"), filepath.Join(q.mirror.objects(), "pack")
+	name := "pack-" + pack
+	err := atonce.Do(
+		func() error { return makeLast(filepath.Join(from, name+".pack")) },
+		func() error { return makeLast(filepath.Join(from, name+".idx")) },
+	)
 	for _, ending := range []string{".pack", ".idx"} {
-		name := "pack-" + pack + ending
-		err := makeLast(filepath.Join(from, name))
 		if err == nil {
-			err = os.Rename(filepath.Join(from, name), filepath.Join(to, name)) // over the same bytes, if they are there
+			err = os.Rename(filepath.Join(from, name+ending), filepath.Join(to, name+ending)) // over the same bytes, if they are there
 		}
-		if err != nil {
-			return fmt.Errorf("admit %s: %w", tip, err)
-		}
+	}
+	if err != nil {
+		return fmt.Errorf("admit %s: %w", tip, err)
 	}
 	if err := makeLast(to); err != nil {
 		return fmt.Errorf("admit %s: %w", tip, err)
 	}
-	return q.g.keep(ctx, q.mirror, ref, tip)
+	return q.g.keepNew(ctx, q.mirror, ref, tip)
 }
 
 // strictError tells objects that git finds dangerous from a check that could not be made.

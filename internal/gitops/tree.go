@@ -105,7 +105,7 @@ func (q *quarantine) compareIndex(ctx context.Context, env []string, manifest []
 // sealTree seals the tree inside a commit that exists only to keep it and its base from
 // being collected. That commit is never pushed.
 func (q *quarantine) sealTree(ctx context.Context, base, tree string) (keeper, pack string, err error) {
-	keeper, err = q.writeCommit(ctx, q.g.keeper(base, tree))
+	keeper, err = q.writeCommit(q.g.keeper(base, tree))
 	if err != nil {
 		return "", "", err
 	}

@@ -66,11 +66,16 @@ type CheckoutSpec struct {
 	Commit string `json:"commit"`
 }
 
-// CollectSpec tells `guest collect` where to stop, and whether ChangesDir shows it where to look.
+// CollectSpec tells `guest collect` where to stop, whether ChangesDir shows it where to look, and whether to begin only
+// when Begin comes on standard input.
 type CollectSpec struct {
 	Limits  Limits `json:"limits"`
 	Changes bool   `json:"changes,omitempty"`
+	Wait    bool   `json:"wait,omitempty"`
 }
+
+// Begin is the one byte that has a waiting collector look at the workspace.
+const Begin = 'b'
 
 // maxSpecBytes bounds a spec file: its argv is bounded by the kernel far below it, its files by MaxHome.
 const maxSpecBytes = 2 << 20

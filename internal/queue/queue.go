@@ -63,7 +63,7 @@ type Options struct {
 const rescueMargin = 30 * time.Second
 
 // fetchCooldown is the least time between two fetches, whoever rings.
-const fetchCooldown = 10 * time.Millisecond
+const fetchCooldown = 2 * time.Millisecond
 
 // Queue works jobs.
 type Queue struct {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/docker/docker/api/types/mount"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/guestproto"
 )
 
@@ -124,8 +125,9 @@ func (r *Runner) inputsDir(name, digest string) string {
 	return filepath.Join(r.inputsRoot(name), strings.TrimPrefix(digest, "sha256:"))
 }
 
-// writeInputs makes an input directory, whole or not at all. One that another process made meanwhile is kept.
-func writeInputs(directory string, in inputs) error {
+// writeInputs makes an input directory, whole or not at all. One that another process made meanwhile is kept. A lasting
+// one is found again after a loss of power; the others have a name that nobody looks for again.
+func writeInputs(directory string, in inputs, lasting bool) error {
 	if err := os.MkdirAll(filepath.Dir(directory), 0o700); err != nil {
 		return fmt.Errorf("writing inputs: %w", err)
 	}
@@ -136,10 +138,17 @@ func writeInputs(directory string, in inputs) error {
 	defer removeTree(temporary)
 	// The mount point of the helper, which lies elsewhere.
 	in.files[filepath.Base(guestproto.GuestPath)] = input{content: bytes.NewReader(nil), mode: 0o555}
+	var writes []func() error // at once: each waits for the disk
 	for file, input := range in.files {
-		if err := writeInput(filepath.Join(temporary, file), input); err != nil {
-			return fmt.Errorf("writing input %s: %w", file, err)
-		}
+		writes = append(writes, func() error {
+			if err := writeInput(filepath.Join(temporary, file), input, lasting); err != nil {
+				return fmt.Errorf("writing input %s: %w", file, err)
+			}
+			return nil
+		})
+	}
+	if err := atonce.Do(writes...); err != nil {
+		return err
 	}
 	if err := os.Chmod(temporary, 0o555); err != nil {
 		return fmt.Errorf("writing inputs: %w", err)
@@ -167,21 +176,25 @@ func removeTree(root string) error {
 	return os.RemoveAll(root)
 }
 
-func writeInput(path string, in input) error {
+func writeInput(path string, in input, lasting bool) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(file, in.content)
-	return errors.Join(err, file.Chmod(in.mode), file.Sync(), file.Close())
+	err = errors.Join(err, file.Chmod(in.mode))
+	if lasting {
+		err = errors.Join(err, file.Sync())
+	}
+	return errors.Join(err, file.Close())
 }
 
 // deliver brings the files of a container to where inputMounts has them from.
-func (r *Runner) deliver(ctx context.Context, name, digest, imageID string, in inputs) error {
+func (r *Runner) deliver(ctx context.Context, name, digest, imageID string, in inputs, lasting bool) error {
 	if r.copies {
 		return r.copyInputs(ctx, name, imageID, in)
 	}
-	return writeInputs(r.inputsDir(name, digest), in)
+	return writeInputs(r.inputsDir(name, digest), in, lasting)
 }
 
 // inputMounts mounts a container's files and the helper over them, both read-only.

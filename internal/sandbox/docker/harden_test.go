@@ -78,7 +78,10 @@ func TestEveryContainerIsExactlyAsHardenedAsWritten(t *testing.T) {
 			return runner.taskContainer(judge, "sha256:IMAGE", overlay)
 		},
 		"collect": func() (*container.Config, *container.HostConfig) {
-			return runner.collectContainer("collect-ws-1", "sha256:IMAGE", collect, overlay)
+			return runner.collectContainer("collect-ws-1", "sha256:IMAGE", collect, overlay, false)
+		},
+		"collect-waiting": func() (*container.Config, *container.HostConfig) {
+			return runner.collectContainer("collect-ws-1", "sha256:IMAGE", collect, overlay, true)
 		},
 	} {
 		config, host := make()

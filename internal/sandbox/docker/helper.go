@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/coderflow/coderflow/internal/sandbox"
@@ -29,16 +30,25 @@ const helperTime = 15 * time.Minute
 
 // createHelper makes a helper container anew: one of that name is the remains of a killed step.
 func (r *Runner) createHelper(caller context.Context, name string, in inputs, config *container.Config, host *container.HostConfig) (string, error) {
-	if err := r.Remove(caller, name); err != nil {
-		return "", err
+	if r.copies { // whose volume of inputs that one has
+		if err := r.Remove(caller, name); err != nil {
+			return "", err
+		}
 	}
 	unique := rand.Text()
-	if err := r.deliver(caller, name, unique, config.Image, in); err != nil {
+	if err := r.deliver(caller, name, unique, config.Image, in, false); err != nil {
 		return "", err
 	}
 	host.Mounts = append(r.inputMounts(name, unique), host.Mounts...)
 	config.Labels[labelHelper] = "yes"
-	return r.createContainer(caller, name, config, host)
+	id, err := r.createContainer(caller, name, config, host)
+	if cerrdefs.IsConflict(err) {
+		if err := r.removeContainer(caller, name); err != nil {
+			return "", err
+		}
+		id, err = r.createContainer(caller, name, config, host)
+	}
+	return id, err
 }
 
 // removeHelper cleans up even when the caller's context has ended.

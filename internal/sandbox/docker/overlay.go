@@ -33,17 +33,14 @@ func (r *Runner) makeOverlay(ctx context.Context, w workspace, base volume.Volum
 		}
 		lower = changes.Mountpoint + ":" + lower
 	}
-	changes, err := r.createVolume(ctx, changesName(w.name), r.volumeLabels(w, changesName(w.name), sandbox.VolumeChanges), nil)
-	if err != nil {
-		return err
-	}
-	var work volume.Volume
-	err = atonce.Do(func() (err error) {
+	var changes, work volume.Volume
+	err := atonce.Do(func() (err error) {
 		work, err = r.createVolume(ctx, workName(w.name), r.volumeLabels(w, workName(w.name), sandbox.VolumeWork), nil)
 		return err
-	}, func() error {
-		if r.copyOwner(base.Mountpoint, changes.Mountpoint) == nil {
-			return nil
+	}, func() (err error) {
+		changes, err = r.createVolume(ctx, changesName(w.name), r.volumeLabels(w, changesName(w.name), sandbox.VolumeChanges), nil)
+		if err != nil || r.copyOwner(base.Mountpoint, changes.Mountpoint) == nil {
+			return err
 		}
 		return r.giveOwner(ctx, w, changesName(w.name))
 	})

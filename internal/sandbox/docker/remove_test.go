@@ -32,7 +32,7 @@ func TestInputsAreRemovedByAServerThatIsNotRoot(t *testing.T) {
 		}
 		in, err := newInputs("orders")
 		made := filepath.Join(root, "name", "digest")
-		err = errors.Join(err, writeInputs(made, in))
+		err = errors.Join(err, writeInputs(made, in, true))
 		if plain := os.RemoveAll(made); !errors.Is(plain, fs.ErrPermission) {
 			err = errors.Join(err, errors.New("the directory was not read-only, so this shows nothing"), plain)
 		}

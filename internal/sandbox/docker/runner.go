@@ -70,7 +70,8 @@ type Runner struct {
 	copies   bool
 	unshared atomic.Bool // it did not find a file of this machine's the last time
 	relays   *relays
-	behind   sync.WaitGroup // what is cleaned up after a call
+	behind   sync.WaitGroup // what is done behind a caller's back
+	standbys standbys
 	dataDir  string
 	instance string
 	guest    string // path of the installed helper, here
@@ -128,7 +129,7 @@ func New(config Config) (*Runner, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{
-		engine: engine, closeEngine: closeEngine, copies: copies, relays: newRelays(),
+		engine: engine, closeEngine: closeEngine, copies: copies, relays: newRelays(), standbys: standbys{byVolume: map[string]*standby{}},
 		dataDir: config.DataDir, instance: config.Instance, guest: guest, hosts: hosts, log: log, seccomp: profile,
 		workspaces: config.Workspaces, overlayOptions: overlayOptions, floor: config.floor(), now: config.clock(),
 	}, nil
@@ -151,6 +152,7 @@ func (c Config) clock() func() time.Time {
 // Close releases the connections to the engine. Containers go on.
 func (r *Runner) Close() error {
 	r.behind.Wait()
+	r.standbys.disconnect()
 	return r.closeEngine()
 }
 

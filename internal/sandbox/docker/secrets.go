@@ -81,7 +81,7 @@ func (r *Runner) writeSecrets(ctx context.Context, spec sandbox.Spec, digest str
 	defer removeTree(temporary)
 	for _, value := range spec.Secrets {
 		path := filepath.Join(temporary, value.Name())
-		if err := writeInput(path, input{content: bytes.NewReader(value.Reveal()), mode: 0o400}); err != nil {
+		if err := writeInput(path, input{content: bytes.NewReader(value.Reveal()), mode: 0o400}, true); err != nil {
 			return "", fmt.Errorf("writing the secret %s: %w", value.Name(), err)
 		}
 		if err := os.Chown(path, owner, owner); err != nil {

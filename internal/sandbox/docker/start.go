@@ -71,16 +71,14 @@ func (r *Runner) ensure(ctx context.Context, spec sandbox.Spec) (sandbox.Contain
 	for range createAttempts {
 		found, err := r.inspect(ctx, spec.Name)
 		if err == nil {
-			return r.adopt(spec, found, true)
+			return r.adopt(spec, found)
 		}
 		if !errors.Is(err, sandbox.ErrNotFound) {
 			return sandbox.Container{}, "", err
 		}
-		if err = r.create(ctx, spec); err == nil {
-			if found, err = r.inspect(ctx, spec.Name); err != nil {
-				return sandbox.Container{}, "", err
-			}
-			return r.adopt(spec, found, false)
+		made, err := r.create(ctx, spec)
+		if err == nil {
+			return made, container.StateCreated, nil
 		}
 		if !cerrdefs.IsConflict(err) {
 			return sandbox.Container{}, "", err
@@ -103,10 +101,10 @@ func pause(ctx context.Context, length time.Duration) error {
 }
 
 // adopt checks that a container is the spec's.
-func (r *Runner) adopt(spec sandbox.Spec, found container.InspectResponse, adopted bool) (sandbox.Container, container.ContainerState, error) {
+func (r *Runner) adopt(spec sandbox.Spec, found container.InspectResponse) (sandbox.Container, container.ContainerState, error) {
 	// The image as it was when the container was made: a tag may have moved since.
 	result := sandbox.Container{
-		Name: spec.Name, ID: found.ID, ImageID: found.Image, Digest: spec.Digest(found.Image), Adopted: adopted,
+		Name: spec.Name, ID: found.ID, ImageID: found.Image, Digest: spec.Digest(found.Image), Adopted: true,
 	}
 	if found.Config.Labels[labelInstance] != r.instance || found.Config.Labels[labelSpec] != result.Digest {
 		return sandbox.Container{}, "", fmt.Errorf("container %s: %w", spec.Name, sandbox.ErrSpecMismatch)
@@ -120,35 +118,39 @@ func (r *Runner) startContainer(caller context.Context, id string) error {
 	return engineError(caller, "starting the container", r.engine.ContainerStart(ctx, id, container.StartOptions{}))
 }
 
-func (r *Runner) create(caller context.Context, spec sandbox.Spec) error {
-	imageID, err := r.imageID(caller, spec.Image)
-	if err != nil {
-		return err
-	}
-	// The engine would make a missing volume, empty.
-	w, err := r.openWorkspace(caller, spec.Workspace.Volume)
-	if err != nil {
-		return err
-	}
-	if spec.Base != "" {
-		if _, err := r.openWorkspace(caller, spec.Base); err != nil {
+func (r *Runner) create(caller context.Context, spec sandbox.Spec) (made sandbox.Container, err error) {
+	var imageID string
+	var w workspace
+	err = atonce.Do(
+		func() (err error) { imageID, err = r.imageID(caller, spec.Image); return err },
+		// The engine would make a missing volume, empty.
+		func() (err error) { w, err = r.openWorkspace(caller, spec.Workspace.Volume); return err },
+		func() error {
+			if spec.Base == "" {
+				return nil
+			}
+			_, err := r.openWorkspace(caller, spec.Base)
 			return err
-		}
+		},
+	)
+	if err != nil {
+		return made, err
 	}
 	err = atonce.Do(func() error { return r.writeSpecInputs(caller, spec, imageID, w) }, func() error { return r.hold(caller, spec, imageID) })
 	if err != nil {
-		return err
+		return made, err
 	}
-	secrets, err := r.writeSecrets(caller, spec, spec.Digest(imageID))
+	made = sandbox.Container{Name: spec.Name, ImageID: imageID, Digest: spec.Digest(imageID)}
+	secrets, err := r.writeSecrets(caller, spec, made.Digest)
 	if err != nil {
-		return err
+		return made, err
 	}
 	config, host := r.taskContainer(spec, imageID, w)
 	if secrets != "" {
 		host.Mounts = append(host.Mounts, readOnlyBind(secrets, guestproto.SecretsDir))
 	}
-	_, err = r.createContainer(caller, spec.Name, config, host)
-	return err
+	made.ID, err = r.createContainer(caller, spec.Name, config, host)
+	return made, err
 }
 
 func (r *Runner) createContainer(caller context.Context, name string, config *container.Config, host *container.HostConfig) (string, error) {
@@ -254,7 +256,7 @@ func (r *Runner) writeSpecInputs(ctx context.Context, spec sandbox.Spec, imageID
 	in.add(guestproto.ScriptPath, spec.Inputs.Script, 0o555)
 	in.add(guestproto.SetupPath, spec.Inputs.Setup, 0o555)
 	in.add(guestproto.CleanupPath, spec.Inputs.Cleanup, 0o555)
-	return r.deliver(ctx, spec.Name, digest, imageID, in)
+	return r.deliver(ctx, spec.Name, digest, imageID, in, true)
 }
 
 // imageID resolves a reference to the id of an image on the engine. Nothing is pulled.

@@ -22,25 +22,31 @@ type stream struct {
 	unhook func() bool
 }
 
-// openStream attaches to a helper that was created and starts it.
+// openStream attaches to a helper that was created and starts it. It ends with caller, or when it took too long.
 func (r *Runner) openStream(caller context.Context, name, id string) (*stream, error) {
-	ctx, cancel := context.WithTimeout(caller, helperTime)
-	conn, err := r.engine.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
+	s, err := r.attach(caller, name, id, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
+	if err == nil {
+		s.follow(caller)
+	}
+	return s, err
+}
+
+// attach is openStream for a helper that nobody waits for yet.
+func (r *Runner) attach(caller context.Context, name, id string, options container.AttachOptions) (*stream, error) {
+	ctx, cancel := context.WithTimeout(caller, startTimeout)
+	defer cancel()
+	conn, err := r.engine.ContainerAttach(ctx, id, options)
 	if err != nil {
-		cancel()
 		return nil, engineError(caller, "attaching to the helper", err)
 	}
 	if err := r.startContainer(ctx, id); err != nil {
 		conn.Close()
-		cancel()
 		return nil, err
 	}
 	reader, writer := io.Pipe()
 	s := &stream{
 		runner: r, name: name, pipe: reader, conn: conn, said: &capped{left: 4 << 10}, done: make(chan struct{}),
-		ctx: ctx, cancel: cancel,
-		// Closing the connection is what ends a read of it.
-		unhook: context.AfterFunc(ctx, conn.Close),
+		ctx: context.WithoutCancel(caller), cancel: func() {}, unhook: func() bool { return true },
 	}
 	go func() {
 		defer close(s.done)
@@ -48,6 +54,12 @@ func (r *Runner) openStream(caller context.Context, name, id string) (*stream, e
 		writer.CloseWithError(err)
 	}()
 	return s, nil
+}
+
+// follow has the stream end with caller, or when it took too long.
+func (s *stream) follow(caller context.Context) {
+	s.ctx, s.cancel = context.WithTimeout(caller, helperTime)
+	s.unhook = context.AfterFunc(s.ctx, s.conn.Close) // which is what ends a read of it
 }
 
 // Read returns io.EOF at the end of the output, whether the helper was done or not.

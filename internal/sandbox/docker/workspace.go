@@ -42,12 +42,17 @@ func (r *Runner) EnsureWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec
 		name: spec.Volume, base: baseName(spec.Repository, spec.Commit), repository: spec.Repository, commit: spec.Commit,
 		fill: rand.Text(), labels: spec.Labels,
 	}
-	if whole, err := r.isWhole(ctx, w); whole || err != nil {
+	var whole bool
+	var unknown error
+	err := atonce.Do(
+		func() (err error) { whole, err = r.isWhole(ctx, w); return err },
+		func() error { w.imageID, unknown = r.imageID(ctx, spec.Image); return nil }, // of a whole one nobody needs it
+	)
+	if whole || err != nil {
 		return err
 	}
-	var err error
-	if w.imageID, err = r.imageID(ctx, spec.Image); err != nil {
-		return err
+	if unknown != nil {
+		return unknown
 	}
 	if w.mode, _, err = r.workspaceMode(ctx, w.imageID); err != nil {
 		return err
@@ -188,6 +193,9 @@ func (r *Runner) RemoveVolume(caller context.Context, name string) error {
 	}
 	if kind := sandbox.VolumeKind(found.Labels[labelKind]); kind != "" && kind != sandbox.VolumeWorkspace {
 		return fmt.Errorf("removing volume %s: it is %q of something else: %w", name, kind, sandbox.ErrInUse)
+	}
+	if s := r.standbys.take(name); s != nil {
+		s.end()
 	}
 	for _, helper := range helpersOf(name) {
 		if err := r.Remove(caller, helper); err != nil {
