@@ -179,6 +179,9 @@ func (e *Engine) recordProposal(ctx context.Context, w *work, base string, resul
 	if err != nil {
 		return task.Proposal{}, err
 	}
+	if w.carrier != "" {
+		e.Failpoint(CarrierMade)
+	}
 	err = e.Store.InTx(ctx, func(tx Tx) error {
 		if err := tx.InsertProposal(ctx, p); err != nil {
 			return err
@@ -186,14 +189,19 @@ func (e *Engine) recordProposal(ctx context.Context, w *work, base string, resul
 		if err := tx.InsertPack(ctx, p.Task, p.Revision, pack); err != nil { // or there is no proposal
 			return err
 		}
-		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalRecorded, map[string]any{
+		err := e.audit(ctx, tx, &w.t, audit.System, audit.ProposalRecorded, map[string]any{
 			"revision": p.Revision, "base": p.BaseCommit, "tree": p.Tree, "digest": p.Digest, "paths": len(p.Manifest), "ignored": p.Ignored,
 			"risks": risksByName(p.Risks),
 		})
+		if err != nil || w.carrier == "" {
+			return err
+		}
+		return e.recordCarrier(ctx, tx, w, p, w.carrier)
 	})
 	if err != nil {
 		return task.Proposal{}, fmt.Errorf("record the proposal: %w", err)
 	}
+	p.Carrier = w.carrier
 	e.Failpoint(ProposalRecorded)
 	return p, nil
 }
@@ -252,25 +260,23 @@ func (e *Engine) carry(ctx context.Context, w *work, p *task.Proposal, former ta
 	if p.Carrier != "" {
 		return nil
 	}
-	commit := w.carrier
-	if commit == "" {
-		if err := e.bringCarriers(ctx, w, former); err != nil {
-			return err
-		}
-		made, err := e.makeCarrier(ctx, w, *p, former)
-		if err != nil {
-			return err
-		}
-		commit = made
+	if err := e.bringCarriers(ctx, w, former); err != nil {
+		return err
+	}
+	commit, err := e.makeCarrier(ctx, w, *p, former)
+	if err != nil {
+		return err
 	}
 	e.Failpoint(CarrierMade)
 	p.Carrier = commit
-	return e.Store.InTx(ctx, func(tx Tx) error {
-		if err := tx.SetCarrier(ctx, p.Task, p.Revision, commit); err != nil {
-			return err
-		}
-		return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalIntent, map[string]any{"carrier": commit, "digest": p.Digest})
-	})
+	return e.Store.InTx(ctx, func(tx Tx) error { return e.recordCarrier(ctx, tx, w, *p, commit) })
+}
+
+func (e *Engine) recordCarrier(ctx context.Context, tx Tx, w *work, p task.Proposal, commit string) error {
+	if err := tx.SetCarrier(ctx, p.Task, p.Revision, commit); err != nil {
+		return err
+	}
+	return e.audit(ctx, tx, &w.t, audit.System, audit.ProposalIntent, map[string]any{"carrier": commit, "digest": p.Digest})
 }
 
 func (e *Engine) makeCarrier(ctx context.Context, w *work, p, former task.Proposal) (string, error) {

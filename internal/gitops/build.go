@@ -53,7 +53,12 @@ func (g *Git) BuildTree(ctx context.Context, req BuildRequest) (Result, error) {
 	defer b.q.drop(ctx)
 	var ids []string
 	err = atonce.Do(
-		func() (err error) { ids, err = b.receive(ctx); return err },
+		func() (err error) {
+			if err = b.listBase(ctx); err == nil {
+				ids, err = b.receive(ctx)
+			}
+			return err
+		},
 		func() error { return b.q.readBase(ctx, req.Base) },
 	)
 	if err != nil {
@@ -96,25 +101,26 @@ func (g *Git) newBuild(ctx context.Context, req BuildRequest) (*build, error) {
 	if err := checkID("commit", req.Base); err != nil {
 		return nil, err
 	}
-	base, err := g.listTree(ctx, m, req.Base+"^{commit}")
-	if err != nil {
-		return nil, cmp.Or(g.require(ctx, m, object{"commit", req.Base}), err)
-	}
-	if !slices.IsSortedFunc(base, func(a, b BaseEntry) int { return strings.Compare(a.Path, b.Path) }) {
-		return nil, fmt.Errorf("the tree of %s is not in git's order", req.Base)
-	}
 	q, err := g.newQuarantine(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	b := &build{
-		g: g, req: req, limits: req.Limits.withDefaults(), q: q, base: base,
-		byPath: make(map[string]BaseEntry, len(base)), received: map[string]*receivedFile{},
+	return &build{g: g, req: req, limits: req.Limits.withDefaults(), q: q, received: map[string]*receivedFile{}}, nil
+}
+
+func (b *build) listBase(ctx context.Context) (err error) {
+	b.base, err = b.g.listTree(ctx, b.q.mirror, b.req.Base+"^{commit}")
+	if err != nil {
+		return cmp.Or(b.g.require(ctx, b.q.mirror, object{"commit", b.req.Base}), err)
 	}
-	for _, e := range base {
+	if !slices.IsSortedFunc(b.base, func(a, b BaseEntry) int { return strings.Compare(a.Path, b.Path) }) {
+		return fmt.Errorf("the tree of %s is not in git's order", b.req.Base)
+	}
+	b.byPath = make(map[string]BaseEntry, len(b.base))
+	for _, e := range b.base {
 		b.byPath[e.Path] = e
 	}
-	return b, nil
+	return nil
 }
 
 // receive reads all changes and stores what is not ignored. It returns the

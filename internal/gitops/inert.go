@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/coderflow/coderflow/internal/atonce"
 	"github.com/coderflow/coderflow/internal/task"
 )
 
@@ -22,9 +23,17 @@ func (g *Git) inertBase(ctx context.Context, m mirror, id task.ID, carrier strin
 	if err := checkID("commit", carrier); err != nil {
 		return "", err
 	}
-	line, err := g.output(ctx, invocation{
-		gitDir: m.dir, args: []string{"rev-list", "--parents", "--max-count=1", "--end-of-options", carrier + "^{commit}"},
-	})
+	var line string
+	var alone error // whether it adds the patch file alone to its first parent, which is its base for a first carrier
+	err := atonce.Do(
+		func() (err error) {
+			line, err = g.output(ctx, invocation{
+				gitDir: m.dir, args: []string{"rev-list", "--parents", "--max-count=1", "--end-of-options", carrier + "^{commit}"},
+			})
+			return err
+		},
+		func() error { alone = g.patchAlone(ctx, m, id, carrier+"^1", carrier); return nil },
+	)
 	if err != nil {
 		return "", cmp.Or(g.require(ctx, m, object{"commit", carrier}), fmt.Errorf("read the commit's parents: %w", err))
 	}
@@ -38,7 +47,7 @@ func (g *Git) inertBase(ctx context.Context, m mirror, id task.ID, carrier strin
 			return "", errors.Join(err, fmt.Errorf("the second parent of commit %s did not come from the forge: %w", carrier, ErrNotInert))
 		}
 	} else if len(ids) == 2 {
-		return base, g.patchAlone(ctx, m, id, base, carrier)
+		return base, alone
 	}
 	if ours, err := g.isCarrier(ctx, m, id, ids[1]); err != nil || !ours {
 		return "", errors.Join(err, fmt.Errorf("the parent of commit %s neither came from the forge nor is a carrier of task %s: %w", carrier, id, ErrNotInert))

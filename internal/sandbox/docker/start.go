@@ -69,14 +69,23 @@ func (r *Runner) StartCreated(ctx context.Context, name string) error {
 // ensure finds the container of spec or makes it, and checks that it is the spec's.
 func (r *Runner) ensure(ctx context.Context, spec sandbox.Spec) (sandbox.Container, container.ContainerState, error) {
 	for range createAttempts {
-		found, err := r.inspect(ctx, spec.Name)
+		var found container.InspectResponse
+		var on ground
+		var unfit error
+		err := atonce.Do(
+			func() (err error) { found, err = r.inspect(ctx, spec.Name); return err },
+			func() error { on, unfit = r.look(ctx, spec); return nil }, // of one that is there nobody needs it
+		)
 		if err == nil {
 			return r.adopt(spec, found)
 		}
 		if !errors.Is(err, sandbox.ErrNotFound) {
 			return sandbox.Container{}, "", err
 		}
-		made, err := r.create(ctx, spec)
+		if unfit != nil {
+			return sandbox.Container{}, "", unfit
+		}
+		made, err := r.create(ctx, spec, on)
 		if err == nil {
 			return made, container.StateCreated, nil
 		}
@@ -118,13 +127,17 @@ func (r *Runner) startContainer(caller context.Context, id string) error {
 	return engineError(caller, "starting the container", r.engine.ContainerStart(ctx, id, container.StartOptions{}))
 }
 
-func (r *Runner) create(caller context.Context, spec sandbox.Spec) (made sandbox.Container, err error) {
-	var imageID string
-	var w workspace
+// ground is what a container is made on.
+type ground struct {
+	imageID   string
+	workspace workspace
+}
+
+// look finds what the spec names. The engine would make a missing volume, empty.
+func (r *Runner) look(caller context.Context, spec sandbox.Spec) (on ground, err error) {
 	err = atonce.Do(
-		func() (err error) { imageID, err = r.imageID(caller, spec.Image); return err },
-		// The engine would make a missing volume, empty.
-		func() (err error) { w, err = r.openWorkspace(caller, spec.Workspace.Volume); return err },
+		func() (err error) { on.imageID, err = r.imageID(caller, spec.Image); return err },
+		func() (err error) { on.workspace, err = r.openWorkspace(caller, spec.Workspace.Volume); return err },
 		func() error {
 			if spec.Base == "" {
 				return nil
@@ -133,9 +146,11 @@ func (r *Runner) create(caller context.Context, spec sandbox.Spec) (made sandbox
 			return err
 		},
 	)
-	if err != nil {
-		return made, err
-	}
+	return on, err
+}
+
+func (r *Runner) create(caller context.Context, spec sandbox.Spec, on ground) (made sandbox.Container, err error) {
+	imageID, w := on.imageID, on.workspace
 	err = atonce.Do(func() error { return r.writeSpecInputs(caller, spec, imageID, w) }, func() error { return r.hold(caller, spec, imageID) })
 	if err != nil {
 		return made, err
