@@ -134,8 +134,10 @@ func (r *Runner) goOn(ctx context.Context, spec sandbox.CollectSpec) *collection
 	select {
 	case <-s.ready:
 	case <-ctx.Done(): // and so Collect fails
+		r.behind.Go(s.end)
+		return nil
 	}
-	if s.over || s.spec != spec || ctx.Err() != nil || s.err != nil {
+	if s.over || s.spec != spec || s.err != nil {
 		s.end()
 		return nil
 	}

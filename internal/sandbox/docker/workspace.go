@@ -43,10 +43,11 @@ func (r *Runner) EnsureWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec
 		fill: rand.Text(), labels: spec.Labels,
 	}
 	var whole bool
+	var imageID string
 	var unknown error
 	err := atonce.Do(
 		func() (err error) { whole, err = r.isWhole(ctx, w); return err },
-		func() error { w.imageID, unknown = r.imageID(ctx, spec.Image); return nil }, // of a whole one nobody needs it
+		func() error { imageID, unknown = r.imageID(ctx, spec.Image); return nil }, // of a whole one nobody needs it
 	)
 	if whole || err != nil {
 		return err
@@ -54,6 +55,7 @@ func (r *Runner) EnsureWorkspace(ctx context.Context, spec sandbox.WorkspaceSpec
 	if unknown != nil {
 		return unknown
 	}
+	w.imageID = imageID
 	if w.mode, _, err = r.workspaceMode(ctx, w.imageID); err != nil {
 		return err
 	}
