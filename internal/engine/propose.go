@@ -165,6 +165,7 @@ func (e *Engine) recordProposal(ctx context.Context, w *work, base string, resul
 	}
 	p.Digest = p.ComputeDigest()
 	var pack []byte
+	w.carrier = ""
 	err := atonce.Do(func() (err error) {
 		if pack, err = e.Git.Export(ctx, resultOf(p)); err != nil {
 			return fmt.Errorf("pack the proposal: %w", err)

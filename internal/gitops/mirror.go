@@ -259,7 +259,7 @@ func fetchError(remote Remote, branch string, err error) error {
 	return err
 }
 
-// keep points a ref of ours at an object, so that it stays. It fails if the mirror has no such object.
+// keep points a ref of ours at an object, so that it stays.
 func (g *Git) keep(ctx context.Context, m mirror, ref, id string) error {
 	if m.looseRef(ref) == id {
 		return nil
@@ -269,36 +269,6 @@ func (g *Git) keep(ctx context.Context, m mirror, ref, id string) error {
 		return fmt.Errorf("keep %s: %w", id, err)
 	}
 	return nil
-}
-
-// keepNew is keep for an object that was just brought into the mirror. A ref that is not there yet is a file, which is
-// made as git makes it: whole, or not at all. Whatever is in its way is left to git.
-func (g *Git) keepNew(ctx context.Context, m mirror, ref, id string) error {
-	path := filepath.Join(m.dir, ref)
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) || !m.allLoose() || m.writeRef(path, id) != nil {
-		return g.keep(ctx, m, ref, id)
-	}
-	return nil
-}
-
-func (m mirror) writeRef(path, id string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	lock, err := os.OpenFile(path+".lock", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = lock.WriteString(id + "\n")
-	err = errors.Join(err, lock.Sync(), lock.Close())
-	if err == nil {
-		err = os.Rename(lock.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(lock.Name())
-		return err
-	}
-	return makeLast(filepath.Dir(path))
 }
 
 // object is an object that is needed.

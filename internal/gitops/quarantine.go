@@ -117,7 +117,36 @@ func (q *quarantine) release(ctx context.Context, pack, tip, ref string) error {
 	if err := makeLast(to); err != nil {
 		return fmt.Errorf("admit %s: %w", tip, err)
 	}
-	return q.g.keepNew(ctx, q.mirror, ref, tip)
+	made, err := q.linkRef(ref, tip)
+	switch {
+	case made && err != nil:
+		return fmt.Errorf("keep %s: %w", tip, err)
+	case made:
+		return nil
+	}
+	return q.g.keep(ctx, q.mirror, ref, tip) // it is there already, or something is in its way
+}
+
+// linkRef makes a ref that is not there yet, whole or not at all: a file like those of git, which is written here.
+func (q *quarantine) linkRef(ref, id string) (made bool, err error) {
+	if !q.mirror.allLoose() {
+		return false, nil
+	}
+	from, to := q.file("ref"), filepath.Join(q.mirror.dir, ref)
+	err = os.WriteFile(from, []byte(id+"\n"), 0o600)
+	if err == nil {
+		err = makeLast(from)
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(to), 0o700)
+	}
+	if err == nil {
+		err = os.Link(from, to) // not over one that is there
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, makeLast(filepath.Dir(to))
 }
 
 // strictError tells objects that git finds dangerous from a check that could not be made.

@@ -2,6 +2,8 @@ package gitops
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -39,5 +41,47 @@ func TestThreat37TheResultCommitIsOfTheTreeAndIsNotPublished(t *testing.T) {
 		if _, err := g.ResultCommit(t.Context(), bad); err == nil {
 			t.Errorf("%s: made", name)
 		}
+	}
+}
+
+// New refs are files that are linked into place. Whatever stands there is git's to deal with.
+func TestAResultIsKeptWhateverStandsWhereItsRefGoes(t *testing.T) {
+	t.Parallel()
+	for name, stand := range map[string]func(t *testing.T, path string){
+		"nothing": func(*testing.T, string) {},
+		"an empty directory": func(t *testing.T, path string) {
+			if err := os.MkdirAll(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a ref of before": func(t *testing.T, path string) {
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			bases, err := filepath.Glob(filepath.Join(path, "../../../bases/*"))
+			if err != nil || len(bases) != 1 {
+				t.Fatal(bases, err)
+			}
+			if err := os.Link(bases[0], path); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g, _, base := newBase(t, text("a", "1\n"))
+			request := buildRequest(base, put("b", "2\n"))
+			ref := treeRef(request.Task, request.Revision)
+			stand(t, filepath.Join(mirrorDir(g), ref))
+			result, err := g.BuildTree(t.Context(), request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEqual(t, "kept", strings.TrimSpace(inMirror(t, g, "rev-parse", ref)), g.keeper(base, result.Tree).id())
+			held, err := g.HoldsResult(t.Context(), ResultRequest{Repository: testRepo, Task: request.Task, Revision: request.Revision, Base: base, Tree: result.Tree})
+			if err != nil || !held {
+				t.Errorf("held %t, %v", held, err)
+			}
+		})
 	}
 }
